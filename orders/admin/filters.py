@@ -1,0 +1,96 @@
+"""Filters of the order list. Each one turns into a condition that an index serves, or is bounded by one that is."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.contrib.admin import ModelAdmin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.dateparse import parse_date
+from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter, RangeNumericListFilter
+
+from orders.models import Order
+from orders.selectors import dashboard
+from orders.vocabulary import MAX_ORDER_TOTAL_MINOR, MINOR_UNITS_PER_MAJOR
+
+
+class AttentionFilter(DropdownFilter):
+    """The same questions as the landing page's "Needs a human", so that its links show the same orders."""
+
+    title = "attention"
+    parameter_name = "attention"
+    questions = {"failed": dashboard.failed_lately, "not_moving": dashboard.not_moving, "retrying": dashboard.retrying}
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        return [
+            ("failed", "Failed in the last day"),
+            ("not_moving", "Not moving"),
+            ("retrying", "A step fails and is retried"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        question = self.questions.get(self.value() or "")
+        return question(queryset) if question else queryset
+
+
+class BuyerFilter(DropdownFilter):
+    title = "buyer"
+    parameter_name = "buyer"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        return [("known", "Known customers"), ("guest", "Guests")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        if self.value() in ("known", "guest"):
+            return queryset.filter(customer__isnull=self.value() == "guest")
+        return queryset
+
+
+class DayRangeFilter(RangeDateFilter):
+    """Unfold's filter compares a moment with midnight: the last day would be left out, and naive dates warned of."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        first = self._day("from")
+        last = self._day("to")
+        if first:
+            queryset = queryset.filter(**{f"{self.parameter_name}__gte": first})
+        if last:
+            queryset = queryset.filter(**{f"{self.parameter_name}__lt": last + timedelta(days=1)})
+        return queryset
+
+    def _day(self, end: str) -> datetime | None:
+        try:
+            day = parse_date(str(self.used_parameters.get(f"{self.parameter_name}_{end}") or ""))
+            return timezone.make_aware(datetime.combine(day, time.min)) if day and day.year < 9999 else None
+        except ValueError:
+            return None
+
+
+class TotalFilter(RangeNumericListFilter):
+    """Staff type pounds, not pence."""
+
+    title = "total"
+    parameter_name = "total"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        least, most = self._minor("from"), self._minor("to")
+        if least is not None:
+            queryset = queryset.filter(total_minor__gte=least)
+        if most is not None:
+            queryset = queryset.filter(total_minor__lte=most)
+        return queryset
+
+    def _minor(self, end: str) -> int | None:
+        try:
+            amount = Decimal(str(self.used_parameters.get(f"{self.parameter_name}_{end}") or ""))
+        except InvalidOperation:
+            return None
+        if not amount.is_finite():
+            return None
+        # Beyond every order there is nothing to compare, and PostgreSQL has no number that large.
+        bounded = min(max(amount * MINOR_UNITS_PER_MAJOR, Decimal(-1)), Decimal(MAX_ORDER_TOTAL_MINOR + 1))
+        return int(bounded)

@@ -1,0 +1,114 @@
+"""What the machinery wrote down: history, commands, outbox, health. For reading, when something looks wrong."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.contrib.admin import ModelAdmin as PlainModelAdmin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
+
+from orders.admin.money import order_link
+from orders.admin.reading import ReadOnlyAdmin, ago, badge
+from orders.models import Command, OrderEvent, OutboxMessage, PartnerHealth, ServiceBeat
+from orders.selectors.health import PARTNER_NAMES, SILENT_AFTER
+from orders.sentences import EVENT_TITLES, EVENT_TONES, Tone, status_word
+from orders.vocabulary import EventType, PartnerCode
+
+
+@admin.register(OrderEvent)
+class OrderEventAdmin(ReadOnlyAdmin):
+    list_display = ("at", "order_", "what", "actor", "channel", "reason", "attempt")
+    list_select_related = ("order",)
+    list_filter = (("type", ChoicesDropdownFilter), ("channel", ChoicesDropdownFilter))
+    search_fields = ("order__number__exact",)
+    search_help_text = "Order number"
+    ordering = ("-pk",)
+    sortable_by = ()
+
+    @admin.display(description="Order")
+    def order_(self, event: OrderEvent) -> SafeString | str:
+        return order_link(event.order)
+
+    @admin.display(description="What")
+    def what(self, event: OrderEvent) -> SafeString:
+        kind = EventType(event.type)
+        return badge(EVENT_TONES.get(kind, Tone.NEUTRAL), EVENT_TITLES[kind])
+
+
+@admin.register(Command)
+class CommandAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "kind", "order_", "actor", "channel", "reason", "status", "outcome")
+    list_select_related = ("order",)
+    list_filter = (("kind", ChoicesDropdownFilter), ("status", ChoicesDropdownFilter))
+    search_fields = ("order__number__exact", "actor__exact")
+    search_help_text = "Order number or who asked"
+    ordering = ("-created_at",)
+    sortable_by = ()
+
+    @admin.display(description="Order")
+    def order_(self, command: Command) -> SafeString | str:
+        return order_link(command.order)
+
+
+class DeliveredFilter(DropdownFilter):
+    title = "handed over"
+    parameter_name = "delivered"
+
+    def lookups(self, request: HttpRequest, model_admin: PlainModelAdmin) -> list[tuple[str, str]]:
+        return [("no", "Waiting"), ("failing", "Waiting after a failure"), ("yes", "Handed over")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[OutboxMessage]) -> QuerySet[OutboxMessage]:
+        if self.value() == "yes":
+            return queryset.filter(delivered_at__isnull=False)
+        if self.value() in ("no", "failing"):
+            queryset = queryset.filter(delivered_at__isnull=True)
+        return queryset.exclude(last_error="") if self.value() == "failing" else queryset
+
+
+@admin.register(OutboxMessage)
+class OutboxMessageAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "topic", "aggregate", "state", "attempts", "last_error", "delivered_at")
+    list_filter = (DeliveredFilter, ("topic", ChoicesDropdownFilter))
+    ordering = ("-pk",)
+    sortable_by = ()
+
+    @admin.display(description="State")
+    def state(self, message: OutboxMessage) -> SafeString:
+        if message.delivered_at:
+            return badge(Tone.DONE, "Handed over")
+        return badge(Tone.TROUBLE, "Failing") if message.last_error else badge(Tone.MOVING, "Waiting")
+
+
+@admin.register(PartnerHealth)
+class PartnerHealthAdmin(ReadOnlyAdmin):
+    list_display = ("name", "state", "last_ok_at", "last_error_at", "last_error")
+    sortable_by = ()
+
+    @admin.display(description="Partner")
+    def name(self, row: PartnerHealth) -> str:
+        return PARTNER_NAMES.get(PartnerCode(row.partner), status_word(row.partner))
+
+    @admin.display(description="State")
+    def state(self, row: PartnerHealth) -> SafeString:
+        if row.failures_in_a_row:
+            return badge(Tone.TROUBLE, f"{row.failures_in_a_row} failures in a row")
+        return badge(Tone.DONE, "Answers") if row.last_ok_at else badge(Tone.NEUTRAL, "Not called yet")
+
+
+@admin.register(ServiceBeat)
+class ServiceBeatAdmin(ReadOnlyAdmin):
+    list_display = ("identity", "state", "seen", "temporal_ok_at", "detail")
+    ordering = ("-at",)
+    sortable_by = ()
+
+    @admin.display(description="State")
+    def state(self, beat: ServiceBeat) -> SafeString:
+        alive = timezone.now() - beat.at <= SILENT_AFTER
+        return badge(Tone.DONE, "Running") if alive else badge(Tone.TROUBLE, "Silent")
+
+    @admin.display(description="Last seen")
+    def seen(self, beat: ServiceBeat) -> SafeString:
+        return ago(beat.at, timezone.now())

@@ -1,0 +1,107 @@
+"""The sidebar: what the signed-in person may see, with the number of orders that need a human."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from unfold.dataclasses import SearchResult
+
+from orders.models import Order
+from orders.selectors.dashboard import needs_a_human
+
+#: (title, icon, admin url name, permission)
+SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
+    (
+        "Orders",
+        False,
+        [
+            ("All orders", "receipt_long", "orders_order_changelist", "orders.view_order"),
+            ("Imports", "upload_file", "orders_feedimport_changelist", "orders.view_feedimport"),
+            ("Credit notes", "assignment_return", "orders_creditnote_changelist", "orders.view_creditnote"),
+        ],
+    ),
+    (
+        "Catalogue",
+        False,
+        [
+            ("Customers", "group", "orders_customer_changelist", "orders.view_customer"),
+            ("Products", "sell", "orders_product_changelist", "orders.view_product"),
+            ("Stock", "inventory_2", "orders_stockitem_changelist", "orders.view_stockitem"),
+        ],
+    ),
+    (
+        "Money",
+        False,
+        [
+            ("Payments", "credit_card", "orders_payment_changelist", "orders.view_payment"),
+            ("Ledger", "account_balance", "orders_ledgertransfer_changelist", "orders.view_ledgertransfer"),
+        ],
+    ),
+    (
+        "Machinery",
+        True,
+        [
+            ("History", "history", "orders_orderevent_changelist", "orders.view_orderevent"),
+            ("Commands", "touch_app", "orders_command_changelist", "orders.view_command"),
+            ("Outbox", "outbox", "orders_outboxmessage_changelist", "orders.view_outboxmessage"),
+            ("Workers", "memory", "orders_servicebeat_changelist", "orders.view_servicebeat"),
+            ("Partners", "handshake", "orders_partnerhealth_changelist", "orders.view_partnerhealth"),
+        ],
+    ),
+    (
+        "Access",
+        True,
+        [
+            ("Users", "person", "auth_user_changelist", "auth.view_user"),
+            ("Groups", "badge", "auth_group_changelist", "auth.view_group"),
+            ("API tokens", "key", "knox_authtoken_changelist", "knox.view_authtoken"),
+            ("Failed sign-ins", "lock", "axes_accessattempt_changelist", "axes.view_accessattempt"),
+            ("Sign-ins", "login", "axes_accesslog_changelist", "axes.view_accesslog"),
+        ],
+    ),
+]
+
+
+def sections(request: HttpRequest) -> list[dict[str, Any]]:
+    """Unfold's sidebar for this request; one query at most, for the counter."""
+    needing = needs_a_human(request.user)
+    today: dict[str, Any] = {"title": "Today", "icon": "dashboard", "link": reverse("admin:index")}
+    if needing:
+        today |= {"badge": "1000+" if needing >= 1000 else str(needing), "badge_variant": "danger"}
+    groups: list[dict[str, Any]] = [{"items": [today]}]
+    for title, collapsible, entries in SECTIONS:
+        items = [
+            {"title": name, "icon": icon, "link": reverse(f"admin:{url}"), "active": _active(request, url)}
+            for name, icon, url, permission in entries
+            if request.user.has_perm(permission)  # type: ignore[union-attr]
+        ]
+        if items:
+            groups.append({"title": title, "collapsible": collapsible, "items": items})
+    return groups
+
+
+def _active(request: HttpRequest, url: str) -> bool:
+    if url == "orders_order_changelist" and request.path.startswith("/orders/"):
+        return True
+    return request.path.startswith(reverse(f"admin:{url}"))
+
+
+def search(request: HttpRequest, term: str) -> list[SearchResult]:
+    """What the command palette finds besides pages: an order by its number or reference."""
+    if "\x00" in term or not request.user.has_perm("orders.view_order"):  # type: ignore[union-attr]
+        return []
+    orders = list(Order.objects.filter(number=term.upper()))
+    if not orders:
+        # Unfold hands the term on in small letters and references keep their case, so both are tried.
+        orders = list(Order.objects.filter(reference__in={term, term.upper()}).exclude(reference="")[:5])
+    return [
+        SearchResult(
+            title=order.number,
+            description=f"Order, {order.get_status_display()}",
+            link=reverse("orders:page", args=[order.number]),
+            icon="receipt_long",
+        )
+        for order in orders
+    ]

@@ -1,0 +1,131 @@
+"""What all lists share: they are for reading, and they never count a million rows to draw fifty.
+
+A change form that saves an order's status by hand would pass every service, history and fence; so there is none. The
+default paginator runs `COUNT(*)` twice for each page: measured, 74 ms at a million rows against 2.7 ms estimated.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db import connection
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+from unfold.views import ChangeList as UnfoldChangeList
+
+from orders.amounts import duration, number
+from orders.sentences import Tone
+
+#: a filtered list counts up to here and then says "more than 10,000"
+COUNT_CAP = 10_000
+
+
+class EstimatedPaginator(Paginator):
+    """Counts without reading the table: the planner's estimate for all rows, a capped count for a filtered list."""
+
+    template_name = "admin/orders/pagination.html"
+
+    @cached_property
+    def count(self) -> int:
+        if not self._is_filtered:
+            estimate = estimated_rows(self._rows.model)
+            if estimate > COUNT_CAP:
+                return estimate
+        return self._rows.order_by().values("pk")[: COUNT_CAP + 1].count()
+
+    @property
+    def _rows(self) -> QuerySet[Any]:
+        return cast(QuerySet[Any], self.object_list)
+
+    @property
+    def _is_filtered(self) -> bool:
+        return bool(self._rows.query.where.children)
+
+    @property
+    def count_words(self) -> str:
+        """The count as far as it is known."""
+        if self.count > COUNT_CAP:
+            return f"More than {number(COUNT_CAP)}" if self._is_filtered else f"About {number(self.count)}"
+        return number(self.count)
+
+
+def estimated_rows(model: type[Model]) -> int:
+    """What the planner believes; 0 for a table that was never analysed."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [model._meta.db_table])
+        return max(0, int(cursor.fetchone()[0]))
+
+
+class QuietChangeList(UnfoldChangeList):
+    """Unfold compares the count with a full count that we never take; an unfiltered list shows all there is."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.get_filters_params() and not self.query:
+            self.full_result_count = self.result_count
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """A list and a page to read; nothing is added, changed or deleted."""
+
+    paginator = EstimatedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    list_filter_submit = True
+    list_fullwidth = True
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return QuietChangeList
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if any("\x00" in value for values in request.GET.lists() for value in (values[0], *values[1])):
+            # PostgreSQL has no NUL in text: such a question would end as a server error.
+            return HttpResponseRedirect(request.path)
+        self._refuse_forged_action(request)
+        return cast(HttpResponse, super().changelist_view(request, extra_context))
+
+    def _refuse_forged_action(self, request: HttpRequest) -> None:
+        """Django only leaves a forbidden action out of the menu and ignores its POST; a forged one gets a 403."""
+        wanted = request.POST.get("action") if request.method == "POST" else None
+        if not wanted or wanted in self.get_actions(request):
+            return
+        known = {name for _, name, _ in self._get_base_actions()}  # type: ignore[attr-defined]
+        if wanted in known:
+            raise PermissionDenied(f"{request.user} may not do {wanted}.")
+
+
+def badge(tone: Tone, word: str) -> SafeString:
+    """A status as colour, sign and word."""
+    return format_html(
+        '<span class="bo-badge bo-tone-{}">'
+        '<span class="material-symbols-outlined" aria-hidden="true">{}</span>{}</span>',
+        tone,
+        tone.sign,
+        word,
+    )
+
+
+def ago(moment: Any, now: Any) -> SafeString:
+    """How long ago, kept up to date by the page's script; the exact time as tooltip."""
+    return format_html(
+        '<span data-ago="{}" title="{}">{} ago</span>',
+        moment.isoformat(),
+        moment.strftime("%d %b %Y, %H:%M:%S UTC"),
+        duration(now - moment),
+    )

@@ -1,0 +1,85 @@
+"""What the API takes in. Only what is declared here can be set; status, number and totals are nobody's to send."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.validators import RegexValidator
+from django.utils import timezone
+from rest_framework import serializers
+
+from orders.api.fields import Email, Moment, StrictSerializer, Text, WholeNumber, Word, YesNo
+from orders.models.rules import choices
+from orders.services import placing
+from orders.vocabulary import MAX_LINE_QUANTITY, MAX_ORDER_LINES, Currency
+
+# The message does not repeat the value: if it is a card number, it must not reach an answer or a log.
+GATEWAY_TOKEN = RegexValidator(
+    r"^(pm|tok)_[A-Za-z0-9_]{1,120}\Z",
+    "It must be the gateway's token of a payment method (pm_... or tok_...), never a card number.",
+    "not_a_token",
+)
+#: clocks of other systems may be ahead of ours, but an order of next month is a mistake
+FUTURE_ALLOWED = timedelta(days=1)
+
+
+class LineInput(StrictSerializer):
+    sku = Text(max_length=64)
+    quantity = WholeNumber(min_value=1, max_value=MAX_LINE_QUANTITY, help_text="Pieces.")
+    description = Text(max_length=200, required=False, allow_blank=True, default="")
+
+
+class CustomerInput(StrictSerializer):
+    reference = Text(max_length=64, help_text="Your own name for the customer; the first order makes the customer.")
+    name = Text(max_length=200, required=False, allow_blank=True, default="")
+    email = Email(max_length=254, required=False, allow_blank=True, default="")
+    country = Text(max_length=80, required=False, allow_blank=True, default="")
+
+
+class OrderInput(StrictSerializer):
+    customer = CustomerInput(required=False, allow_null=True, default=None, help_text="null for a guest.")
+    currency = Word(choices=choices(Currency))
+    payment_method = Text(
+        max_length=128, validators=[GATEWAY_TOKEN], help_text="The gateway's token, never a card number."
+    )
+    ship_to_country = Text(max_length=80)
+    reference = Text(
+        max_length=128, required=False, allow_blank=True, default="", help_text="Unique within the source."
+    )
+    source = Text(max_length=64, required=False, default="api")  # type: ignore[assignment]
+    placed_at = Moment(required=False, help_text="When the customer ordered; now unless given.")
+    process = YesNo(default=True, help_text="Also start the processing, in the same transaction.")
+    lines = LineInput(many=True, min_length=1, max_length=MAX_ORDER_LINES)  # type: ignore[call-arg]
+
+    def validate_placed_at(self, value: Any) -> Any:
+        if value > timezone.now() + FUTURE_ALLOWED:
+            raise serializers.ValidationError("It is more than one day ahead of our clock.")
+        return value
+
+    def new_order(self) -> placing.NewOrder:
+        """The checked body, as the service takes it."""
+        given = dict(self.validated_data)
+        given.pop("process")
+        customer = given.pop("customer")
+        return placing.NewOrder(
+            customer=placing.NewCustomer(**customer) if customer else None,
+            lines=tuple(placing.NewLine(**line) for line in given.pop("lines")),
+            **given,
+        )
+
+
+class StartInput(StrictSerializer):
+    reason = Text(max_length=500, required=False, default="Processing requested", help_text="Kept in the history.")
+
+
+class ImportParameters(StrictSerializer):
+    """Query parameters: text, so numbers and yes/no are read from text here."""
+
+    name = Text(max_length=200, required=False, default="upload.csv", help_text="What to call the file.")
+    layout = Text(max_length=40, required=False, default="online-retail")
+    create_products = serializers.BooleanField(required=False, default=False, help_text="Make unknown products.")
+    initial_stock = serializers.IntegerField(
+        required=False, default=0, min_value=0, max_value=1_000_000_000, help_text="Pieces of each product made."
+    )
+    process = serializers.BooleanField(required=False, default=False, help_text="Start every order of the file.")

@@ -1,0 +1,25 @@
+"""The addresses of the API. The last one catches the rest, so that nothing below /api/ answers with an HTML page."""
+
+from django.urls import path, re_path
+
+from orders.api.import_views import Imports
+from orders.api.order_views import OrderHistory, Orders
+from orders.api.views import Docs, NotHere, Root, Schema
+
+app_name = "api"
+# An address that cannot be an order's number never reaches the database.
+ORDER = r"^orders/(?P<number>[A-Za-z0-9-]{1,32})/"
+
+urlpatterns = [
+    path("", Root.as_view(), name="root"),
+    path("orders/", Orders.as_view({"get": "list", "post": "create"}), name="orders"),
+    re_path(rf"{ORDER}\Z", Orders.as_view({"get": "retrieve"}), name="order"),
+    re_path(rf"{ORDER}start/\Z", Orders.as_view({"post": "start"}), name="order-start"),
+    re_path(rf"{ORDER}history/\Z", OrderHistory.as_view({"get": "list"}), name="order-history"),
+    path("imports/", Imports.as_view({"post": "create"}), name="imports"),
+    path("imports/<uuid:pk>/", Imports.as_view({"get": "retrieve"}), name="import"),
+    path("imports/<uuid:pk>/rejected/", Imports.as_view({"get": "rejected"}), name="import-rejected"),
+    path("schema/", Schema.as_view(), name="schema"),
+    path("docs/", Docs.as_view(), name="docs"),
+    re_path(r"", NotHere.as_view(), name="not-here"),
+]

@@ -1,0 +1,13 @@
+"""Fills the landing page; Unfold calls it for /admin/."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from orders.selectors.dashboard import dashboard
+
+
+def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    context["dashboard"] = dashboard(request.user)
+    context["title"] = "Today"
+    return context

@@ -1,0 +1,89 @@
+"""What can go wrong in the domain, as types that say who must act.
+
+Without them an activity cannot tell "the card was refused" (final, undo) from "the gateway did not answer" (retry),
+and the API cannot tell a bad field (400) from a wrong moment (409). Each class names its `FailureType`; the docstring
+is the default message.
+"""
+
+from orders.vocabulary import FailureType
+
+
+class DomainError(Exception):
+    """The order could not be processed."""
+
+    failure_type: FailureType = FailureType.INVALID_ORDER
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+
+
+class InvalidInput(DomainError):
+    """A field breaks a rule. Nothing was stored and nothing was started."""
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field = field
+        super().__init__(message)
+
+
+class NotPermitted(DomainError):
+    """You do not have the permission for this action."""
+
+
+class WrongState(DomainError):
+    """The order is not in a state that allows this."""
+
+
+class AlreadyExists(DomainError):
+    """Something with this name exists already."""
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field = field
+        super().__init__(message)
+
+
+class OutOfStock(DomainError):
+    """There is not enough stock."""
+
+    failure_type = FailureType.OUT_OF_STOCK
+
+
+class PaymentDeclined(DomainError):
+    """The payment was declined."""
+
+    failure_type = FailureType.PAYMENT_DECLINED
+
+
+class CarrierRejected(DomainError):
+    """The carrier does not take this shipment."""
+
+    failure_type = FailureType.CARRIER_REJECTED
+
+
+class StepVoided(DomainError):
+    """The step was undone before it could commit; it may never commit now."""
+
+    failure_type = FailureType.STEP_VOIDED
+
+
+class StaleAttempt(DomainError):
+    """Another attempt claimed the step after this one; this one may not commit."""
+
+    failure_type = FailureType.STALE_ATTEMPT
+
+
+class NotTheProcess(DomainError):
+    """Another run already processes this order."""
+
+    failure_type = FailureType.NOT_THE_PROCESS
+
+
+class PartnerUnavailable(DomainError):
+    """The partner did not answer; whether the call had an effect is unknown. Retry after a look-up."""
+
+    failure_type = FailureType.PARTNER_UNAVAILABLE
+
+
+class InvalidFeed(DomainError):
+    """The file cannot be read as the layout says."""
+
+    failure_type = FailureType.INVALID_FEED

@@ -1,0 +1,123 @@
+"""The only way to change an order's row: together with a line of its history, in one transaction.
+
+A status that changed without a row saying who and why is how support calls become archaeology. `record` appends the
+event, chains its hash to the one before, and saves the order with the new chain head.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from orders.actor import Actor
+from orders.models import Order, OrderEvent
+from orders.vocabulary import EventType
+
+HASHED_FIELDS = (
+    "order_id",
+    "sequence",
+    "type",
+    "at",
+    "actor_kind",
+    "actor",
+    "channel",
+    "reason",
+    "step",
+    "attempt",
+    "status_before",
+    "status_after",
+    "workflow_id",
+    "run_id",
+    "data",
+)
+
+
+def lock_order(order_id: UUID | str) -> Order:
+    """The order's row, locked until the transaction ends. Raises `Order.DoesNotExist`."""
+    return Order.objects.select_for_update().get(pk=order_id)
+
+
+def event_hash(event: OrderEvent, previous_hash: str) -> str:
+    """sha256 over the hash before and the row as canonical JSON (sorted keys, no spaces, UTC times)."""
+    row = {name: getattr(event, name) for name in HASHED_FIELDS}
+    row["order_id"] = str(event.order_id)
+    row["at"] = event.at.astimezone(timezone.get_fixed_timezone(0)).isoformat(timespec="microseconds")
+    canonical = json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(f"{previous_hash}{canonical}".encode()).hexdigest()
+
+
+def record(
+    order: Order,
+    event_type: EventType,
+    *,
+    actor: Actor,
+    reason: str,
+    step: str = "",
+    status_before: str | None = None,
+    data: dict[str, Any] | None = None,
+    save: Iterable[str] = (),
+) -> OrderEvent:
+    """Append an event and save the order's status and the fields in `save`.
+
+    The caller holds the order's row lock (`lock_order`) or has just created it in this transaction. `status_before`
+    is the status before the change; leave it out when the event did not move the order.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("history.record needs the transaction that changes the order.")
+    event = OrderEvent(
+        order=order,
+        sequence=order.event_count + 1,
+        type=event_type,
+        at=timezone.now(),
+        actor_kind=actor.kind,
+        actor=actor.name,
+        channel=actor.channel,
+        reason=reason[:500],
+        step=step,
+        attempt=actor.attempt,
+        status_before=order.status if status_before is None else status_before,
+        status_after=order.status,
+        workflow_id=actor.workflow_id,
+        run_id=actor.run_id,
+        data=data or {},
+        previous_hash=order.chain_head,
+    )
+    event.hash = event_hash(event, order.chain_head)
+    event.save(force_insert=True)
+    order.event_count = event.sequence
+    order.chain_head = event.hash
+    order.save(
+        update_fields=["status", "status_since", "closed_at", "event_count", "chain_head", *save],
+    )
+    return event
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainBreak:
+    """Where a chain does not hold."""
+
+    order_number: str
+    #: sequence of the first event that does not verify; one past the last when the tail is missing
+    sequence: int
+    problem: str
+
+
+def verify_chain(order: Order, events: Iterable[OrderEvent]) -> ChainBreak | None:
+    """The first break in the order's chain, given all its events in sequence; None when it holds."""
+    previous, expected = "", 1
+    for event in events:
+        if event.sequence != expected:
+            return ChainBreak(order_number=order.number, sequence=expected, problem="an event is missing")
+        if event.previous_hash != previous or event.hash != event_hash(event, previous):
+            return ChainBreak(order_number=order.number, sequence=event.sequence, problem="the row was changed")
+        previous, expected = event.hash, expected + 1
+    if (expected - 1, previous) != (order.event_count, order.chain_head):
+        return ChainBreak(order_number=order.number, sequence=expected, problem="the chain does not end at its head")
+    return None

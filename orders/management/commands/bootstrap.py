@@ -1,0 +1,52 @@
+"""`manage.py bootstrap`: the roles, and for `./dev` an administrator, an API token and a catalogue to order from."""
+
+import json as jsonlib
+import os
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand
+from django.db import transaction
+from knox.crypto import hash_token
+from knox.models import AuthToken
+from knox.settings import CONSTANTS
+
+from orders.services import demo
+from orders.services.roles import ensure_roles
+
+USERNAME = "admin"
+
+
+class Command(BaseCommand):
+    help = (
+        "Make the roles; with BACKOFFICE_ENV=dev also the login of BACKOFFICE_ADMIN_PASSWORD and BACKOFFICE_API_TOKEN."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print what was made as one JSON object")
+
+    @transaction.atomic
+    def handle(self, *, json: bool, **_: object) -> None:
+        ensure_roles()
+        made: dict[str, Any] = {"roles": True}
+        if settings.ENVIRONMENT == "dev":
+            demo.ensure_catalogue()
+            made = {"login": self.login(), "sample_order": demo.sample_order()}
+        self.stdout.write(jsonlib.dumps(made) if json else "Roles and logins are in place.")
+
+    def login(self) -> dict[str, str]:
+        password, token = os.environ["BACKOFFICE_ADMIN_PASSWORD"], os.environ["BACKOFFICE_API_TOKEN"]
+        user, made = get_user_model().objects.get_or_create(
+            username=USERNAME, defaults={"is_staff": True, "is_superuser": True}
+        )
+        if made or not user.check_password(password):
+            user.set_password(password)
+            user.save(update_fields=["password"])
+        # The token is remembered by ./dev, so it is stored by its digest instead of being minted here.
+        AuthToken.objects.filter(user=user).exclude(digest=hash_token(token)).delete()
+        if not AuthToken.objects.filter(digest=hash_token(token)).exists():
+            row = AuthToken(user=user, digest=hash_token(token), token_key=token[: CONSTANTS.TOKEN_KEY_LENGTH])
+            row.save(force_insert=True)
+        return {"username": USERNAME, "password": password, "api_token": token}

@@ -1,0 +1,176 @@
+"""`manage.py import_orders FILE`: hand an order feed to the back office and, with --wait, watch it arrive.
+
+The command only stores the file and its request; a worker does the work. So it may be killed at any moment, and a
+command that is run twice makes no order twice.
+"""
+
+import json
+import os
+import sys
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import InterfaceError, OperationalError
+
+from orders.actor import system
+from orders.errors import InvalidInput
+from orders.models import FeedImport
+from orders.services import feeds
+from orders.services.feeds.layouts import LAYOUTS
+from orders.vocabulary import TERMINAL_STATUSES, Channel, FeedStatus
+
+BAR_WIDTH = 30
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Command(BaseCommand):
+    help = "Import a CSV file of invoices as orders and credit notes."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", metavar="FILE", type=Path)
+        parser.add_argument("--layout", default="online-retail", help=f"what the columns mean: {', '.join(LAYOUTS)}")
+        parser.add_argument("--create-products", action="store_true", help="make the products the catalogue lacks")
+        parser.add_argument("--initial-stock", type=int, default=0, metavar="N", help="pieces of each product made")
+        parser.add_argument("--process", action="store_true", help="start every order of the file")
+        parser.add_argument("--wait", action="store_true", help="wait until nothing of the import moves any more")
+        parser.add_argument("--timeout", type=float, metavar="SECONDS", help="wait no longer; the import goes on")
+        parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
+        parser.add_argument("--rejected-to", type=Path, metavar="FILE", help="write the rejected rows to this CSV file")
+
+    def handle(self, **options: Any) -> None:
+        rejected_to: Path | None = options["rejected_to"]
+        if rejected_to is not None:
+            if not options["wait"]:
+                raise CommandError("--rejected-to needs --wait: what is rejected is known at the end.")
+            if not rejected_to.parent.is_dir():
+                raise CommandError(f"--rejected-to: there is no folder {rejected_to.parent}.")
+        if options["timeout"] is not None and options["timeout"] <= 0:
+            raise CommandError("--timeout: a number of seconds above 0 is needed.")
+        feed = self.received(options)
+        if not options["wait"]:
+            answer = {"import": str(feed.id), "status": feed.status}
+            self.stdout.write(json.dumps(answer) if options["json"] else f"Import {feed.id} was received.")
+            return
+        view = View(with_orders=options["process"])
+        self.follow(feed, options, view)
+        figures = feeds.patiently(lambda: feeds.figures(feed), on_remark=view.remark)
+        if rejected_to is not None:
+            feeds.patiently(lambda: write_rejected(feed, rejected_to), on_remark=view.remark)
+        answer = {"import": str(feed.id), "status": feed.status, "message": feed.failure_message, **figures}
+        self.stdout.write(json.dumps(answer) if options["json"] else as_text(figures))
+        if feed.status == FeedStatus.FAILED:
+            raise CommandError(f"The import failed: {feed.failure_message}")
+
+    def received(self, options: dict[str, Any]) -> FeedImport:
+        file: Path = options["file"]
+        try:
+            # Asked before reading: a file of the wrong size need not enter memory.
+            size = file.stat().st_size
+            if size > settings.FEED_COMMAND_MAX_BYTES:
+                raise CommandError(f"{file}: {size} bytes; the limit is {settings.FEED_COMMAND_MAX_BYTES} bytes.")
+            content = file.read_bytes()
+        except OSError as error:
+            raise CommandError(f"{file}: {error.strerror}.") from None
+        try:
+            return feeds.receive(
+                content,
+                name=file.name,
+                layout=options["layout"],
+                actor=system("import_orders", Channel.CLI),
+                create_products=options["create_products"],
+                initial_stock=options["initial_stock"],
+                process=options["process"],
+                max_bytes=settings.FEED_COMMAND_MAX_BYTES,
+                max_rows=settings.FEED_COMMAND_MAX_ROWS,
+            )
+        except InvalidInput as error:
+            what = file if error.field == "file" else f"--{error.field.replace('_', '-')}"
+            raise CommandError(f"{what}: {error}") from None
+        except (OperationalError, InterfaceError):
+            raise CommandError(
+                "The database does not answer. Run the command again when it does: importing a file twice is harmless."
+            ) from None
+
+    def follow(self, feed: FeedImport, options: dict[str, Any], view: "View") -> None:
+        try:
+            feeds.follow(
+                feed.id,
+                with_orders=options["process"],
+                on_progress=view.show,
+                on_remark=view.remark,
+                timeout=options["timeout"],
+            )
+        except feeds.TimedOut:
+            view.close()
+            raise CommandError(f"Not finished after {options['timeout']:g} s; import {feed.id} goes on.") from None
+        except KeyboardInterrupt:
+            view.close()
+            raise CommandError(f"Nobody waits any more; import {feed.id} goes on.") from None
+        view.close()
+
+
+class View:
+    """Progress on stderr: a bar that moves on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, *, with_orders: bool) -> None:
+        self.with_orders = with_orders
+        self.is_terminal = sys.stderr.isatty()
+        self.tenth = ""
+        self.told_at = 0.0
+
+    def show(self, now: feeds.Progress) -> None:
+        text, share = self.sentence(now)
+        if self.is_terminal:
+            filled = round(share * BAR_WIDTH)
+            line = f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {text}"
+            width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+            sys.stderr.write(f"\r\x1b[K{line[: width - 1]}")
+        else:
+            # A line for each tenth and now and then in between: a log of a long import stays readable.
+            tenth = f"{text.split(':')[0]} {int(share * 10)}"
+            if tenth != self.tenth or time.monotonic() - self.told_at >= SECONDS_BETWEEN_LINES:
+                sys.stderr.write(f"{text}\n")
+                self.tenth, self.told_at = tenth, time.monotonic()
+        sys.stderr.flush()
+
+    def sentence(self, now: feeds.Progress) -> tuple[str, float]:
+        if now.is_ended and self.with_orders and now.orders:
+            total = sum(now.orders.values())
+            closed = sum(count for status, count in now.orders.items() if status in TERMINAL_STATUSES)
+            return f"Orders: {closed} of {total} closed, {now.moving_orders} under way", closed / total
+        if now.documents_found and now.status in (FeedStatus.STORING, FeedStatus.COMPLETED):
+            share = now.documents_stored / now.documents_found
+            return f"Storing: {now.documents_stored} of {now.documents_found} invoices", share
+        if now.status == FeedStatus.TRANSFORMING:
+            return f"Grouping: {now.documents_found} invoices of {now.rows_read} rows", 0.0
+        if now.status == FeedStatus.FAILED:
+            return "Failed", 1.0
+        return f"Reading: {now.rows_read} rows", 0.0
+
+    def remark(self, text: str) -> None:
+        sys.stderr.write(f"{chr(10) if self.is_terminal else ''}{text}\n")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        if self.is_terminal:
+            sys.stderr.write("\n")
+
+
+def write_rejected(feed: FeedImport, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(feeds.bad_rows_csv(feed))
+
+
+def as_text(figures: dict[str, Any]) -> str:
+    rejected = ", ".join(f"{count} {reason}" for reason, count in figures["rejected"].items()) or "none"
+    return (
+        f"{figures['invoices']} invoices: {figures['orders']} orders over {figures['order_total_minor']} minor units "
+        f"({figures['order_lines']} lines, {figures['created_orders']} new), {figures['credit_notes']} credit notes "
+        f"over {figures['credit_total_minor']} ({figures['unmatched_credit_notes']} unmatched), rejected: {rejected}.\n"
+        f"Orders: {figures['completed']} completed, {figures['in_review']} in review, {figures['failed']} failed, "
+        f"{figures['cancelled']} cancelled; {figures['seconds']} s."
+    )

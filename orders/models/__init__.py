@@ -1,0 +1,37 @@
+"""The tables. Rows are the truth; services are the only writers."""
+
+from orders.models.catalogue import Customer, Product, StockItem
+from orders.models.command import Command, IdempotencyRecord
+from orders.models.credit import CreditNote, CreditNoteLine
+from orders.models.feed import FeedDocument, FeedImport, FeedRow
+from orders.models.fulfilment import Reservation, Shipment
+from orders.models.health import PartnerHealth, ServiceBeat
+from orders.models.history import OrderEvent
+from orders.models.money import LedgerTransfer, Payment
+from orders.models.order import Order, OrderLine
+from orders.models.outbox import OutboxMessage
+from orders.models.step import Step
+
+__all__ = [
+    "Command",
+    "CreditNote",
+    "CreditNoteLine",
+    "Customer",
+    "FeedDocument",
+    "FeedImport",
+    "FeedRow",
+    "IdempotencyRecord",
+    "LedgerTransfer",
+    "Order",
+    "OrderEvent",
+    "OrderLine",
+    "OutboxMessage",
+    "PartnerHealth",
+    "Payment",
+    "Product",
+    "Reservation",
+    "ServiceBeat",
+    "Shipment",
+    "Step",
+    "StockItem",
+]

@@ -1,0 +1,64 @@
+"""Commands that people and programs gave, and the saved answers of idempotent requests."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from orders.models.order import Order
+from orders.models.rules import one_of, word_field
+from orders.vocabulary import Channel, CommandKind, CommandStatus
+
+
+class Command(models.Model):
+    """Who asked for what, why, and what became of it. Signals to a workflow carry its id."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = word_field(CommandKind)
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, null=True, blank=True, related_name="commands")
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True)
+    actor = models.CharField(max_length=150)
+    channel = word_field(Channel)
+    reason = models.CharField(max_length=500)
+    status = word_field(CommandStatus, default=CommandStatus.ACCEPTED)
+    outcome = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            one_of("command", "kind", CommandKind),
+            one_of("command", "status", CommandStatus),
+            one_of("command", "channel", Channel),
+            # One order, one start, ever: the guard that outlives Temporal's retention.
+            models.UniqueConstraint(fields=["order"], condition=Q(kind=CommandKind.START), name="command_one_start"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} by {self.actor}"
+
+
+class IdempotencyRecord(models.Model):
+    """The answer given to an Idempotency-Key, so that a client may retry until it hears one.
+
+    `locked_until` is a lease: a process that dies while answering must not leave the key "in flight" for ever.
+    """
+
+    key = models.CharField(max_length=255)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    route = models.CharField(max_length=200)
+    #: sha256 of method, path and body
+    request_hash = models.CharField(max_length=64)
+    locked_until = models.DateTimeField(null=True, blank=True)
+    status_code = models.PositiveSmallIntegerField(null=True, blank=True)
+    body = models.JSONField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="idempotency_key_once")]
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,47 @@
+"""Reservations and shipments: what an order holds in the warehouse and what left it."""
+
+from django.db import models
+from django.db.models import Q
+
+from orders.models.catalogue import Product
+from orders.models.order import Order
+from orders.models.rules import check, one_of, word_field
+from orders.vocabulary import ReservationStatus, ShipmentStatus
+
+
+class Reservation(models.Model):
+    """Pieces of one product that one order holds; one row for each product of the order."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="reservations")
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="+")
+    quantity = models.BigIntegerField()
+    status = word_field(ReservationStatus, default=ReservationStatus.HELD)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["order", "product"], name="reservation_once"),
+            one_of("reservation", "status", ReservationStatus),
+            check("reservation_quantity_positive", Q(quantity__gt=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} {self.status}"
+
+
+class Shipment(models.Model):
+    """A booked parcel. `reference` is our key at the carrier, known before the first call."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="shipments")
+    reference = models.CharField(max_length=128, unique=True)
+    status = word_field(ShipmentStatus, default=ShipmentStatus.BOOKED)
+    carrier = models.CharField(max_length=64, blank=True)
+    tracking_number = models.CharField(max_length=64, blank=True)
+    label_url = models.URLField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [one_of("shipment", "status", ShipmentStatus)]
+
+    def __str__(self) -> str:
+        return self.tracking_number or self.reference

@@ -1,0 +1,37 @@
+"""The transactional outbox: what Temporal must be told, written with the change it tells of.
+
+Telling Temporal after the commit loses orders when the process dies in between; telling it before starts work on orders
+that were rolled back. A row here is committed together with the change and stays until Temporal has accepted it.
+"""
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from orders.models.rules import one_of, word_field
+from orders.vocabulary import Topic
+
+
+class OutboxMessage(models.Model):
+    topic = word_field(Topic)
+    #: unit of ordering, for example `order:<uuid>`: messages of one aggregate leave one after the other
+    aggregate = models.CharField(max_length=128)
+    body = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+    attempts = models.PositiveIntegerField(default=0)
+    #: not to be claimed before; serves as back-off after a failure and as lease while a relay works on the row
+    available_at = models.DateTimeField(db_default=Now())
+    last_error = models.CharField(max_length=500, blank=True)
+    delivered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [
+            # Both are read by the relay's claim only; they stay as small as the backlog.
+            models.Index(fields=["available_at", "id"], condition=Q(delivered_at=None), name="outbox_pending"),
+            models.Index(fields=["aggregate", "id"], condition=Q(delivered_at=None), name="outbox_pending_aggregate"),
+        ]
+        constraints = [one_of("outbox", "topic", Topic)]
+
+    def __str__(self) -> str:
+        return f"{self.topic} {self.aggregate}"

@@ -1,0 +1,35 @@
+"""The fence of every effect.
+
+An attempt that stalls past its timeout wakes up later and commits on top of its successor, or after the order was
+undone: measured, it doubles a charge or keeps the money of a cancelled order. A step row makes that impossible: claim
+mints a token, commit checks it in the transaction of the write, an undo writes `void` first.
+"""
+
+from django.db import models
+
+from orders.models.order import Order
+from orders.models.rules import one_of, word_field
+from orders.vocabulary import StepName, StepStatus
+
+
+class Step(models.Model):
+    """Key is `<order id>:<step>`: business identity, never a run id, activity id or attempt number."""
+
+    key = models.CharField(max_length=128, primary_key=True)
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="steps")
+    name = word_field(StepName)
+    #: how often the step was claimed; only the newest claim may commit
+    token = models.PositiveIntegerField(default=1)
+    status = word_field(StepStatus, default=StepStatus.OPEN)
+    #: what the effect returned, given again to every later attempt
+    result = models.JSONField(null=True, blank=True)
+    last_error = models.CharField(max_length=500, blank=True)
+    last_error_at = models.DateTimeField(null=True, blank=True)
+    claimed_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [one_of("step", "status", StepStatus), one_of("step", "name", StepName)]
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.status}"

@@ -1,0 +1,305 @@
+"""The landing page's figures: orders by status, orders per minute, and what needs a human.
+
+The page is open on every desk all day and polls itself, so every query here is bounded: counts stop at a cap, lists at
+a few rows, and nothing reads the whole table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.core.cache import cache
+from django.db import connection
+from django.db.models import Count, Q, QuerySet, Value
+from django.db.models.functions import TruncMinute
+from django.utils import timezone
+
+from orders.amounts import counted, money, number
+from orders.models import CreditNote, FeedImport, Order, Step
+from orders.selectors.health import Backlog, Health, machinery, outbox_backlog
+from orders.sentences import STATUS_TONES, STEP_DOING, Tone, failure_words, status_word
+from orders.vocabulary import MOVING_STATUSES, FeedStatus, OrderStatus, StepName, StepStatus
+
+#: counting stops here; the page then says "10,000+"
+COUNT_CAP = 10_000
+#: an order under way that has not moved for this long needs a look
+STUCK_AFTER = timedelta(minutes=2)
+FAILED_WITHIN = timedelta(days=1)
+CHART_MINUTES = 60
+LIST_ROWS = 6
+
+COUNTS = """
+    SELECT wanted.status, (
+        SELECT count(*) FROM (SELECT 1 FROM orders_order o WHERE o.status = wanted.status LIMIT %s) AS capped
+    )
+    FROM unnest(%s::text[]) AS wanted(status)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusCount:
+    status: OrderStatus
+    word: str
+    tone: Tone
+    count: int
+    shown: str
+    #: of the fullest status, in tens of percent: the stylesheet knows eleven widths and pages carry no inline style
+    share: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concern:
+    """Something that needs a human."""
+
+    title: str
+    detail: str
+    since: datetime
+    #: where it leads: the order's page, or a list ("credit_notes", "outbox"), or the import with this key ("feed")
+    order_number: str = ""
+    kind: str = ""
+    key: str = ""
+    tone: Tone = Tone.TROUBLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConcernGroup:
+    title: str
+    count: str
+    #: filter of the order list that shows all of them; empty when they are not orders
+    attention: str
+    rows: list[Concern]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    labels: list[str]
+    received: list[int]
+    completed: list[int]
+
+    @property
+    def series(self) -> dict[str, list[str] | list[int]]:
+        """What the page's script draws."""
+        return {"labels": self.labels, "received": self.received, "completed": self.completed}
+
+    @property
+    def words(self) -> str:
+        """The chart for those who do not see it."""
+        done = number(sum(self.completed))
+        return f"In the last {CHART_MINUTES} minutes {number(sum(self.received))} received and {done} completed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dashboard:
+    counts: list[StatusCount]
+    #: of all statuses, as far as they were counted
+    all_orders: str
+    chart: Chart
+    groups: list[ConcernGroup]
+    health: list[Health]
+    #: without it "nothing needs a human" would only mean "nothing that you may see"
+    sees_orders: bool
+    is_first_run: bool
+
+
+def failed_lately(orders: QuerySet[Order]) -> QuerySet[Order]:
+    return orders.filter(status=OrderStatus.FAILED, closed_at__gte=timezone.now() - FAILED_WITHIN)
+
+
+def not_moving(orders: QuerySet[Order]) -> QuerySet[Order]:
+    return orders.filter(status__in=MOVING_STATUSES, status_since__lt=timezone.now() - STUCK_AFTER)
+
+
+def retrying_steps() -> QuerySet[Step]:
+    """Open steps whose last attempt failed, of orders under way."""
+    return Step.objects.filter(order__status__in=MOVING_STATUSES, status=StepStatus.OPEN).exclude(last_error="")
+
+
+def retrying(orders: QuerySet[Order]) -> QuerySet[Order]:
+    return orders.filter(status__in=MOVING_STATUSES, pk__in=retrying_steps().values("order_id"))
+
+
+def dashboard(user: AbstractBaseUser | AnonymousUser) -> Dashboard:
+    """What `user` may see of it: about ten queries at any size of the tables."""
+    backlog = outbox_backlog()
+    health = machinery(backlog)
+    groups: list[ConcernGroup] = []
+    counts: list[StatusCount] = []
+    chart = Chart(labels=[], received=[], completed=[])
+    sees_orders = user.has_perm("orders.view_order")  # type: ignore[union-attr]
+    if sees_orders:
+        counts, chart = status_counts(), orders_per_minute()
+        groups += [_stuck_and_retrying(), _failures()]
+    if user.has_perm("orders.view_outboxmessage"):  # type: ignore[union-attr]
+        groups.append(_outbox(backlog))
+    if user.has_perm("orders.view_creditnote"):  # type: ignore[union-attr]
+        groups.append(_credit_notes())
+    if user.has_perm("orders.view_feedimport"):  # type: ignore[union-attr]
+        groups.append(_feeds())
+    return Dashboard(
+        counts=counts,
+        all_orders=_sum_words(counts),
+        chart=chart,
+        groups=[group for group in groups if group.rows],
+        health=health,
+        sees_orders=sees_orders,
+        is_first_run=bool(counts) and not any(status.count for status in counts),
+    )
+
+
+def needs_a_human(user: AbstractBaseUser | AnonymousUser) -> int:
+    """Orders that failed lately or do not move, for the sidebar; at most ten seconds old and one query."""
+    if not user.has_perm("orders.view_order"):  # type: ignore[union-attr]
+        return 0
+    return int(cache.get_or_set("orders-that-need-a-human", _count_needing, 10) or 0)
+
+
+def _count_needing() -> int:
+    now = timezone.now()
+    failed = Q(status=OrderStatus.FAILED, closed_at__gte=now - FAILED_WITHIN)
+    stuck = Q(status__in=MOVING_STATUSES, status_since__lt=now - STUCK_AFTER)
+    return Order.objects.filter(failed | stuck).order_by()[:1000].count()
+
+
+def status_counts() -> list[StatusCount]:
+    with connection.cursor() as cursor:
+        cursor.execute(COUNTS, [COUNT_CAP + 1, [status.value for status in OrderStatus]])
+        found = dict(cursor.fetchall())
+    fullest = max([*found.values(), 1])
+    return [
+        StatusCount(
+            status=status,
+            word=status_word(status),
+            tone=STATUS_TONES[status],
+            count=found[status],
+            shown=f"{number(COUNT_CAP)}+" if found[status] > COUNT_CAP else number(found[status]),
+            share=max(1, round(10 * found[status] / fullest)) if found[status] else 0,
+        )
+        for status in OrderStatus
+    ]
+
+
+def _sum_words(counts: list[StatusCount]) -> str:
+    capped = any(status.count > COUNT_CAP for status in counts)
+    return number(sum(min(status.count, COUNT_CAP) for status in counts)) + ("+" if capped else "")
+
+
+def orders_per_minute() -> Chart:
+    """Orders taken in and completed, for each of the last 60 minutes, the running one included."""
+    last = timezone.now().replace(second=0, microsecond=0)
+    minutes = [last - timedelta(minutes=ago) for ago in range(CHART_MINUTES - 1, -1, -1)]
+    completed = Order.objects.filter(status=OrderStatus.COMPLETED, closed_at__gte=minutes[0])
+    taken_in = Order.objects.filter(created_at__gte=minutes[0])
+    rows = _per_minute(taken_in, "created_at").union(_per_minute(completed, "closed_at"), all=True)
+    found = {(row["moment"], row["minute"]): row["n"] for row in rows}
+    return Chart(
+        labels=[minute.strftime("%H:%M") for minute in minutes],
+        received=[found.get(("created_at", minute), 0) for minute in minutes],
+        completed=[found.get(("closed_at", minute), 0) for minute in minutes],
+    )
+
+
+def _per_minute(orders: QuerySet[Order], moment: str) -> QuerySet[Order, Any]:
+    """Rows of (which moment, minute, how many)."""
+    told_apart = orders.order_by().annotate(moment=Value(moment), minute=TruncMinute(moment))
+    return told_apart.values("moment", "minute").annotate(n=Count("pk"))
+
+
+def _capped(count: int, shown: int) -> str:
+    return number(count) if count <= shown else f"{shown}+"
+
+
+def _stuck_and_retrying() -> ConcernGroup:
+    steps = retrying_steps().select_related("order").order_by("claimed_at")[:LIST_ROWS]
+    failing = {step.order_id: step for step in steps}
+    stuck = not_moving(Order.objects.all()).order_by("status_since")[: LIST_ROWS + 1]
+    rows = [
+        Concern(
+            title=f"{step.order.number} {STEP_DOING[StepName(step.name)]}, attempt {step.token}",
+            detail=step.last_error,
+            since=step.order.status_since,
+            order_number=step.order.number,
+            tone=Tone.WAITING,
+        )
+        for step in failing.values()
+    ]
+    rows += [
+        Concern(
+            title=f"{order.number} does not move",
+            detail=f"{status_word(order.status)} for longer than {STUCK_AFTER.seconds // 60} minutes",
+            since=order.status_since,
+            order_number=order.number,
+        )
+        for order in stuck
+        if order.pk not in failing
+    ]
+    return ConcernGroup(
+        title="Retrying or not moving",
+        count=_capped(len(rows), LIST_ROWS),
+        attention="not_moving" if len(rows) > len(failing) else "retrying",
+        rows=rows[:LIST_ROWS],
+    )
+
+
+def _failures() -> ConcernGroup:
+    failed = list(failed_lately(Order.objects.all()).order_by("-closed_at")[: LIST_ROWS + 1])
+    rows = [
+        Concern(
+            title=f"{order.number}: {failure_words(order.failure_type)[0]}",
+            detail=f"{money(order.total_minor, order.currency)} · {order.failure_message}",
+            since=order.closed_at or order.status_since,
+            order_number=order.number,
+        )
+        for order in failed
+    ]
+    return ConcernGroup(
+        title="Failed in the last day", count=_capped(len(rows), LIST_ROWS), attention="failed", rows=rows[:LIST_ROWS]
+    )
+
+
+def _outbox(backlog: Backlog) -> ConcernGroup:
+    rows = []
+    if backlog.is_stuck and backlog.oldest is not None:
+        rows.append(
+            Concern(
+                title=f"{counted(backlog.pending, 'message')} not handed to Temporal",
+                detail=backlog.last_error or "No worker takes them",
+                since=backlog.oldest,
+                kind="outbox",
+            )
+        )
+    return ConcernGroup(title="Outbox", count=str(len(rows)), attention="", rows=rows)
+
+
+def _credit_notes() -> ConcernGroup:
+    unmatched = list(CreditNote.objects.filter(order=None).order_by("-issued_at").values_list("created_at")[:1001])
+    rows = []
+    if unmatched:
+        shown = "More than 1,000 credit notes" if len(unmatched) > 1000 else counted(len(unmatched), "credit note")
+        rows.append(
+            Concern(
+                title=f"{shown} without an order",
+                detail="No earlier order of the customer covers them; decide by hand",
+                since=unmatched[0][0],
+                tone=Tone.WAITING,
+                kind="credit_notes",
+            )
+        )
+    return ConcernGroup(title="Credit notes", count=str(len(rows)), attention="", rows=rows)
+
+
+def _feeds() -> ConcernGroup:
+    failed = FeedImport.objects.filter(status=FeedStatus.FAILED, created_at__gte=timezone.now() - FAILED_WITHIN)
+    rows = [
+        Concern(
+            title=f"Import of {feed.name} failed",
+            detail=feed.failure_message,
+            since=feed.finished_at or feed.created_at,
+            kind="feed",
+            key=str(feed.pk),
+        )
+        for feed in failed.only("pk", "name", "failure_message", "finished_at", "created_at")[:LIST_ROWS]
+    ]
+    return ConcernGroup(title="Failed imports", count=str(len(rows)), attention="", rows=rows)

@@ -1,0 +1,300 @@
+"""The read model of an order's page: everything it shows, out of a handful of queries, from PostgreSQL only.
+
+An order may have two thousand lines and the page is polled by everybody who has it open, so what depends on the number
+of lines is counted by the database or read one page at a time, and the part that is polled never touches the lines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+from django.db.models import CharField, Count, Max, OuterRef, QuerySet, Subquery, Sum, Value
+from django.db.models.functions import Cast, Concat
+from django.utils import timezone
+
+from orders import sentences
+from orders.amounts import counted, money, number, price
+from orders.models import (
+    CreditNote,
+    LedgerTransfer,
+    Order,
+    OrderLine,
+    OutboxMessage,
+    Payment,
+    Reservation,
+    ServiceBeat,
+    Shipment,
+    Step,
+)
+from orders.selectors import health
+from orders.selectors.timeline import CHANNELS, Timeline, run_url, timeline
+from orders.sentences import STATUS_TONES, STEP_TITLES, OpenStep, Standing, Tone, status_word
+from orders.vocabulary import OrderStatus, ReservationStatus, StepName, StepStatus
+
+LINES_PER_PAGE = 50
+FORWARD = (StepName.VALIDATE, StepName.RESERVE, StepName.CHARGE, StepName.SHIP, StepName.COMPLETE)
+BACKWARD = (StepName.RECALL, StepName.REFUND, StepName.RELEASE, StepName.CLOSE)
+UNDO_OF = {StepName.RESERVE: StepName.RELEASE, StepName.CHARGE: StepName.REFUND, StepName.SHIP: StepName.RECALL}
+#: which step an order of that status works on; the first that is open counts
+STEPS_OF_STATUS = {
+    OrderStatus.QUEUED: (StepName.VALIDATE,),
+    OrderStatus.RESERVING: (StepName.RESERVE,),
+    OrderStatus.CHARGING: (StepName.CHARGE,),
+    OrderStatus.SHIPPING: (StepName.SHIP, StepName.COMPLETE),
+    OrderStatus.UNDOING: BACKWARD,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """One of the five steps on the strip above the timeline."""
+
+    title: str
+    tone: Tone
+    #: the state in a word or two
+    word: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    position: int
+    sku: str
+    description: str
+    quantity: str
+    unit_price: str
+    total: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    at: datetime
+    words: str
+    amount: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LivePart:
+    """What changes while the engine works; the part that polls itself."""
+
+    standing: Standing
+    order: Order
+    status: str
+    tone: Tone
+    since: datetime
+    #: the door through which the order came
+    channel: str
+    marks: list[Mark]
+    money: list[tuple[str, str]]
+    transfers: list[Transfer]
+    stock: list[tuple[str, str]]
+    shipments: list[Shipment]
+    timeline: Timeline
+    run_url: str
+    engine_trouble: str
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.order.is_terminal
+
+
+def find(order_number: str) -> Order | None:
+    """The order with all that its sentence needs, annotated in one query; None for an unknown number."""
+    if "\x00" in order_number:
+        return None
+    return _with_surroundings(Order.objects.filter(number=order_number)).first()
+
+
+def _with_surroundings(orders: QuerySet[Order]) -> QuerySet[Order]:
+    mine = Reservation.objects.filter(order=OuterRef("pk")).values("order")
+    waiting = OutboxMessage.objects.filter(
+        aggregate=Concat(Value("order:"), Cast(OuterRef("pk"), CharField())), delivered_at=None
+    ).order_by("id")
+    beats = ServiceBeat.objects.filter(service=health.WORKER).order_by().values("service")
+    pieces = {
+        f"pieces_{status}": Subquery(mine.filter(status=status).annotate(n=Sum("quantity")).values("n"))
+        for status in ReservationStatus
+    }
+    notes = CreditNote.objects.filter(order=OuterRef("pk")).order_by().values("order").annotate(n=Count("pk"))
+    return orders.select_related("customer", "payment").annotate(
+        worker_seen_at=Subquery(beats.annotate(newest=Max("at")).values("newest")),
+        outbox_error=Subquery(waiting.values("last_error")[:1]),
+        reserved_products=Subquery(mine.annotate(n=Count("pk")).values("n")),
+        credit_note_count=Subquery(notes.values("n")),
+        **pieces,
+    )
+
+
+def steps_of(order: Order) -> list[Step]:
+    return list(order.steps.all())
+
+
+def version(order: Order, steps: list[Step], *, may_start: bool) -> str:
+    """Changes exactly when the live part would; the browser's ETag."""
+    now = timezone.now()
+    state = (
+        order.event_count,
+        order.status,
+        sorted((step.name, step.token, step.status, str(step.last_error_at)) for step in steps),
+        # The words, not only whether: they tell for how long, and a page must not stand still at "3 min".
+        _engine_trouble(order, now),
+        getattr(order, "outbox_error", None),
+        getattr(order, "credit_note_count", None),
+        may_start,
+    )
+    return hashlib.sha256(f"{order.pk}{state}".encode()).hexdigest()[:32]
+
+
+def live_part(order: Order, steps: list[Step], *, may_start: bool) -> LivePart:
+    """The polled part: at most three more queries (events, shipments, transfers)."""
+    now = timezone.now()
+    payment = getattr(order, "payment", None)
+    trouble = "" if order.is_terminal else _engine_trouble(order, now)
+    status = OrderStatus(order.status)
+    facts = sentences.Facts(
+        now=now,
+        status=status,
+        since=order.status_since,
+        total=money(order.total_minor, order.currency),
+        line_count=order.line_count,
+        step=_open_step(status, steps),
+        engine_trouble=trouble,
+        outbox_error=order.outbox_error or "",  # type: ignore[attr-defined]
+        failure_type=order.failure_type,
+        failure_message=order.failure_message,
+        refunded=money(payment.refunded_minor, order.currency) if payment and payment.refunded_minor else "",
+        kept=_kept(payment),
+        may_start=may_start,
+    )
+    done = {step.name for step in steps if step.status == StepStatus.DONE}
+    return LivePart(
+        standing=sentences.standing(facts),
+        order=order,
+        status=status_word(status),
+        tone=STATUS_TONES[status],
+        since=order.status_since,
+        channel=CHANNELS.get(order.channel, order.channel),
+        marks=[_mark(name, {step.name: step for step in steps}) for name in FORWARD],
+        money=_money(order, payment),
+        transfers=_transfers(order) if StepName.CHARGE in done or StepName.REFUND in done else [],
+        stock=_stock(order),
+        shipments=list(order.shipments.order_by("pk")) if StepName.SHIP in done else [],
+        timeline=timeline(order),
+        run_url=run_url(f"order:{order.pk}", order.process_run_id),
+        engine_trouble=trouble,
+    )
+
+
+def lines(order: Order, page: str | None) -> Page[Line]:
+    """One page of the order's lines: one query, whatever their number."""
+    rows = OrderLine.objects.filter(order=order).select_related("product").order_by("position")
+    paginator: Paginator[Any] = Paginator(rows, LINES_PER_PAGE)
+    # Counted when the order was placed, and lines never change.
+    paginator.__dict__["count"] = order.line_count
+    shown = paginator.get_page(page)
+    shown.object_list = [
+        Line(
+            position=row.position,
+            sku=row.product.sku,
+            description=row.description,
+            quantity=number(row.quantity),
+            unit_price=price(row.unit_price, order.currency),
+            total=money(row.total_minor, order.currency),
+        )
+        for row in shown.object_list
+    ]
+    return shown
+
+
+def _engine_trouble(order: Order, now: datetime) -> str:
+    seen = order.worker_seen_at  # type: ignore[attr-defined]
+    return sentences.engine_trouble(seen, now=now, silent_after=health.SILENT_AFTER)
+
+
+def _open_step(status: OrderStatus, steps: list[Step]) -> OpenStep | None:
+    by_name = {step.name: step for step in steps}
+    for name in STEPS_OF_STATUS.get(status, ()):
+        step = by_name.get(name)
+        if step is not None and step.status == StepStatus.OPEN:
+            return OpenStep(
+                name=name,
+                attempt=step.token,
+                claimed_at=step.claimed_at,
+                last_error=step.last_error,
+                last_error_at=step.last_error_at,
+            )
+    return None
+
+
+def _mark(name: StepName, steps: dict[str, Step]) -> Mark:
+    title = STEP_TITLES[name]
+    step = steps.get(name)
+    undo = steps.get(UNDO_OF[name]) if name in UNDO_OF else None
+    if step is None:
+        return Mark(title=title, tone=Tone.NEUTRAL, word="To come" if StepName.CLOSE not in steps else "Not reached")
+    if name is StepName.COMPLETE and StepName.CLOSE in steps:
+        closed = steps[StepName.CLOSE].status == StepStatus.DONE
+        return Mark(title=title, tone=Tone.NEUTRAL, word="Closed" if closed else "Being closed")
+    if undo is not None and step.status == StepStatus.DONE:
+        return Mark(title=title, tone=Tone.WAITING, word="Undone" if undo.status == StepStatus.DONE else "Being undone")
+    if step.status == StepStatus.DONE:
+        return Mark(title=title, tone=Tone.DONE, word="Done")
+    if step.status == StepStatus.VOID:
+        return Mark(title=title, tone=Tone.NEUTRAL, word="Stopped" if step.last_error or step.token > 1 else "Not done")
+    if step.last_error:
+        return Mark(title=title, tone=Tone.WAITING, word=f"Attempt {step.token}")
+    return Mark(title=title, tone=Tone.MOVING, word="Under way")
+
+
+def _kept(payment: Payment | None) -> str:
+    if payment is None or payment.captured_minor == payment.refunded_minor:
+        return ""
+    return money(payment.captured_minor - payment.refunded_minor, payment.currency)
+
+
+def _money(order: Order, payment: Payment | None) -> list[tuple[str, str]]:
+    currency = order.currency
+    if payment is None:
+        return [("To take", money(order.total_minor, currency)), ("Payment", "Not begun")]
+    rows = [
+        ("To take", money(payment.amount_minor, currency)),
+        ("Taken", money(payment.captured_minor, currency)),
+        ("Refunded", money(payment.refunded_minor, currency)),
+        ("Payment", status_word(payment.status)),
+    ]
+    if payment.decline_code:
+        rows.append(("Decline", payment.decline_code))
+    if payment.gateway_reference:
+        rows.append(("Gateway", payment.gateway_reference))
+    return rows
+
+
+def _transfers(order: Order) -> list[Transfer]:
+    return [
+        Transfer(
+            at=row.created_at,
+            words=f"{status_word(row.credit_account)} → {status_word(row.debit_account)}",
+            amount=money(row.amount_minor, row.currency),
+        )
+        for row in LedgerTransfer.objects.filter(order=order).order_by("pk")
+    ]
+
+
+def _stock(order: Order) -> list[tuple[str, str]]:
+    words = {
+        ReservationStatus.HELD: "Held",
+        ReservationStatus.CONSUMED: "Shipped",
+        ReservationStatus.RELEASED: "Given back",
+    }
+    products = order.reserved_products  # type: ignore[attr-defined]
+    if not products:
+        return []
+    rows = [("Products", number(products))]
+    for status, label in words.items():
+        pieces = getattr(order, f"pieces_{status}")
+        if pieces:
+            rows.append((label, counted(pieces, "piece")))
+    return rows

@@ -1,0 +1,186 @@
+"""From stored bytes to records, with flat memory and without trusting the file.
+
+A file is whatever somebody's system wrote: another encoding, another separator, a quote that never closes. A quote left
+open would swallow the rows after it and their invoices would become orders with lines missing, so a record over several
+lines that does not fit the header is cut back to its first line, and the rest is read again.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import BinaryField
+from django.db.models.functions import Substr
+
+from orders.errors import InvalidFeed
+from orders.models import FeedImport
+from orders.services.feeds.layouts import Layout
+
+MAX_COLUMNS = 50
+MAX_CELL_BYTES = 10_000
+#: physical lines of one record; more than that is a quote left open
+MAX_RECORD_LINES = 50
+SLICE_BYTES = 1 << 20
+SEPARATORS = (",", ";")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    #: line of the file where it begins, the header being 1
+    line: int
+    cells: list[str]
+    #: why the cells cannot be told apart; empty for a sound record
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    header: list[str]
+    #: position of each of the layout's fields in a record
+    places: dict[str, int]
+    records: Iterator[Record]
+
+
+def open_table(feed_id: UUID | str, layout: Layout) -> Table:
+    """The header and the records of a stored file. Raises `InvalidFeed` for a file that the layout cannot read."""
+    encoding = _encoding(feed_id)
+    text = io.TextIOWrapper(_open_bytes(feed_id), encoding=encoding, newline="")
+    first = text.readline()
+    separator = max(SEPARATORS, key=first.count)
+    header = [name.strip() for name in _split(first, separator)]
+    places = _places(header, layout)
+    return Table(header=header, places=places, records=_records(text, separator, width=len(header)))
+
+
+class _StoredBytes(io.RawIOBase):
+    """The file's bytes, fetched slice by slice: 200 MB in one value would be held three times over.
+
+    It keeps its slice, because the readers above ask for 8 kB at a time and each would be a query.
+    """
+
+    def __init__(self, feed_id: UUID | str) -> None:
+        self.feed = FeedImport.objects.filter(pk=feed_id)
+        self.fetched = 0
+        self.slice = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        if not self.slice:
+            piece = Substr("content", self.fetched + 1, SLICE_BYTES, output_field=BinaryField())
+            self.slice = memoryview(self.feed.values_list(piece, flat=True).get())
+            self.fetched += len(self.slice)
+        part = self.slice[: len(buffer)]
+        buffer[: len(part)] = part
+        self.slice = self.slice[len(part) :]
+        return len(part)
+
+
+def _open_bytes(feed_id: UUID | str) -> io.BufferedReader:
+    return io.BufferedReader(_StoredBytes(feed_id))
+
+
+def _encoding(feed_id: UUID | str) -> str:
+    """UTF-8, with or without BOM, when the whole file is; else Windows-1252, which Excel writes."""
+    for encoding in ("utf-8-sig", "cp1252"):
+        decoder = codecs.getincrementaldecoder(encoding)()
+        source = _open_bytes(feed_id)
+        try:
+            while piece := source.read1(SLICE_BYTES):
+                decoder.decode(piece)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    raise InvalidFeed("The file is neither UTF-8 nor Windows-1252 text.")
+
+
+def _places(header: list[str], layout: Layout) -> dict[str, int]:
+    if not any(header):
+        raise InvalidFeed("The file has no header; its first line is empty.")
+    if len(header) > MAX_COLUMNS:
+        raise InvalidFeed(f"The header has {len(header)} columns; the limit is {MAX_COLUMNS}.")
+    known = [name.casefold() for name in header]
+    doubled = sorted({header[known.index(name)] for name in known if name and known.count(name) > 1})
+    if doubled:
+        raise InvalidFeed(f"The header names a column twice: {', '.join(doubled)}."[:500])
+    missing = [name for name in layout.columns.values() if name.casefold() not in known]
+    if missing:
+        raise InvalidFeed(f"The header lacks {', '.join(missing)}; the layout {layout.name} needs them.")
+    return {field: known.index(name.casefold()) for field, name in layout.columns.items()}
+
+
+class _Lines:
+    """Physical lines for `csv.reader` that can be given back after a record which took too many."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self.text = text
+        self.given_back: deque[str] = deque()
+        self.taken: list[str] = []
+        #: lines handed out so far; the header was the first
+        self.number = 1
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        if len(self.taken) >= MAX_RECORD_LINES:
+            raise csv.Error("a quote is left open")
+        line = self.given_back.popleft() if self.given_back else next(self.text)
+        self.taken.append(line)
+        self.number += 1
+        return line
+
+    def give_back_all_but_first(self) -> None:
+        rest = self.taken[1:]
+        self.given_back.extendleft(reversed(rest))
+        self.number -= len(rest)
+
+
+def _records(text: io.TextIOWrapper, separator: str, *, width: int) -> Iterator[Record]:
+    lines = _Lines(text)
+    reader = csv.reader(lines, delimiter=separator)
+    while True:
+        lines.taken.clear()
+        line = lines.number + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            cells, problem = [], f"The row cannot be read: {error}."
+        else:
+            if not any(cells):
+                continue
+            problem = _problem(cells, width)
+        if problem and len(lines.taken) > 1:
+            problem = "A quote is left open in this row."
+            lines.give_back_all_but_first()
+            cells = []
+        yield Record(line=line, cells=cells or _split(lines.taken[0], separator), problem=problem)
+
+
+def _problem(cells: list[str], width: int) -> str:
+    if len(cells) > MAX_COLUMNS:
+        return f"The row has {len(cells)} columns; the limit is {MAX_COLUMNS}."
+    if len(cells) != width:
+        return f"The row has {len(cells)} columns, the header has {width}."
+    for number, cell in enumerate(cells, start=1):
+        if len(cell) > MAX_CELL_BYTES // 4 and len(cell.encode()) > MAX_CELL_BYTES:
+            return f"Column {number} has {len(cell.encode())} bytes; the limit is {MAX_CELL_BYTES}."
+    return ""
+
+
+def _split(line: str, separator: str) -> list[str]:
+    """The cells of one physical line, whatever its quotes do."""
+    try:
+        return next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:
+        return line.rstrip("\r\n").split(separator)

@@ -1,0 +1,56 @@
+"""The rows that were not taken, as CSV for the spreadsheet of whoever must mend them.
+
+The cells are read from the stored file again, so they are the sender's own, not what we made of them. A spreadsheet
+runs a cell that begins like a formula; those get an apostrophe, unless they are plain numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+
+from orders.errors import InvalidFeed
+from orders.models import FeedImport
+from orders.services.feeds.layouts import LAYOUTS
+from orders.services.feeds.parsing import read_row
+from orders.services.feeds.reading import open_table
+from orders.vocabulary import DocumentKind
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+
+
+def bad_rows_csv(feed: FeedImport) -> Iterator[str]:
+    """Pieces of a CSV text: line, reason and the original cells of every row of a rejected invoice."""
+    layout = LAYOUTS[feed.layout]
+    rejected = {
+        reference: f"{reason}: {detail}" if detail else reason
+        for reference, reason, detail in feed.documents.filter(kind=DocumentKind.REJECTED)
+        .values_list("reference", "reject_reason", "reject_detail")
+        .iterator()
+    }
+    try:
+        table = open_table(feed.pk, layout)
+    except InvalidFeed as error:
+        yield _csv_line(["line", "reason"])
+        yield _csv_line(["1", str(error)])
+        return
+    yield _csv_line(["line", "reason", *table.header])
+    for record in table.records:
+        row = read_row(record, table.places, layout)
+        if row.reference in rejected:
+            yield _csv_line([str(record.line), row.error or rejected[row.reference], *record.cells])
+
+
+def _csv_line(cells: list[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow([_harmless(cell) for cell in cells])
+    return text.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    if cell.startswith(FORMULA_STARTS) and not NUMBER.fullmatch(cell):
+        return f"'{cell}"
+    return cell

@@ -1,0 +1,220 @@
+"""What must always be true of orders, stock, money and history, asked from outside the code that keeps it.
+
+Every guard can have a hole; this looks at the results. The partner's books are asked over HTTP, so that a charge which
+our own tables forgot is found. Reads only.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.db.models import Count, Q, Sum
+from django.utils import timezone
+
+from orders import history
+from orders.models import LedgerTransfer, Order, OrderEvent, OutboxMessage, Reservation, Step, StockItem
+from orders.vocabulary import TERMINAL_STATUSES, LedgerAccount, OrderStatus, ReservationStatus, StepStatus
+
+#: a row that is this old and still pending is stuck, not on its way
+OUTBOX_PATIENCE = timedelta(seconds=10)
+PAGE = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    #: short name of the rule, for example "ledger"
+    invariant: str
+    #: an order number, a SKU or another name that staff can look up
+    subject: str
+    detail: str
+
+
+def check_database() -> Iterator[Violation]:
+    """Everything that our own tables can tell."""
+    yield from stock_is_conserved()
+    yield from reservations_follow_their_orders()
+    yield from ledger_follows_status()
+    yield from no_step_is_open_on_a_closed_order()
+    yield from every_begun_order_has_its_run()
+    yield from outbox_is_empty()
+    yield from history_verifies()
+
+
+def stock_is_conserved() -> Iterator[Violation]:
+    """reserved = held reservations, shipped = consumed ones; received = on hand + shipped is a CHECK of its own."""
+    held = _pieces_by_product(ReservationStatus.HELD)
+    consumed = _pieces_by_product(ReservationStatus.CONSUMED)
+    for item in StockItem.objects.select_related("product").iterator(PAGE):
+        expected = (held.get(item.product_id, 0), consumed.get(item.product_id, 0))
+        found = (item.reserved, item.shipped)
+        if found != expected or item.received != item.on_hand + item.shipped or item.reserved > item.on_hand:
+            yield Violation(
+                invariant="stock",
+                subject=item.product.sku,
+                detail=f"reserved and shipped are {found}, the orders say {expected}",
+            )
+
+
+def reservations_follow_their_orders() -> Iterator[Violation]:
+    """A closed order holds nothing; only a completed one has consumed anything."""
+    wrong = Reservation.objects.filter(
+        Q(status=ReservationStatus.HELD, order__status__in=TERMINAL_STATUSES)
+        | Q(status=ReservationStatus.CONSUMED, order__status__in=[OrderStatus.CANCELLED, OrderStatus.FAILED])
+        | Q(status=ReservationStatus.RELEASED, order__status=OrderStatus.COMPLETED)
+    )
+    for number, status, count in (
+        wrong.values("order__number", "status").annotate(n=Count("id")).values_list("order__number", "status", "n")
+    ):
+        yield Violation(invariant="reservations", subject=number, detail=f"{count} still {status} on a closed order")
+
+
+def ledger_follows_status() -> Iterator[Violation]:
+    """Per closed order: a completed one earned its total, another one left every account at zero."""
+    balances = ledger_balances()
+    nothing = dict.fromkeys(LedgerAccount, 0)
+    for order in (
+        Order.objects.filter(status__in=TERMINAL_STATUSES).only("id", "number", "status", "total_minor").iterator(PAGE)
+    ):
+        found = balances.get(str(order.id), nothing)
+        expected = dict(nothing)
+        if order.status == OrderStatus.COMPLETED:
+            expected |= {LedgerAccount.GATEWAY: order.total_minor, LedgerAccount.SALES: -order.total_minor}
+        if found != expected:
+            yield Violation(invariant="ledger", subject=order.number, detail=f"balances {_words(found)}")
+
+
+def ledger_balances() -> dict[str, dict[LedgerAccount, int]]:
+    """Balance of each account per order id, in minor units; debits are positive, so the balances add up to zero."""
+    balances: dict[str, dict[LedgerAccount, int]] = defaultdict(lambda: dict.fromkeys(LedgerAccount, 0))
+    for side, sign in (("debit_account", 1), ("credit_account", -1)):
+        sums = LedgerTransfer.objects.values_list("order_id", side).annotate(Sum("amount_minor")).order_by()
+        for order_id, account, amount in sums:
+            balances[str(order_id)][LedgerAccount(account)] += sign * amount
+    return dict(balances)
+
+
+def no_step_is_open_on_a_closed_order() -> Iterator[Violation]:
+    """Every begun step is committed or undone, the undo steps too."""
+    left = Step.objects.filter(status=StepStatus.OPEN, order__status__in=TERMINAL_STATUSES)
+    for number, name in left.values_list("order__number", "name"):
+        yield Violation(invariant="steps", subject=number, detail=f"step {name} is still open on a closed order")
+
+
+def every_begun_order_has_its_run() -> Iterator[Violation]:
+    """An order that is past the queue names the one run that processes it."""
+    begun = Order.objects.exclude(status__in=[OrderStatus.PLACED, OrderStatus.QUEUED])
+    never_prepared = Q(status=OrderStatus.CANCELLED) | Q(status=OrderStatus.UNDOING)
+    for number in begun.filter(process_run_id="").exclude(never_prepared).values_list("number", flat=True):
+        yield Violation(invariant="one run", subject=number, detail="no run is bound to the order")
+
+
+def outbox_is_empty() -> Iterator[Violation]:
+    """Nothing waits for Temporal longer than a moment."""
+    late = OutboxMessage.objects.filter(delivered_at=None, created_at__lt=timezone.now() - OUTBOX_PATIENCE)
+    for message in late.order_by("id")[:100]:
+        yield Violation(
+            invariant="outbox",
+            subject=message.aggregate,
+            detail=f"{message.topic} waits: {message.last_error or 'pending'}",
+        )
+
+
+def history_verifies(numbers: Sequence[str] | None = None) -> Iterator[Violation]:
+    """Every order's chain holds from its first event to its head; `numbers` limits the look to those orders."""
+    orders = Order.objects.only("id", "number", "event_count", "chain_head")
+    if numbers is not None:
+        orders = orders.filter(number__in=numbers)
+    for order in orders.iterator(PAGE):
+        broken = history.verify_chain(order, OrderEvent.objects.filter(order=order).order_by("sequence"))
+        if broken:
+            yield Violation(
+                invariant="history", subject=order.number, detail=f"event {broken.sequence}: {broken.problem}"
+            )
+
+
+def unknown_numbers(numbers: Sequence[str]) -> list[str]:
+    """Which of the numbers no order has."""
+    known = set(Order.objects.filter(number__in=numbers).values_list("number", flat=True))
+    return [number for number in numbers if number not in known]
+
+
+def check_books() -> Iterator[Violation]:
+    """Our ledger against the partners' own books, order by order. Raises `requests.RequestException`."""
+    balances = ledger_balances()
+    orders = {
+        str(order.id): order
+        for order in Order.objects.only("id", "number", "status", "total_minor", "currency").iterator(PAGE)
+    }
+    seen = set()
+    for order_id, books in partner_books():
+        seen.add(order_id)
+        order = orders.get(order_id)
+        if order is None:
+            yield Violation(
+                invariant="books", subject=order_id or "no order", detail="the partner knows an order that we do not"
+            )
+        elif order.is_terminal:
+            ours = balances.get(order_id, {}).get(LedgerAccount.GATEWAY, 0)
+            yield from _compare(order, books, ours)
+    for order_id, order in orders.items():
+        if order.status == OrderStatus.COMPLETED and order_id not in seen:
+            yield Violation(
+                invariant="books", subject=order.number, detail="completed, but the partners never heard of it"
+            )
+
+
+def _compare(order: Order, books: dict[str, Any], ours: int) -> Iterator[Violation]:
+    completed = order.status == OrderStatus.COMPLETED
+    rules = (
+        (books["net_minor"] == ours, f"the gateway holds {books['net_minor']}, our ledger says {ours}"),
+        (books["charged_minor"] <= order.total_minor, f"charged {books['charged_minor']} of {order.total_minor}"),
+        (books["captures"] <= 1, f"charged {books['captures']} times"),
+        (books["intents"] <= 1, f"{books['intents']} payments at the gateway for one order"),
+        (books["open_authorized_minor"] == 0, f"{books['open_authorized_minor']} still authorised"),
+        (not completed or books["currency"] == order.currency.lower(), f"charged in {books['currency']}"),
+        (books["shipments_booked"] == int(completed), f"{books['shipments_booked']} shipments on their way"),
+    )
+    for holds, detail in rules:
+        if not holds:
+            yield Violation(invariant="books", subject=order.number, detail=detail)
+
+
+def partner_books() -> Iterator[tuple[str, dict[str, Any]]]:
+    """(order id, books) of every order that the simulator knows."""
+    after = ""
+    while True:
+        answer = requests.get(
+            f"{settings.SIMULATOR_URL}/oracle/orders", params={"after": after, "limit": str(PAGE)}, timeout=30
+        )
+        answer.raise_for_status()
+        page = answer.json()
+        yield from page["orders"].items()
+        after = page["next"]
+        if not after:
+            return
+
+
+def numbers_and_statuses(order_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """(number, status) by order id, for those of the ids that are orders of ours."""
+    wanted = set(order_ids)
+    rows = Order.objects.values_list("id", "number", "status").iterator(PAGE)
+    return {str(pk): (number, status) for pk, number, status in rows if str(pk) in wanted}
+
+
+def order_count() -> int:
+    return Order.objects.count()
+
+
+def _pieces_by_product(status: ReservationStatus) -> dict[int, int]:
+    rows = Reservation.objects.filter(status=status).values_list("product_id").annotate(Sum("quantity")).order_by()
+    return dict(rows)
+
+
+def _words(balances: dict[LedgerAccount, int]) -> str:
+    return ", ".join(f"{account} {amount}" for account, amount in balances.items())

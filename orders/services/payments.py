@@ -1,0 +1,183 @@
+"""Charging an order, and undoing the charge.
+
+Prepare, call, settle: no transaction is open while the gateway is asked. What an earlier attempt may have done is asked
+of the gateway before anything is done again, so a lost answer never becomes a second charge or a lost refund.
+"""
+
+from orders import failpoints, fence, history
+from orders.actor import Actor
+from orders.errors import PartnerUnavailable
+from orders.models import LedgerTransfer, Order, Payment
+from orders.partners import payments as gateway
+from orders.services.process import note_retry
+from orders.vocabulary import EventType, LedgerAccount, OrderStatus, PaymentStatus, StepName
+
+SUCCEEDED = "succeeded"
+
+
+def charge(order_id: str, *, actor: Actor) -> None:
+    """Take the order's total from its payment method.
+
+    Raises `PaymentDeclined` (final), `PartnerUnavailable` (retry), `StepVoided` or `StaleAttempt` (not ours any more).
+    """
+    held = fence.claim(order_id, StepName.CHARGE)
+    if held.is_done:
+        return
+    payment = _prepare(held)
+    try:
+        intent = _open_intent(held, payment)
+        if intent.status != SUCCEEDED:
+            # The last look before money moves: an undo that came first has voided the step.
+            fence.check(held)
+            failpoints.reach(held.key, held.token, "call")
+            intent = gateway.confirm(intent.id, key=f"{held.key}:confirm")
+    except gateway.Declined as refusal:
+        with fence.progress(held):
+            payment.status, payment.decline_code = PaymentStatus.DECLINED, refusal.code[:64]
+            payment.save(update_fields=["status", "decline_code", "updated_at"])
+        raise
+    except gateway.UnexpectedState as race:
+        raise PartnerUnavailable("The payment changed at the gateway while it was confirmed.") from race
+    except PartnerUnavailable as error:
+        note_retry(held, error, actor=actor)
+        raise
+    failpoints.reach(held.key, held.token, "effect")
+    _settle_capture(held, payment, intent, actor=actor)
+
+
+def undo_charge(order_id: str, *, actor: Actor) -> None:
+    """Undo of `charge`: cancel what has not moved money, refund what has; nothing if there is nothing."""
+    held = fence.claim(order_id, StepName.REFUND)
+    if held.is_done:
+        return
+    fence.void(order_id, StepName.CHARGE)
+    try:
+        moved = _undo_at_gateway(held)
+    except PartnerUnavailable as error:
+        note_retry(held, error, actor=actor)
+        raise
+    failpoints.reach(held.key, held.token, "effect")
+    _settle_undo(held, moved, actor=actor)
+
+
+def _prepare(held: fence.Claim) -> Payment:
+    """The payment row; it exists before the gateway hears of the order."""
+    with fence.progress(held):
+        order = Order.objects.get(pk=held.order_id)
+        payment, _ = Payment.objects.get_or_create(
+            order=order, defaults={"amount_minor": order.total_minor, "currency": order.currency}
+        )
+    return payment
+
+
+def _open_intent(held: fence.Claim, payment: Payment) -> gateway.Intent:
+    """The order's one intent at the gateway: looked up when an earlier attempt made it, else created and stored."""
+    if payment.gateway_reference:
+        return gateway.retrieve(payment.gateway_reference)
+    intent = gateway.create_intent(
+        key=f"{held.key}:intent",
+        order=held.order_id,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        payment_method=payment.order.payment_method,
+    )
+    with fence.progress(held):
+        payment.gateway_reference = intent.id
+        payment.save(update_fields=["gateway_reference", "updated_at"])
+    return intent
+
+
+def _settle_capture(held: fence.Claim, payment: Payment, intent: gateway.Intent, *, actor: Actor) -> None:
+    with fence.commit(held, {"gateway_reference": intent.id}):
+        order = history.lock_order(held.order_id)
+        _book_capture(order, payment, intent.amount_minor)
+        order.move_to(OrderStatus.SHIPPING)
+        lookup = {} if held.is_first else {"resolved_by_lookup": True}
+        history.record(
+            order,
+            EventType.PAYMENT_CAPTURED,
+            actor=actor,
+            reason="The gateway took the payment"
+            + ("" if held.is_first else "; an earlier attempt had lost its answer"),
+            step=held.name,
+            status_before=OrderStatus.CHARGING,
+            data={"amount_minor": intent.amount_minor, "gateway_reference": intent.id, "claim": held.token, **lookup},
+        )
+
+
+def _book_capture(order: Order, payment: Payment, amount_minor: int) -> None:
+    payment.status, payment.captured_minor = PaymentStatus.CAPTURED, amount_minor
+    payment.save(update_fields=["status", "captured_minor", "gateway_reference", "updated_at"])
+    LedgerTransfer.objects.create(
+        key=f"{order.id}:capture",
+        order=order,
+        debit_account=LedgerAccount.GATEWAY,
+        credit_account=LedgerAccount.CUSTOMER,
+        amount_minor=amount_minor,
+        currency=order.currency,
+    )
+
+
+def _undo_at_gateway(held: fence.Claim) -> list[tuple[gateway.Intent, str]]:
+    """Cancel or refund every intent of the order; answers (intent, refund id or "") as the gateway has them now."""
+    payment = Payment.objects.filter(order_id=held.order_id).first()
+    if payment is None:
+        # The first act of `charge` is this row, under the fence that is void now: the gateway never heard of the order.
+        return []
+    if payment.gateway_reference:
+        found = [gateway.retrieve(payment.gateway_reference)]
+    else:
+        found = gateway.find_for_order(held.order_id)
+    moved = []
+    for intent in found:
+        if intent.status in gateway.CANCELLABLE:
+            intent = gateway.cancel(intent.id, key=f"{held.key}:cancel:{intent.id}")
+        refund = ""
+        if intent.status == SUCCEEDED:
+            refund = gateway.refund(
+                intent.id, amount_minor=intent.amount_minor, key=f"{held.key}:{intent.id}", order=held.order_id
+            )
+        moved.append((intent, refund))
+    return moved
+
+
+def _settle_undo(held: fence.Claim, moved: list[tuple[gateway.Intent, str]], *, actor: Actor) -> None:
+    with fence.commit(held, {}):
+        order = history.lock_order(held.order_id)
+        payment = Payment.objects.filter(order=order).first()
+        if payment is None:
+            return
+        refunded = 0
+        for intent, refund in moved:
+            if refund:
+                refunded += _book_refund(order, payment, intent, refund)
+        if not refunded and payment.status != PaymentStatus.DECLINED:
+            payment.status = PaymentStatus.VOIDED
+            payment.save(update_fields=["status", "updated_at"])
+        history.record(
+            order,
+            EventType.PAYMENT_UNDONE,
+            actor=actor,
+            reason="The payment was refunded" if refunded else "No money had moved; the payment was cancelled",
+            step=held.name,
+            data={"refunded_minor": refunded, "payment": payment.status},
+        )
+
+
+def _book_refund(order: Order, payment: Payment, intent: gateway.Intent, refund: str) -> int:
+    if payment.status != PaymentStatus.CAPTURED:
+        # The charge went through but its answer was lost: book both ways, as the gateway's books have both.
+        payment.gateway_reference = intent.id
+        _book_capture(order, payment, intent.amount_minor)
+    payment.status, payment.refunded_minor = PaymentStatus.REFUNDED, intent.amount_minor
+    payment.refund_reference = refund
+    payment.save(update_fields=["status", "refunded_minor", "refund_reference", "updated_at"])
+    LedgerTransfer.objects.create(
+        key=f"{order.id}:refund",
+        order=order,
+        debit_account=LedgerAccount.CUSTOMER,
+        credit_account=LedgerAccount.GATEWAY,
+        amount_minor=intent.amount_minor,
+        currency=order.currency,
+    )
+    return intent.amount_minor

@@ -1,0 +1,156 @@
+"""The beginning and the end of an order's process: adopt the run, validate, complete, or begin and close the undo.
+
+The workflow decides what comes next; these functions make each decision a fact. Every one is fenced and may run any
+number of times.
+"""
+
+from django.db import transaction
+from django.db.models import Q, Sum
+
+from orders import fence, history
+from orders.actor import Actor
+from orders.errors import DomainError, InvalidInput, NotTheProcess
+from orders.models import LedgerTransfer, Order
+from orders.vocabulary import (
+    CommandKind,
+    CommandStatus,
+    EventType,
+    FailureType,
+    LedgerAccount,
+    OrderStatus,
+    StepName,
+    StepStatus,
+)
+
+
+def adopt(order_id: str, *, run_id: str) -> None:
+    """Bind the order to the one run that may process it, for ever. Raises `NotTheProcess` for every other run.
+
+    Temporal refuses a second run only as long as it retains the first; this row does not forget.
+    """
+    mine = Order.objects.filter(Q(process_run_id="") | Q(process_run_id=run_id), pk=order_id)
+    if not mine.update(process_run_id=run_id):
+        raise NotTheProcess()
+
+
+def validate(order_id: str, *, actor: Actor) -> None:
+    """Check the order as it stands in the database. Raises `InvalidInput`."""
+    held = fence.claim(order_id, StepName.VALIDATE)
+    if held.is_done:
+        return
+    with fence.commit(held, {}):
+        order = history.lock_order(order_id)
+        lines = order.lines.aggregate(total=Sum("total_minor"))
+        if order.total_minor != (lines["total"] or 0):
+            raise InvalidInput(
+                "total_minor", f"The lines add up to {lines['total']}, the order says {order.total_minor}."
+            )
+        order.move_to(OrderStatus.RESERVING)
+        history.record(
+            order,
+            EventType.VALIDATED,
+            actor=actor,
+            reason="Lines, prices and total agree",
+            step=held.name,
+            status_before=OrderStatus.QUEUED,
+        )
+
+
+def complete(order_id: str, *, actor: Actor) -> None:
+    """The goods left: the money is earned and the order is closed."""
+    held = fence.claim(order_id, StepName.COMPLETE)
+    if held.is_done:
+        return
+    with fence.commit(held, {}):
+        order = history.lock_order(order_id)
+        LedgerTransfer.objects.create(
+            key=f"{order.id}:earn",
+            order=order,
+            debit_account=LedgerAccount.CUSTOMER,
+            credit_account=LedgerAccount.SALES,
+            amount_minor=order.total_minor,
+            currency=order.currency,
+        )
+        before = order.status
+        order.move_to(OrderStatus.COMPLETED)
+        history.record(
+            order,
+            EventType.COMPLETED,
+            actor=actor,
+            reason="Paid and shipped",
+            step=held.name,
+            status_before=before,
+        )
+        _finish_commands(order, "The order was completed.")
+
+
+def begin_undo(order_id: str, *, failure_type: FailureType, message: str, actor: Actor) -> bool:
+    """Close the door to completion and say that the undo has begun; False when the order was completed before."""
+    with transaction.atomic():
+        if fence.void(order_id, StepName.COMPLETE) is StepStatus.DONE:
+            return False
+        fence.void(order_id, StepName.VALIDATE)
+        order = history.lock_order(order_id)
+        if order.status == OrderStatus.UNDOING or order.is_terminal:
+            # Also when it was closed before (a workflow that was reset): every step of the undo is fenced.
+            return True
+        before = order.status
+        order.move_to(OrderStatus.UNDOING)
+        order.failure_type, order.failure_message = failure_type, message[:500]
+        history.record(
+            order,
+            EventType.UNDO_BEGUN,
+            actor=actor,
+            reason=message or "The process is being undone",
+            status_before=before,
+            data={"failure_type": failure_type},
+            save=("failure_type", "failure_message"),
+        )
+    return True
+
+
+def close(order_id: str, *, actor: Actor) -> OrderStatus:
+    """Everything is undone: the order ends as cancelled (a person asked) or failed (it could not be fulfilled)."""
+    held = fence.claim(order_id, StepName.CLOSE)
+    if held.is_done:
+        return OrderStatus(Order.objects.values_list("status", flat=True).get(pk=order_id))
+    with fence.commit(held, {}):
+        order = history.lock_order(order_id)
+        cancelled = order.failure_type == FailureType.CANCELLED
+        order.move_to(OrderStatus.CANCELLED if cancelled else OrderStatus.FAILED)
+        history.record(
+            order,
+            EventType.CANCELLED if cancelled else EventType.FAILED,
+            actor=actor,
+            reason=order.failure_message or "The process ended",
+            step=held.name,
+            status_before=OrderStatus.UNDOING,
+            data={"failure_type": order.failure_type},
+        )
+        _finish_commands(order, f"The order ended as {order.status}.")
+    return OrderStatus(order.status)
+
+
+def note_retry(held: fence.Claim, error: DomainError, *, actor: Actor) -> None:
+    """Remember a failed attempt; the 1st, 2nd, 3rd, 10th, 100th ... also get a line in the timeline.
+
+    Retries have no limit, and a partner that is down for a night must not fill the history with ten thousand rows.
+    """
+    fence.note_failure(held, str(error))
+    if held.token <= 3 or str(held.token).strip("0") == "1":
+        with transaction.atomic():
+            order = history.lock_order(held.order_id)
+            history.record(
+                order,
+                EventType.STEP_RETRYING,
+                actor=actor,
+                reason=str(error),
+                step=held.name,
+                data={"claim": held.token},
+            )
+
+
+def _finish_commands(order: Order, outcome: str) -> None:
+    order.commands.filter(kind=CommandKind.START).exclude(status=CommandStatus.DONE).update(
+        status=CommandStatus.DONE, outcome=outcome, finished_at=order.closed_at
+    )

@@ -1,0 +1,87 @@
+"""Booking the shipment of an order, and taking the booking back."""
+
+from django.db.models import Sum
+
+from orders import failpoints, fence, history
+from orders.actor import Actor
+from orders.errors import CarrierRejected, PartnerUnavailable
+from orders.models import Order, Shipment
+from orders.partners import carrier
+from orders.services import stock
+from orders.services.process import note_retry
+from orders.vocabulary import EventType, ReservationStatus, ShipmentStatus, StepName, StepStatus
+
+
+def ship(order_id: str, *, actor: Actor) -> None:
+    """Book the order's shipment and let its reserved pieces leave the stock.
+
+    Raises `CarrierRejected` (final), `PartnerUnavailable` (retry), `StepVoided` or `StaleAttempt` (not ours any more).
+    """
+    held = fence.claim(order_id, StepName.SHIP)
+    if held.is_done:
+        return
+    order = Order.objects.get(pk=order_id)
+    pieces = order.lines.aggregate(pieces=Sum("quantity"))["pieces"]
+    try:
+        booking = None if held.is_first else carrier.find(held.key)
+        if booking is None:
+            fence.check(held)
+            failpoints.reach(held.key, held.token, "call")
+            booking = carrier.book(held.key, order=order_id, country=order.ship_to_country, pieces=pieces)
+    except PartnerUnavailable as error:
+        note_retry(held, error, actor=actor)
+        raise
+    if booking.status == ShipmentStatus.CANCELLED:
+        raise CarrierRejected("The carrier has this shipment as cancelled.")
+    failpoints.reach(held.key, held.token, "effect")
+    _settle(held, booking, actor=actor)
+
+
+def undo_ship(order_id: str, *, actor: Actor) -> None:
+    """Undo of `ship`: cancel the booking, made or still on its way, and put the pieces back, held for the order."""
+    held = fence.claim(order_id, StepName.RECALL)
+    if held.is_done:
+        return
+    shipped = fence.void(order_id, StepName.SHIP) is StepStatus.DONE
+    try:
+        carrier.cancel(fence.step_key(order_id, StepName.SHIP), order=order_id)
+    except (PartnerUnavailable, CarrierRejected) as error:
+        # A parcel that has left cannot be cancelled; staff must see it, for this is retried until they acted.
+        note_retry(held, error, actor=actor)
+        raise
+    failpoints.reach(held.key, held.token, "effect")
+    with fence.commit(held, {}):
+        order = history.lock_order(order_id)
+        pieces = 0
+        if shipped:
+            order.shipments.update(status=ShipmentStatus.CANCELLED)
+            pieces = stock.take_back(order)
+        history.record(
+            order,
+            EventType.SHIPMENT_UNDONE,
+            actor=actor,
+            reason="The shipment was cancelled at the carrier" if shipped else "No shipment was booked or will be",
+            step=held.name,
+            data={"pieces": pieces},
+        )
+
+
+def _settle(held: fence.Claim, booking: carrier.Booking, *, actor: Actor) -> None:
+    with fence.commit(held, {"tracking_number": booking.tracking_number}):
+        order = history.lock_order(held.order_id)
+        pieces = stock.move_reserved(order, to=ReservationStatus.CONSUMED)
+        Shipment.objects.create(
+            order=order,
+            reference=held.key,
+            carrier=booking.carrier,
+            tracking_number=booking.tracking_number,
+            label_url=booking.label_url,
+        )
+        history.record(
+            order,
+            EventType.SHIPPED,
+            actor=actor,
+            reason="The carrier took the shipment",
+            step=held.name,
+            data={"carrier": booking.carrier, "tracking_number": booking.tracking_number, "pieces": pieces},
+        )

@@ -1,0 +1,13 @@
+"""Pages of ours that are no change forms: an order's history, and the parts of pages that poll themselves."""
+
+from django.urls import path
+
+from orders import views
+
+app_name = "orders"
+urlpatterns = [
+    path("dashboard/live/", views.dashboard_live, name="dashboard-live"),
+    path("<str:number>/", views.order_page, name="page"),
+    path("<str:number>/live/", views.order_live, name="live"),
+    path("<str:number>/start/", views.start_order, name="start"),
+]

@@ -1,0 +1,215 @@
+"""The words of the domain, in one place that everyone may read.
+
+Models use these enums as choices and CHECK constraints, workflows branch on them inside the sandbox, pages turn them
+into sentences. A literal string compared anywhere else is how two parts of a system come to disagree about a state.
+Standard library only: workflow code imports this module, and a Django import here would break the sandbox.
+"""
+
+from enum import StrEnum
+
+
+class OrderStatus(StrEnum):
+    """Where an order stands, as staff say it."""
+
+    PLACED = "placed"  # stored, nobody asked for processing yet
+    QUEUED = "queued"  # processing was asked for; the engine has not begun
+    IN_REVIEW = "in_review"  # a person must decide
+    ON_HOLD = "on_hold"  # a person stopped it
+    RESERVING = "reserving"
+    CHARGING = "charging"
+    SHIPPING = "shipping"
+    UNDOING = "undoing"  # what was done is being undone, in reverse
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+TERMINAL_STATUSES = frozenset({OrderStatus.COMPLETED, OrderStatus.CANCELLED, OrderStatus.FAILED})
+MOVING_STATUSES = frozenset(
+    {OrderStatus.QUEUED, OrderStatus.RESERVING, OrderStatus.CHARGING, OrderStatus.SHIPPING, OrderStatus.UNDOING}
+)
+
+# The only moves an order may make; `Order.move_to` refuses every other one.
+ALLOWED_MOVES: dict[OrderStatus, frozenset[OrderStatus]] = {
+    OrderStatus.PLACED: frozenset({OrderStatus.QUEUED}),
+    OrderStatus.QUEUED: frozenset({OrderStatus.RESERVING, OrderStatus.UNDOING}),
+    OrderStatus.RESERVING: frozenset({OrderStatus.CHARGING, OrderStatus.UNDOING}),
+    OrderStatus.CHARGING: frozenset({OrderStatus.SHIPPING, OrderStatus.UNDOING}),
+    OrderStatus.SHIPPING: frozenset({OrderStatus.COMPLETED, OrderStatus.UNDOING}),
+    OrderStatus.UNDOING: frozenset({OrderStatus.CANCELLED, OrderStatus.FAILED}),
+    OrderStatus.IN_REVIEW: frozenset(),
+    OrderStatus.ON_HOLD: frozenset(),
+    OrderStatus.COMPLETED: frozenset(),
+    OrderStatus.CANCELLED: frozenset(),
+    OrderStatus.FAILED: frozenset(),
+}
+
+
+class Currency(StrEnum):
+    """Currencies we trade in. All have two decimals: one major unit is 100 minor units."""
+
+    GBP = "GBP"
+    EUR = "EUR"
+    USD = "USD"
+
+
+MINOR_UNITS_PER_MAJOR = 100
+
+
+class StepName(StrEnum):
+    """The fenced steps of an order; a step's key is `<order id>:<name>`."""
+
+    VALIDATE = "validate"
+    RESERVE = "reserve"
+    CHARGE = "charge"
+    SHIP = "ship"
+    COMPLETE = "complete"
+    RELEASE = "release"
+    REFUND = "refund"
+    RECALL = "recall"
+    CLOSE = "close"
+
+
+class StepStatus(StrEnum):
+    OPEN = "open"  # claimed; the effect may or may not have happened
+    DONE = "done"  # the effect is committed
+    VOID = "void"  # an undo came first; the effect may never commit
+
+
+class EventType(StrEnum):
+    """What can happen to an order; dotted past tense, frozen once released."""
+
+    PLACED = "order.placed"
+    START_REQUESTED = "order.start_requested"
+    VALIDATED = "order.validated"
+    STOCK_RESERVED = "order.stock_reserved"
+    PAYMENT_CAPTURED = "order.payment_captured"
+    SHIPPED = "order.shipped"
+    COMPLETED = "order.completed"
+    STEP_RETRYING = "order.step_retrying"
+    UNDO_BEGUN = "order.undo_begun"
+    STOCK_RELEASED = "order.stock_released"
+    PAYMENT_UNDONE = "order.payment_undone"
+    SHIPMENT_UNDONE = "order.shipment_undone"
+    CANCELLED = "order.cancelled"
+    FAILED = "order.failed"
+
+
+class FailureType(StrEnum):
+    """Why an order's process ended without shipping; the same string is `ApplicationError.type`."""
+
+    INVALID_ORDER = "invalid_order"
+    OUT_OF_STOCK = "out_of_stock"
+    PAYMENT_DECLINED = "payment_declined"
+    CARRIER_REJECTED = "carrier_rejected"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    STEP_VOIDED = "step_voided"
+    STALE_ATTEMPT = "stale_attempt"
+    NOT_THE_PROCESS = "not_the_process"
+    PARTNER_UNAVAILABLE = "partner_unavailable"
+    CANCELLED = "cancelled"
+    INVALID_FEED = "invalid_feed"
+
+
+class PaymentStatus(StrEnum):
+    PENDING = "pending"  # nothing moved yet, or nobody knows yet
+    CAPTURED = "captured"
+    DECLINED = "declined"
+    VOIDED = "voided"
+    REFUNDED = "refunded"
+
+
+class ReservationStatus(StrEnum):
+    HELD = "held"
+    CONSUMED = "consumed"
+    RELEASED = "released"
+
+
+class ShipmentStatus(StrEnum):
+    BOOKED = "booked"
+    CANCELLED = "cancelled"
+
+
+class LedgerAccount(StrEnum):
+    """Accounts of the double-entry ledger; every transfer debits one and credits another."""
+
+    GATEWAY = "gateway"  # money the payment gateway holds for us
+    CUSTOMER = "customer"  # what we owe the customer until the goods leave
+    SALES = "sales"  # earned by goods that left
+
+
+class ActorKind(StrEnum):
+    PERSON = "person"
+    SYSTEM = "system"
+
+
+class Channel(StrEnum):
+    """The door through which a command or change came."""
+
+    ADMIN = "admin"
+    API = "api"
+    CLI = "cli"
+    FEED = "feed"
+    ENGINE = "engine"
+
+
+class CommandKind(StrEnum):
+    START = "start"
+    IMPORT_FEED = "import_feed"
+
+
+class CommandStatus(StrEnum):
+    ACCEPTED = "accepted"  # recorded with its outbox row
+    DONE = "done"
+
+
+class Topic(StrEnum):
+    """Outbox topics: imperative; the starter has one function for each."""
+
+    START_ORDER = "order.start"
+    START_FEED_IMPORT = "feed_import.start"
+
+
+class FeedStatus(StrEnum):
+    RECEIVED = "received"
+    VALIDATING = "validating"
+    TRANSFORMING = "transforming"
+    STORING = "storing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class DocumentKind(StrEnum):
+    """What an invoice of a feed turned out to be."""
+
+    ORDER = "order"
+    CREDIT_NOTE = "credit_note"
+    REJECTED = "rejected"
+
+
+class RejectReason(StrEnum):
+    """Why an invoice of a feed was not taken; the words of the layout's rules."""
+
+    INVALID_ROW = "invalid_row"
+    ADJUSTMENT_DOCUMENT = "adjustment_document"
+    NON_POSITIVE_QUANTITY = "non_positive_quantity"
+    NEGATIVE_PRICE = "negative_price"
+    ZERO_TOTAL = "zero_total"
+    UNKNOWN_PRODUCT = "unknown_product"
+    TOO_MANY_LINES = "too_many_lines"
+    TOTAL_TOO_LARGE = "total_too_large"
+
+
+class PartnerCode(StrEnum):
+    PAYMENTS = "payments"
+    CARRIER = "carrier"
+    FRAUD = "fraud"
+    RATES = "rates"
+
+
+# Limits named in refusals. They keep one order inside one activity and one page.
+MAX_ORDER_LINES = 2_000
+MAX_LINE_QUANTITY = 1_000_000
+MAX_UNIT_PRICE = 1_000_000  # major units
+MAX_PRICE_DECIMALS = 4
+MAX_ORDER_TOTAL_MINOR = 99_999_999  # what the payment gateway takes in one charge
