@@ -1,0 +1,59 @@
+"""The activities of a feed import: one for each phase, minutes long, told to stop at every chunk.
+
+They heartbeat with the phase's cursor, so that Temporal notices a killed worker within seconds. The next attempt does
+not read that cursor: what the phase wrote is the cursor, and unlike a heartbeat it was committed with the work.
+"""
+
+from dataclasses import replace
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, CancelledError
+
+from orders.services import feeds
+from orders.vocabulary import Channel, FeedStatus
+from temporal_app.activities.context import engine_actor
+from temporal_app.errors import translated_errors
+from temporal_app.payloads import AbandonFeed, FeedInput
+
+ACTOR = "feed import"
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def validate_feed(feed: FeedInput) -> FeedStatus:
+    with translated_errors():
+        return feeds.validate(feed.feed_id, beat=beat)
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def transform_feed(feed: FeedInput) -> FeedStatus:
+    with translated_errors():
+        return feeds.transform(feed.feed_id, beat=beat)
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def store_feed(feed: FeedInput) -> FeedStatus:
+    with translated_errors():
+        # The orders come through the feed's door, whatever process carries them.
+        actor = replace(engine_actor(ACTOR), channel=Channel.FEED)
+        return feeds.store(feed.feed_id, actor=actor, beat=beat)
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def abandon_feed(feed: AbandonFeed) -> FeedStatus:
+    """End the import as failed, unless it has ended before."""
+    with translated_errors():
+        return feeds.abandon(feed.feed_id, feed.message)
+
+
+def beat(cursor: int) -> None:
+    """Between two chunks: say how far the phase is, and leave when told to."""
+    activity.heartbeat(cursor)
+    if activity.is_cancelled():
+        raise CancelledError("The import was cancelled")
+    if activity.is_worker_shutdown():
+        # Retryable: another worker goes on, and this one need not be killed after its grace period.
+        raise ApplicationError(
+            "The worker is leaving; the import goes on elsewhere",
+            type="worker_shutdown",
+            category=ApplicationErrorCategory.BENIGN,
+        )

@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class TemporalAppConfig(AppConfig):
+    name = "temporal_app"

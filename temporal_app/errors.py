@@ -1,0 +1,47 @@
+"""Domain errors as Temporal understands them: final or to be retried, typed, short, without personal data.
+
+PostgreSQL puts the values of the offending row into its messages, and whatever an activity raises is stored in the
+history. So only our own sentences pass; of every other error its class name is told, and the rest goes to the log.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import Error as DatabaseError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, FailureError
+
+from orders.errors import DomainError, PartnerUnavailable, StaleAttempt
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def translated_errors(*, undoing: bool = False) -> Iterator[None]:
+    """Around the body of every activity: our own errors leave as `ApplicationError`.
+
+    With `undoing` nothing is final: an undo that was given up would leave money or stock where it does not belong. It
+    is retried until it succeeds, and staff see it among the steps that fail.
+    """
+    try:
+        yield
+    except (PartnerUnavailable, StaleAttempt) as error:
+        # A stale attempt is retried too: the next one finds what the winner has done.
+        raise ApplicationError(str(error)[:500], type=error.failure_type) from None
+    except DomainError as error:
+        # Benign: a declined card is an answer, and must not fill the error log.
+        raise ApplicationError(
+            str(error)[:500],
+            type=error.failure_type,
+            non_retryable=not undoing,
+            category=ApplicationErrorCategory.UNSPECIFIED if undoing else ApplicationErrorCategory.BENIGN,
+        ) from None
+    except DatabaseError as error:
+        logger.warning("The database failed an activity: %s", error)
+        raise ApplicationError(f"The database did not answer: {type(error).__name__}", type="database") from None
+    except FailureError:
+        # Temporal's own words: a cancellation, or an error that is told as it must be.
+        raise
+    except Exception as error:
+        logger.exception("An activity failed unexpectedly")
+        raise ApplicationError(f"An unexpected error: {type(error).__name__}", type="unexpected") from None

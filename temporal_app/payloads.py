@@ -1,0 +1,68 @@
+"""What travels between workflows and activities: ids, and the few facts that a workflow branches on.
+
+Everything else stays in the database. An order in a payload would be a stale copy, could break the size limits, and
+would put personal data into Temporal's history. Fields added later need a default, as recorded histories lack them.
+"""
+
+from dataclasses import dataclass
+
+from orders.vocabulary import FailureType, FeedStatus, OrderStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderInput:
+    """Starts an `OrderWorkflow`."""
+
+    order_id: str
+    number: str
+    #: the customer's reference, or "guest"; for the search attribute only
+    customer: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderResult:
+    number: str
+    status: OrderStatus
+    failure_type: FailureType | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderStep:
+    """Input of every activity that works on one order."""
+
+    order_id: str
+    #: first run id of the workflow: the identity of the process, kept over resets
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UndoOrder:
+    """Why an order's process is being undone."""
+
+    order_id: str
+    failure_type: FailureType
+    #: for people; at most 500 characters, no personal data
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedInput:
+    """Starts a `FeedImportWorkflow`, and is the input of its phases."""
+
+    feed_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbandonFeed:
+    """Why an import cannot go on."""
+
+    feed_id: str
+    #: for people; at most 500 characters
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedResult:
+    feed_id: str
+    #: completed or failed; the message of a failure is in the database
+    status: FeedStatus

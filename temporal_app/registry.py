@@ -1,0 +1,43 @@
+"""What a worker runs, listed by queue: a diff of this file shows what a deploy adds or takes away."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from temporal_app.activities import feeds, orders
+from temporal_app.task_queues import TaskQueue
+from temporal_app.workflows.feed_import import FeedImportWorkflow
+from temporal_app.workflows.order import OrderWorkflow
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueContents:
+    workflows: tuple[type, ...]
+    activities: tuple[Callable[..., Any], ...]
+
+
+REGISTRY: dict[TaskQueue, QueueContents] = {
+    TaskQueue.ORDERS: QueueContents(
+        workflows=(OrderWorkflow,),
+        activities=(
+            orders.prepare_order,
+            orders.charge_payment,
+            orders.ship_order,
+            orders.complete_order,
+            orders.begin_undo,
+            orders.undo_shipment,
+            orders.undo_payment,
+            orders.release_stock,
+            orders.close_order,
+        ),
+    ),
+    TaskQueue.BATCHES: QueueContents(
+        workflows=(FeedImportWorkflow,),
+        activities=(
+            feeds.validate_feed,
+            feeds.transform_feed,
+            feeds.store_feed,
+            feeds.abandon_feed,
+        ),
+    ),
+}

@@ -1,0 +1,76 @@
+"""From an outbox message to Temporal: one function for each topic.
+
+Delivery is at least once, so each function must be harmless the second time. A start under a business id with
+REJECT_DUPLICATE is: the second is refused, which is as good as delivered.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from orders.vocabulary import OrderStatus, Topic
+from temporal_app.payloads import FeedInput, OrderInput
+from temporal_app.search_attributes import CUSTOMER, ORDER_NUMBER, ORDER_STATUS
+from temporal_app.task_queues import TaskQueue
+from temporal_app.workflow_ids import feed_import_workflow_id, order_workflow_id
+from temporal_app.workflows.feed_import import FeedImportWorkflow
+from temporal_app.workflows.order import OrderWorkflow
+
+#: for one attempt; the relay tries again
+RPC_TIMEOUT = timedelta(seconds=5)
+
+
+async def start_order(client: Client, body: dict[str, Any]) -> None:
+    try:
+        await client.start_workflow(
+            OrderWorkflow.run,
+            OrderInput(order_id=body["order_id"], number=body["number"], customer=body["customer"]),
+            id=order_workflow_id(body["order_id"]),
+            task_queue=TaskQueue.ORDERS,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(ORDER_NUMBER, body["number"]),
+                    SearchAttributePair(ORDER_STATUS, OrderStatus.QUEUED),
+                    SearchAttributePair(CUSTOMER, body["customer"]),
+                ]
+            ),
+            static_summary=f"Order {body['number']}",
+            rpc_timeout=RPC_TIMEOUT,
+            # Relay and worker share the client: the first task skips a trip through the task queue.
+            request_eager_start=True,
+        )
+    except WorkflowAlreadyStartedError:
+        return
+
+
+async def start_feed_import(client: Client, body: dict[str, Any]) -> None:
+    try:
+        await client.start_workflow(
+            FeedImportWorkflow.run,
+            FeedInput(feed_id=body["feed_id"]),
+            id=feed_import_workflow_id(body["feed_id"]),
+            task_queue=TaskQueue.BATCHES,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary="Order feed import",
+            rpc_timeout=RPC_TIMEOUT,
+        )
+    except WorkflowAlreadyStartedError:
+        return
+
+
+DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[None]]] = {
+    Topic.START_ORDER: start_order,
+    Topic.START_FEED_IMPORT: start_feed_import,
+}

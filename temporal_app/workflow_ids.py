@@ -1,0 +1,9 @@
+"""Workflow ids: business identity in, the same id out, always. One order has one id and so at most one run."""
+
+
+def order_workflow_id(order_id: str) -> str:
+    return f"order:{order_id}"
+
+
+def feed_import_workflow_id(feed_id: str) -> str:
+    return f"feed-import:{feed_id}"

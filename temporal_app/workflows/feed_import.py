@@ -1,0 +1,67 @@
+"""One order feed, from received file to stored orders: validate, transform, store.
+
+A file that nobody can read ends as a completed workflow whose result says so, because the sender must act and not the
+engine. Rows never travel through Temporal: each phase reads and writes the database and may be killed at any moment.
+"""
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.exceptions import is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from orders.vocabulary import FeedStatus
+    from temporal_app import policies
+    from temporal_app.activities import feeds as activities
+    from temporal_app.payloads import AbandonFeed, FeedInput, FeedResult
+    from temporal_app.workflows.saga import is_saga_failure, raise_if_cancelled, shielded
+
+ENDED = frozenset({FeedStatus.COMPLETED, FeedStatus.FAILED})
+
+
+@workflow.defn
+class FeedImportWorkflow:
+    @workflow.run
+    async def run(self, feed: FeedInput) -> FeedResult:
+        try:
+            status = await self.import_feed(feed)
+        except (Exception, asyncio.CancelledError) as error:
+            if not is_saga_failure(error):
+                raise
+            status = await shielded(self.abandon(feed, error))
+            if is_cancelled_exception(error) and status is not FeedStatus.COMPLETED:
+                raise
+        return FeedResult(feed_id=feed.feed_id, status=status)
+
+    async def import_feed(self, feed: FeedInput) -> FeedStatus:
+        status = await workflow.execute_activity(
+            activities.validate_feed, feed, **policies.long_import("Read the rows")
+        )
+        if status in ENDED:
+            return status
+        raise_if_cancelled()
+        status = await workflow.execute_activity(
+            activities.transform_feed, feed, **policies.long_import("Group the rows into invoices")
+        )
+        if status in ENDED:
+            return status
+        raise_if_cancelled()
+        return await workflow.execute_activity(
+            activities.store_feed, feed, **policies.long_import("Store orders and credit notes")
+        )
+
+    async def abandon(self, feed: FeedInput, error: BaseException) -> FeedStatus:
+        """Tell the row that the import will not go on; without this its page would say "storing" for ever."""
+        message = "The import was cancelled." if is_cancelled_exception(error) else message_of(error)
+        return await workflow.execute_activity(
+            activities.abandon_feed,
+            AbandonFeed(feed_id=feed.feed_id, message=message),
+            **policies.long_import("Close the import as failed"),
+        )
+
+
+def message_of(error: BaseException) -> str:
+    """What the innermost error says: an ActivityError itself says no more than "Activity task failed"."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(getattr(error, "message", "") or error)[:500]
