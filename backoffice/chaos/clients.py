@@ -1,0 +1,154 @@
+"""Simulated clients: each orders over the real API, repeats with the same key until it hears yes, and writes that down.
+
+The file of acknowledgements is the only witness of what the product promised. It is written by the other side, so an
+order that was acknowledged and then lost cannot vanish from it together with the database.
+"""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+import requests
+
+from backoffice.chaos.plan import Plan, Purchase
+
+THREADS = 24
+REQUEST_TIMEOUT = 8.0
+#: a client whose key is leased by a killed web process waits 30 seconds; nobody waits longer than this
+PATIENCE = 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doors:
+    """Where the clients knock."""
+
+    api: str
+    token: str
+    temporal_http: str
+    database_url: str
+
+
+@dataclass(kw_only=True)
+class Clients:
+    doors: Doors
+    acknowledgements: Path
+    #: what no client may ever be told, in words
+    complaints: list[str] = field(default_factory=list)
+    acknowledged: int = 0
+    replayed: int = 0
+    cancellations: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _local: threading.local = field(default_factory=threading.local)
+    _pool: ThreadPoolExecutor | None = None
+    _left: int = 0
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def begin(self, plan: Plan, started: float) -> None:
+        """Let every client act at its moment, counted from `started` (monotonic)."""
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="client")
+        self._left = len(plan.purchases)
+        for purchase in plan.purchases:
+            self._pool.submit(self._live, purchase, started + purchase.at)
+
+    @property
+    def done(self) -> bool:
+        return self._left == 0
+
+    def leave(self) -> None:
+        """Send everybody home; a thread that still waited would keep the command from ending."""
+        self._over.set()
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _live(self, purchase: Purchase, moment: float) -> None:
+        try:
+            self._over.wait(max(0.0, moment - time.monotonic()))
+            number = self._order(purchase)
+            if number is not None and purchase.cancel_after is not None:
+                self._over.wait(purchase.cancel_after)
+                self._cancel(number)
+        except Exception as error:
+            self._complain(f"client {purchase.key} failed: {error!r}")
+        finally:
+            with self._lock:
+                self._left -= 1
+
+    def _order(self, purchase: Purchase) -> str | None:
+        give_up = time.monotonic() + PATIENCE
+        wait = 0.2
+        while time.monotonic() < give_up and not self._over.is_set():
+            answer = self._ask(
+                "POST", f"{self.doors.api}orders/", json=purchase.body, headers={"Idempotency-Key": purchase.key}
+            )
+            if answer is not None and answer.status_code == 201:
+                return self._note(purchase.key, answer)
+            if answer is not None and answer.status_code < 500 and answer.status_code not in {409, 429}:
+                self._complain(f"{purchase.key} was refused with {answer.status_code}: {answer.text[:300]}")
+                return None
+            self._over.wait(wait)
+            wait = min(wait * 1.5, 2.0)
+        self._complain(f"{purchase.key} was not acknowledged within {PATIENCE:.0f} s")
+        return None
+
+    def _note(self, key: str, answer: requests.Response) -> str:
+        number = str(answer.json()["number"])
+        with self._lock:
+            self.acknowledged += 1
+            self.replayed += answer.headers.get("Idempotent-Replayed") == "true"
+            with self.acknowledgements.open("a", encoding="utf-8") as file:
+                file.write(f"{key}\t{number}\n")
+        return number
+
+    def _cancel(self, number: str) -> None:
+        """Ask Temporal to cancel the order's workflow; not found means not started yet, or over."""
+        give_up = time.monotonic() + 10
+        while time.monotonic() < give_up and not self._over.is_set():
+            order_id = self._order_id(number)
+            if order_id is not None:
+                workflow = quote(f"order:{order_id}", safe="")
+                answer = self._ask("POST", f"{self.doors.temporal_http}/workflows/{workflow}/cancel", json={})
+                if answer is not None and answer.status_code == 200:
+                    with self._lock:
+                        self.cancellations += 1
+                    return
+            self._over.wait(0.3)
+
+    def _order_id(self, number: str) -> str | None:
+        try:
+            with psycopg.connect(self.doors.database_url, connect_timeout=2) as connection:
+                row = connection.execute("SELECT id FROM orders_order WHERE number = %s", [number]).fetchone()
+        except psycopg.Error:
+            return None
+        return str(row[0]) if row else None
+
+    def _ask(self, method: str, url: str, **options: Any) -> requests.Response | None:
+        session = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            # A proxy of the environment must not get between us and loopback.
+            session.trust_env = False
+        headers = {"Authorization": f"Token {self.doors.token}", **options.pop("headers", {})}
+        try:
+            answer: requests.Response = session.request(
+                method, url, headers=headers, timeout=REQUEST_TIMEOUT, **options
+            )
+        except requests.RequestException:
+            return None
+        return answer
+
+    def _complain(self, words: str) -> None:
+        with self._lock:
+            self.complaints.append(words)
+
+
+def read_acknowledgements(path: Path) -> list[tuple[str, str]]:
+    """(key, order number) as the clients wrote them down."""
+    if not path.exists():
+        return []
+    rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
+    return [(key, number) for key, number in rows]

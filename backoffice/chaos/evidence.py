@@ -1,0 +1,163 @@
+"""Wait until nothing moves, then read everything the verdict needs, through doors that the product does not guard."""
+
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row, scalar_row
+
+from backoffice.chaos.arena import Arena
+from backoffice.chaos.clients import Clients, read_acknowledgements
+from backoffice.chaos.verdict import Facts, OrderRow, StockRow
+from backoffice.devstack import terminal
+
+MOVING = """
+    SELECT (SELECT count(*) FROM orders_order WHERE closed_at IS NULL),
+           (SELECT count(*) FROM orders_outboxmessage WHERE delivered_at IS NULL)
+"""
+ORDERS = """
+    SELECT o.number, o.id::text AS id, o.status, o.total_minor,
+        coalesce(l.gateway, 0)::bigint AS gateway_minor, coalesce(l.all_accounts, 0)::bigint AS ledger_sum,
+        (SELECT count(*) FROM orders_step s WHERE s.order_id = o.id AND s.status = 'open') AS open_steps,
+        (SELECT count(*) FROM orders_shipment s WHERE s.order_id = o.id AND s.status <> 'cancelled') AS shipments,
+        coalesce(r.held, 0)::bigint AS pieces_held, coalesce(r.gone, 0)::bigint AS pieces_gone
+    FROM orders_order o
+    LEFT JOIN (
+        SELECT order_id, sum(amount) FILTER (WHERE account = 'gateway') AS gateway, sum(amount) AS all_accounts
+        FROM (SELECT order_id, debit_account AS account, amount_minor AS amount FROM orders_ledgertransfer
+              UNION ALL SELECT order_id, credit_account, -amount_minor FROM orders_ledgertransfer) entries
+        GROUP BY order_id
+    ) l ON l.order_id = o.id
+    LEFT JOIN (
+        SELECT order_id, sum(quantity) FILTER (WHERE status = 'held') AS held,
+            sum(quantity) FILTER (WHERE status = 'consumed') AS gone
+        FROM orders_reservation GROUP BY order_id
+    ) r ON r.order_id = o.id
+"""
+STOCK = """
+    SELECT p.sku, i.received, i.on_hand, i.reserved, i.shipped,
+        coalesce(sum(r.quantity) FILTER (WHERE r.status = 'held'), 0)::bigint AS held,
+        coalesce(sum(r.quantity) FILTER (WHERE r.status = 'consumed'), 0)::bigint AS consumed
+    FROM orders_stockitem i JOIN orders_product p ON p.id = i.product_id
+    LEFT JOIN orders_reservation r ON r.product_id = p.id
+    GROUP BY p.sku, i.received, i.on_hand, i.reserved, i.shipped
+"""
+TIMELINE = """
+    SELECT e.at, e.type, e.status_before, e.status_after, e.step, e.attempt, e.run_id, e.reason, e.data
+    FROM orders_orderevent e JOIN orders_order o ON o.id = e.order_id WHERE o.number = %s ORDER BY e.sequence
+"""
+STEPS = """
+    SELECT s.name, s.token, s.status, s.last_error, s.claimed_at, s.finished_at
+    FROM orders_step s JOIN orders_order o ON o.id = s.order_id WHERE o.number = %s ORDER BY s.claimed_at
+"""
+ASLEEP_SECONDS = 20.0
+RUNNING = "WorkflowType = 'OrderWorkflow' AND ExecutionStatus = 'Running'"
+
+
+def drain(arena: Arena, clients: Clients, *, limit: float, tick: Callable[[], None]) -> bool:
+    """Keep everything up until nothing moves; False when it still does after `limit` seconds."""
+    deadline = time.monotonic() + limit
+    next_look, last, asleep_since = 0.0, (0, 0), time.monotonic()
+    while time.monotonic() < deadline:
+        tick()
+        if time.monotonic() >= next_look:
+            left = moving(arena)
+            terminal.passing(f"draining: {'?' if left is None else left[0]} orders are open")
+            idle = left is not None and clients.done and not running_workflows(arena)
+            if idle and left == (0, 0):
+                return True
+            # Open orders, but no message and no workflow that could close them: waiting longer changes nothing.
+            if not idle or left is None or left != last or left[1]:
+                last, asleep_since = left or (0, 0), time.monotonic()
+            elif time.monotonic() - asleep_since > ASLEEP_SECONDS:
+                return False
+            next_look = time.monotonic() + 0.5
+        time.sleep(0.05)
+    return False
+
+
+def moving(arena: Arena) -> tuple[int, int] | None:
+    """How many orders are not closed and messages not delivered; None when nobody answers."""
+    try:
+        with psycopg.connect(arena.wiring.database_url, connect_timeout=2) as connection:
+            row = connection.execute(MOVING).fetchone()
+    except psycopg.Error:
+        return None
+    return (int(row[0]), int(row[1])) if row else None
+
+
+def running_workflows(arena: Arena) -> int:
+    query = urllib.parse.urlencode({"query": RUNNING})
+    told = _get(f"{arena.doors.temporal_http}/workflow-count?{query}")
+    return int(told.get("count", 0)) if told is not None else 1
+
+
+def gather(arena: Arena, clients: Clients) -> Facts:
+    """Everything, once; the arena must be up."""
+    orders: dict[str, OrderRow] = {}
+    with psycopg.connect(arena.wiring.database_url) as connection:
+        for row in connection.execute(ORDERS):
+            fields = dict(zip(OrderRow.__dataclass_fields__, row[1:], strict=True))
+            orders[row[0]] = OrderRow(**fields)
+        with connection.cursor(row_factory=class_row(StockRow)) as cursor:
+            stock = cursor.execute(STOCK).fetchall()
+        with connection.cursor(row_factory=scalar_row) as cursor:
+            outbox = cursor.execute("SELECT count(*) FROM orders_outboxmessage WHERE delivered_at IS NULL").fetchone()
+            again = cursor.execute("SELECT count(*) FROM orders_step WHERE token > 1").fetchone()
+    return Facts(
+        acknowledged=read_acknowledgements(clients.acknowledgements),
+        orders=orders,
+        books=_books(arena),
+        stock=stock,
+        outbox=int(outbox or 0),
+        reexecuted_steps=int(again or 0),
+        invariants=_invariants(arena),
+        complaints=list(clients.complaints),
+        running_workflows=running_workflows(arena),
+    )
+
+
+def timeline(arena: Arena, number: str) -> list[str]:
+    """The order's history and steps, as lines for the report of a violation."""
+    with psycopg.connect(arena.wiring.database_url) as connection:
+        events = connection.execute(TIMELINE, [number]).fetchall()
+        steps = connection.execute(STEPS, [number]).fetchall()
+    lines = [" ".join(str(value) for value in row) for row in events]
+    return [*lines, *("step " + " ".join(str(value) for value in row) for row in steps)]
+
+
+def _books(arena: Arena) -> dict[str, dict[str, Any]]:
+    books: dict[str, dict[str, Any]] = {}
+    after: str | None = ""
+    while after is not None:
+        query = urllib.parse.urlencode({"after": after, "limit": "1000"})
+        page = _get(f"{arena.wiring.simulator_url}/oracle/orders?{query}")
+        if page is None:
+            raise RuntimeError("the simulator does not show its books")
+        books |= page["orders"]
+        after = page["next"]
+    return books
+
+
+def _invariants(arena: Arena) -> dict[str, Any]:
+    done = arena.manage("verify_invariants", "--json")
+    try:
+        report: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    except (IndexError, ValueError):
+        return {"violations": [], "unchecked": {"all": done.stderr.strip()[-300:]}}
+    return report
+
+
+def _get(url: str) -> dict[str, Any] | None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=10) as answer:
+            told: dict[str, Any] = json.load(answer)
+    except (urllib.error.URLError, OSError, ValueError):
+        return None
+    return told

@@ -1,0 +1,123 @@
+"""The acts of a chaos run: what each kind of fault does to the arena, and how it ends.
+
+One thread, the one that also starts processes again. Whatever lasts (a frozen worker, a partner's fault rule) is ended
+here, at its time or when the run stops; a rule that was left on would make the drain hang and look like a defect.
+"""
+
+import json
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from backoffice.chaos.arena import Arena
+from backoffice.chaos.plan import Act
+
+#: how long a real partner takes to answer
+PARTNER_SECONDS = 0.4
+TERMINATE_ALL = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+
+
+@dataclass(kw_only=True)
+class Tormentor:
+    """Carries out acts, and takes back what lasts."""
+
+    arena: Arena
+    say: Callable[[str], None]
+    #: (moment, end of a lasting act)
+    pending: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+    done: int = 0
+
+    def begin(self) -> None:
+        """Partners that answer at once would leave a kill nothing to interrupt."""
+        for partner in ("payments", "carrier"):
+            self._call("POST", "/faults", {"partner": partner, "mode": "latency", "seconds": PARTNER_SECONDS})
+
+    def perform(self, act: Act) -> None:
+        self.say(str(act))
+        match act.kind:
+            case "kill worker" | "kill postgres" | "kill temporal" | "kill web":
+                self._send(act.target, signal.SIGKILL)
+            case "take away":
+                self.arena.members[act.target].held_until = time.monotonic() + act.seconds
+                self._send(act.target, signal.SIGKILL)
+            case "terminate worker":
+                self._send(act.target, signal.SIGTERM)
+            case "freeze worker":
+                self._freeze(act)
+            case "cut connections":
+                self._cut()
+            case "partner":
+                self._partner(act)
+        self.done += 1
+
+    def end_due(self) -> None:
+        now = time.monotonic()
+        due = [end for moment, end in self.pending if moment <= now]
+        self.pending = [(moment, end) for moment, end in self.pending if moment > now]
+        for end in due:
+            end()
+
+    def end_all(self) -> None:
+        """Nothing hurts any more, whatever was still under way."""
+        for _, end in self.pending:
+            end()
+        self.pending = []
+        self.arena.calm()
+        self._call("DELETE", "/faults")
+
+    def _send(self, name: str, number: signal.Signals) -> None:
+        if not self.arena.members[name].send(number):
+            self.say(f"  {name} was down already")
+
+    def _freeze(self, act: Act) -> None:
+        member = self.arena.members[act.target]
+        frozen = member.process
+        if not member.send(signal.SIGSTOP) or frozen is None:
+            self.say(f"  {act.target} was down already")
+            return
+
+        def thaw() -> None:
+            # Popen never signals a process that it has seen ending, so this cannot hit a successor or a stranger.
+            frozen.send_signal(signal.SIGCONT)
+
+        self.pending.append((time.monotonic() + act.seconds, thaw))
+
+    def _cut(self) -> None:
+        try:
+            with psycopg.connect(self.arena.wiring.database_url, connect_timeout=2) as connection:
+                row = connection.execute(TERMINATE_ALL).fetchone()
+        except psycopg.Error as error:
+            self.say(f"  PostgreSQL was down already ({type(error).__name__})")
+            return
+        self.say(f"  {row[0] if row else 0} connections cut")
+
+    def _partner(self, act: Act) -> None:
+        made = self._call("POST", "/faults", act.rule)
+        if made is None:
+            raise RuntimeError(f"the simulator did not take the rule {act.rule}")
+        path = f"/faults/{made['id']}"
+        self.pending.append((time.monotonic() + act.seconds, lambda: self._forget(path)))
+
+    def _forget(self, path: str) -> None:
+        self._call("DELETE", path)
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
+        request = urllib.request.Request(
+            f"{self.arena.wiring.simulator_url}{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=10) as answer:
+                told: dict[str, Any] = json.load(answer)
+        except (urllib.error.URLError, OSError):
+            return None
+        return told

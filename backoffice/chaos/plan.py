@@ -1,0 +1,178 @@
+"""What a chaos run will do, drawn from its seed before anything starts.
+
+Faults and orders are plain data with a moment each. Drawn while the run is under way they would depend on how fast the
+machine was, and the seed of a run that found something at night would prove nothing in the morning.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import cycle
+from typing import Any
+
+#: seconds of the run for each fault and for each order; the longer sum wins
+SECONDS_PER_FAULT, SECONDS_PER_ORDER = 3.0, 0.4
+WORKERS = ("worker-1", "worker-2")
+#: kind: how often it is drawn, after each kind had its turn once
+KINDS = {
+    "kill worker": 8,
+    "freeze worker": 5,
+    "partner": 6,
+    "kill postgres": 2,
+    "cut connections": 2,
+    "kill temporal": 2,
+    "kill web": 2,
+    "terminate worker": 2,
+}
+#: partner, operation, mode; every one leaves the caller without the answer, with or without the effect
+PARTNER_FAULTS = (
+    ("payments", "payment_intents.create", "error_after"),
+    ("payments", "payment_intents.create", "drop_after"),
+    ("payments", "payment_intents.confirm", "error_before"),
+    ("payments", "payment_intents.confirm", "error_after"),
+    ("payments", "payment_intents.confirm", "drop_after"),
+    ("payments", "payment_intents.confirm", "hang_after"),
+    ("payments", "refunds.create", "error_after"),
+    ("payments", None, "unavailable"),
+    ("carrier", "shipments.book", "error_before"),
+    ("carrier", "shipments.book", "error_after"),
+    ("carrier", "shipments.book", "drop_after"),
+    ("carrier", "shipments.book", "hang_after"),
+    ("carrier", "shipments.cancel", "error_after"),
+    ("carrier", None, "unavailable"),
+)
+#: longer than the caller's patience, whatever that is
+HANG_SECONDS = 6.0
+HOT_SKU = "DEMO-CLOCK"
+SKUS = ("DEMO-LANTERN", "DEMO-KETTLE", "DEMO-BLANKET", "DEMO-MUG", "DEMO-CANDLE", "DEMO-ROPE")
+DECLINED = ("pm_card_chargeDeclined", "pm_card_chargeDeclinedInsufficientFunds")
+UNSERVED_COUNTRY = "AQ"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """One fault: begins `at` seconds after the start and lasts `seconds` (a kill lasts no time)."""
+
+    at: float
+    kind: str
+    target: str = ""
+    seconds: float = 0.0
+    rule: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        what = self.target or " ".join(str(self.rule[name] or "all") for name in ("partner", "operation", "mode"))
+        return f"{self.kind} {what}".rstrip() + (f" for {self.seconds:.1f} s" if self.seconds else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purchase:
+    """One simulated client: what it orders and when, and when it changes its mind (seconds after our answer)."""
+
+    at: float
+    key: str
+    body: dict[str, Any]
+    cancel_after: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mix:
+    """Which orders there are, as shares of all."""
+
+    #: the client changes its mind
+    cancelled: float = 0.15
+    #: the card is declined, the carrier does not go there, the card takes its time, the hot SKU is wanted
+    declined: float = 0.08
+    unserved: float = 0.08
+    slow: float = 0.2
+    hot: float = 0.25
+    #: an undo is hindered at the gateway for most of the run
+    hindered_undo: bool = False
+    #: Temporal is away for so many seconds in one piece
+    engine_away: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    seed: int
+    seconds: float
+    acts: tuple[Act, ...]
+    purchases: tuple[Purchase, ...]
+    #: pieces of the hot SKU: fewer than will be asked for
+    hot_stock: int
+
+
+def make(*, seed: int, orders: int, faults: int, mix: Mix) -> Plan:
+    """The run of this seed."""
+    seconds = max(faults * SECONDS_PER_FAULT, orders * SECONDS_PER_ORDER, 5.0)
+    return Plan(
+        seed=seed,
+        seconds=seconds,
+        acts=_acts(random.Random(f"{seed}:acts"), faults, seconds, mix),
+        purchases=_purchases(random.Random(f"{seed}:purchases"), orders, seconds, mix),
+        hot_stock=max(3, orders // 12),
+    )
+
+
+def _acts(draw: random.Random, faults: int, seconds: float, mix: Mix) -> tuple[Act, ...]:
+    first = list(KINDS)
+    draw.shuffle(first)
+    drawn = first[:faults] + draw.choices(list(KINDS), weights=list(KINDS.values()), k=max(0, faults - len(first)))
+    slot = seconds / max(faults, 1)
+    # In turn: a schedule that keeps both workers down has nothing under way that a fault could hit.
+    workers = cycle(draw.sample(WORKERS, len(WORKERS)))
+    acts = [_act(draw, kind, workers, at=(number + 0.8 * draw.random()) * slot) for number, kind in enumerate(drawn)]
+    if mix.hindered_undo:
+        hindrance = {"partner": "payments", "operation": "refunds.create", "mode": "error_before"}
+        acts.insert(0, Act(at=0.0, kind="partner", seconds=0.8 * seconds, rule=hindrance))
+    if mix.engine_away:
+        acts.insert(0, Act(at=0.1 * seconds, kind="take away", target="temporal", seconds=mix.engine_away))
+    return tuple(sorted(acts, key=lambda act: act.at))
+
+
+def _act(draw: random.Random, kind: str, workers: Iterator[str], *, at: float) -> Act:
+    match kind:
+        case "kill worker" | "terminate worker":
+            return Act(at=at, kind=kind, target=next(workers))
+        case "freeze worker":
+            # One in five outlasts the timeout of a partner call, so that the frozen attempt wakes up as a stale one.
+            stale = draw.random() < 0.2
+            return Act(at=at, kind=kind, target=next(workers), seconds=17.0 if stale else draw.uniform(2, 5))
+        case "partner":
+            partner, operation, mode = draw.choice(PARTNER_FAULTS)
+            rule: dict[str, Any] = {"partner": partner, "operation": operation, "mode": mode}
+            rule["seed"] = str(draw.random())
+            rule |= {"probability": round(draw.uniform(0.4, 0.9), 2), "seconds": HANG_SECONDS if "hang" in mode else 0}
+            return Act(at=at, kind=kind, seconds=draw.uniform(2, 6), rule=rule)
+        case _:
+            verb, target = kind.split(" ", 1)
+            return Act(at=at, kind=kind, target="postgres" if verb == "cut" else target)
+
+
+def _purchases(draw: random.Random, orders: int, seconds: float, mix: Mix) -> tuple[Purchase, ...]:
+    moments = sorted(draw.uniform(0, seconds) for _ in range(orders))
+    return tuple(_purchase(draw, number, at, mix) for number, at in enumerate(moments, start=1))
+
+
+def _purchase(draw: random.Random, number: int, at: float, mix: Mix) -> Purchase:
+    card = "pm_card_slow" if draw.random() < mix.slow else "pm_card_visa"
+    country = "United Kingdom"
+    lines = [{"sku": sku, "quantity": draw.randint(1, 5)} for sku in draw.sample(SKUS, draw.randint(1, 3))]
+    if draw.random() < mix.hot:
+        lines.insert(draw.randint(0, len(lines)), {"sku": HOT_SKU, "quantity": 1})
+    fate = draw.random()
+    if fate < mix.declined:
+        card = draw.choice(DECLINED)
+    elif fate < mix.declined + mix.unserved:
+        country = UNSERVED_COUNTRY
+    return Purchase(
+        at=at,
+        key=f"chaos-{number}-{draw.getrandbits(64):016x}",
+        body={
+            "customer": {"reference": f"CHAOS-{number}", "name": f"Client {number}"},
+            "currency": "GBP",
+            "payment_method": card,
+            "ship_to_country": country,
+            "lines": lines,
+        },
+        cancel_after=draw.uniform(0, 4) if draw.random() < mix.cancelled else None,
+    )

@@ -1,0 +1,169 @@
+"""`./dev chaos`: orders under faults, then the question whether any promise was broken.
+
+A seed that finds something is repeated with the same command; the line that does it is printed with the violations.
+"""
+
+import argparse
+import json
+import secrets
+import signal
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from backoffice.chaos import plan as planning
+from backoffice.devstack import paths, terminal
+from backoffice.devstack.errors import DevstackError
+
+if TYPE_CHECKING:
+    from backoffice.chaos.arena import Arena
+    from backoffice.chaos.clients import Clients
+
+DRAIN_LIMIT = 120.0
+FAILPOINTS = ("off", "pause", "crash")
+#: guards that `unguarded` can take away, each with the orders that come near it
+GUARDS: dict[str, planning.Mix] = {
+    "fence": planning.Mix(cancelled=0.6, declined=0.0, unserved=0.2),
+    "business_key": planning.Mix(),
+    "outbox": planning.Mix(engine_away=25.0),
+    "shield": planning.Mix(cancelled=0.9, declined=0.0, unserved=0.6, hindered_undo=True),
+}
+UNGUARDED = "backoffice.chaos.unguarded"
+#: a failpoint pauses longer than the timeouts, which are shortened so that a run does not take an hour
+TIMEOUT_SCALE, PARTNER_TIMEOUT, PAUSE_SECONDS = 0.25, 1.0, 9.0
+PAUSE_PROBABILITY, CRASH_PROBABILITY = 0.08, 0.012
+TIMELINES_SHOWN = 5
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise DevstackError(f"chaos: {message}")
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Raises `DevstackError` with one line for whatever is wrong."""
+    parser = Parser(prog="./dev chaos", description="Orders under faults; exit 1 on any violation.")
+    parser.add_argument("--orders", type=int, default=60, help="how many simulated clients order")
+    parser.add_argument("--faults", type=int, default=12, help="how many acts the schedule has")
+    parser.add_argument("--seed", type=int, default=1, help="what both are drawn from")
+    parser.add_argument("--failpoints", choices=FAILPOINTS, help="also stop or kill steps in the middle")
+    parser.add_argument("--disable", metavar="GUARD", help="take one guard away; the run must then find violations")
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    parser.add_argument("--keep", action="store_true", help="keep the folder with data and logs")
+    asked = parser.parse_args(arguments)
+    for name, low, high in (("orders", 1, 100_000), ("faults", 0, 10_000)):
+        if not low <= getattr(asked, name) <= high:
+            parser.error(f"--{name} must be {low} to {high}")
+    if asked.disable is not None and asked.disable not in GUARDS:
+        parser.error(f"the guard {asked.disable!r} cannot be taken away; {', '.join(GUARDS)} can")
+    if asked.failpoints is None:
+        # Measured: without pauses a missing fence is not noticed.
+        asked.failpoints = "pause" if asked.disable == "fence" else "off"
+    return asked
+
+
+def chaos(arguments: list[str]) -> int:
+    """orders under kills, freezes and partner faults, then a check that nothing was lost"""
+    asked = parse(arguments)
+    # These load an HTTP client; `./dev` itself must stay quick and need nothing.
+    from backoffice.chaos import arena as arenas
+
+    folder = paths.Home(path=paths.home().create().path / f"chaos-{asked.seed}-{secrets.token_hex(3)}")
+    started = time.monotonic()
+    mix = GUARDS.get(asked.disable, planning.Mix(cancelled=0.4) if asked.failpoints == "pause" else planning.Mix())
+    plan = planning.make(seed=asked.seed, orders=asked.orders, faults=asked.faults, mix=mix)
+    extra, program = variables(asked), UNGUARDED if asked.disable else ""
+    say(f"seed {asked.seed}: {asked.orders} orders, {asked.faults} faults within {plan.seconds:.0f} s")
+    keep = True
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with arenas.running(folder, extra=extra, hot_stock=plan.hot_stock, program=program, say=say) as arena:
+            report = _fight(arena, plan)
+        keep = asked.keep or bool(report["violations"])
+    except KeyboardInterrupt:
+        keep = asked.keep
+        raise
+    finally:
+        if keep:
+            say(f"data and logs are kept in {folder.path}")
+        else:
+            arenas.remove(folder)
+    report |= {"seed": asked.seed, "seconds": round(time.monotonic() - started, 1)}
+    _show(report, asked)
+    return 1 if report["violations"] else 0
+
+
+def variables(asked: argparse.Namespace) -> dict[str, str]:
+    """What the processes of the arena are told about failpoints and the missing guard."""
+    given = {"BACKOFFICE_DISABLE_GUARD": asked.disable} if asked.disable else {}
+    if asked.failpoints == "pause":
+        given["BACKOFFICE_FAILPOINTS"] = f"pause:{PAUSE_PROBABILITY}:{PAUSE_SECONDS}:{asked.seed}"
+        given |= {"BACKOFFICE_TIMEOUT_SCALE": str(TIMEOUT_SCALE), "PARTNER_TIMEOUT_SECONDS": str(PARTNER_TIMEOUT)}
+    elif asked.failpoints == "crash":
+        given["BACKOFFICE_FAILPOINTS"] = f"crash:{CRASH_PROBABILITY}:{asked.seed}"
+    return given
+
+
+def say(words: str) -> None:
+    terminal.say("chaos", words)
+
+
+def _fight(arena: "Arena", plan: planning.Plan) -> dict[str, Any]:
+    from backoffice.chaos import evidence, verdict
+    from backoffice.chaos.clients import Clients
+    from backoffice.chaos.faults import Tormentor
+
+    tormentor = Tormentor(arena=arena, say=say)
+    clients = Clients(doors=arena.doors, acknowledgements=arena.home.path / "acknowledged.tsv")
+    start = time.monotonic()
+    acts = list(plan.acts)
+    tormentor.begin()
+    clients.begin(plan, start)
+    try:
+        while (passed := time.monotonic() - start) < plan.seconds:
+            while acts and acts[0].at <= passed:
+                tormentor.perform(acts.pop(0))
+            tormentor.end_due()
+            arena.tend()
+            _progress(passed, plan, tormentor.done, clients)
+            time.sleep(0.02)
+        for act in acts:
+            tormentor.perform(act)
+        tormentor.end_all()
+        say(f"faults are over; {clients.acknowledged} acknowledged, {clients.cancellations} cancellations")
+        over = time.monotonic()
+        calm = evidence.drain(arena, clients, limit=DRAIN_LIMIT, tick=arena.tend)
+        drained = time.monotonic() - over
+        say(f"drained in {drained:.1f} s" if calm else f"something still moves after {drained:.0f} s")
+        terminal.passing("verifying")
+        facts = evidence.gather(arena, clients)
+    finally:
+        clients.leave()
+    judged = verdict.judge(facts)
+    report = {"orders": judged.pop("orders"), "faults": tormentor.done, **judged, "drain_seconds": round(drained, 1)}
+    for number in list(dict.fromkeys(one["subject"] for one in report["violations"]))[:TIMELINES_SHOWN]:
+        for line in evidence.timeline(arena, number):
+            say(f"  {number}: {line}")
+    return report
+
+
+def _progress(passed: float, plan: planning.Plan, done: int, clients: "Clients") -> None:
+    bar = "#" * round(30 * min(1.0, passed / plan.seconds))
+    terminal.passing(
+        f"[{bar:<30}] {passed:4.0f} of {plan.seconds:.0f} s, {done} faults, {clients.acknowledged} orders acknowledged"
+    )
+
+
+def _show(report: dict[str, Any], asked: argparse.Namespace) -> None:
+    for one in report["violations"]:
+        say(f"VIOLATION {one['rule']}: {one['subject']}: {one['detail']}")
+    if asked.json:
+        print(json.dumps(report))
+        return
+    for name, value in report.items():
+        if name != "violations":
+            print(f"{name:<17} {value}")
+    if report["violations"]:
+        print(f"again with: ./dev chaos --orders {asked.orders} --faults {asked.faults} --seed {asked.seed}", end="")
+        print(f" --failpoints {asked.failpoints}" + (f" --disable {asked.disable}" if asked.disable else ""))
+    else:
+        print("no violations")

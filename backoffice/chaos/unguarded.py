@@ -1,0 +1,124 @@
+"""The worker and the web server with one guard taken away, for the runs that must find violations.
+
+A guard whose removal nothing notices is not a guard. It is taken away from outside, by replacing a function before the
+process starts: the product itself has no switch that turns its safety off. `mock.patch` fails loudly when the name is
+gone, so a control cannot go on testing nothing.
+
+`python -m backoffice.chaos.unguarded` is the worker, `backoffice.chaos.unguarded:web` the web server.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+from unittest import mock
+from uuid import uuid4
+
+import django
+from django.core.asgi import get_asgi_application
+from django.core.management import execute_from_command_line
+from django.db import transaction
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+
+def without_fence() -> None:
+    """Whoever comes may commit: stale attempts, and steps that were undone."""
+    from orders import fence
+
+    anybody = fence.CLAIM.replace("WHERE orders_step.status = 'open'", "WHERE orders_step.status <> 'done'")
+    if anybody == fence.CLAIM:
+        raise RuntimeError("the claim no longer says that a step must be open; this control tests nothing")
+    mock.patch.object(fence, "CLAIM", anybody).start()
+    mock.patch.object(fence, "_require").start()
+
+
+def without_business_key() -> None:
+    """Each attempt asks the gateway under a key of its own and does not look what an earlier one did."""
+    from orders import fence
+    from orders.partners import payments as gateway
+    from orders.services import payments
+
+    confirm = gateway.confirm
+
+    def fresh_intent(held: fence.Claim, payment: Any) -> gateway.Intent:
+        intent = gateway.create_intent(
+            key=str(uuid4()),
+            order=held.order_id,
+            amount_minor=payment.amount_minor,
+            currency=payment.currency,
+            payment_method=payment.order.payment_method,
+        )
+        with fence.progress(held):
+            payment.gateway_reference = intent.id
+            payment.save(update_fields=["gateway_reference", "updated_at"])
+        return intent
+
+    mock.patch.object(payments, "_open_intent", fresh_intent).start()
+    mock.patch.object(gateway, "confirm", lambda intent_id, *, key: confirm(intent_id, key=str(uuid4()))).start()
+
+
+def without_outbox() -> None:
+    """The request starts the workflow itself, right after its commit, as most tutorials do."""
+    from orders import outbox
+    from orders.vocabulary import Topic
+
+    def start_after_commit(topic: Topic, *, aggregate: str, body: dict[str, Any]) -> None:
+        # robust: the order is stored, so the client is told yes whatever comes of this.
+        transaction.on_commit(lambda: asyncio.run(_start(topic, body)), robust=True)
+
+    mock.patch.object(outbox, "publish", start_after_commit).start()
+
+
+async def _start(topic: str, body: dict[str, Any]) -> None:
+    from orders.vocabulary import Topic
+    from temporal_app.client import connect
+    from temporal_app.starter import DELIVER
+
+    await DELIVER[Topic(topic)](await connect(), body)
+
+
+def without_shield() -> None:
+    """A cancellation that comes during the undo cancels the undo."""
+    from temporal_app.workflows import saga
+
+    async def bare(work: Coroutine[Any, Any, T]) -> T:
+        return await work
+
+    mock.patch.object(saga, "shielded", bare).start()
+
+
+REMOVALS: dict[str, Callable[[], None]] = {
+    "fence": without_fence,
+    "business_key": without_business_key,
+    "outbox": without_outbox,
+    "shield": without_shield,
+}
+
+
+def take_away() -> None:
+    """Remove the guard of BACKOFFICE_DISABLE_GUARD; refuses to run outside a chaos run."""
+    if os.environ.get("BACKOFFICE_ENV") != "chaos":
+        raise SystemExit("A guard can be taken away in a chaos run only (BACKOFFICE_ENV=chaos).")
+    guard = os.environ["BACKOFFICE_DISABLE_GUARD"]
+    django.setup()
+    REMOVALS[guard]()
+    logger.warning("This process runs WITHOUT the guard %s", guard)
+
+
+def web() -> Any:
+    """The ASGI application, for `uvicorn --factory`."""
+    take_away()
+    return get_asgi_application()
+
+
+def main() -> None:
+    take_away()
+    execute_from_command_line([sys.argv[0], "run_worker"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Was a promise broken? Compared from outside: acknowledgements, database rows, the partners' books, the engine.
+
+The product's own verifier runs too, but the sums here are made again from raw rows. A verifier that shares its reader
+with what it judges would miss what that reader misses.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+TERMINAL = frozenset({"completed", "cancelled", "failed"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderRow:
+    id: str
+    status: str
+    total_minor: int
+    #: debits minus credits of the gateway account, and of all accounts together
+    gateway_minor: int = 0
+    ledger_sum: int = 0
+    open_steps: int = 0
+    #: shipments that our own table calls booked, and pieces reserved or gone
+    shipments: int = 0
+    pieces_held: int = 0
+    pieces_gone: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StockRow:
+    sku: str
+    received: int
+    on_hand: int
+    reserved: int
+    shipped: int
+    #: what the reservations add up to
+    held: int
+    consumed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """All that was found after the drain."""
+
+    acknowledged: list[tuple[str, str]]
+    orders: Mapping[str, OrderRow]
+    books: Mapping[str, Mapping[str, Any]]
+    stock: list[StockRow]
+    outbox: int
+    reexecuted_steps: int
+    #: what `verify_invariants --json` said
+    invariants: Mapping[str, Any]
+    complaints: list[str] = field(default_factory=list)
+    running_workflows: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    #: the counter of the report that it belongs to
+    rule: str
+    subject: str
+    detail: str
+
+
+#: the product's own rule: the counter that it adds to
+COUNTED_AS = {
+    "stock": "oversold",
+    "reservations": "unfinished_undo",
+    "ledger": "ledger_imbalance",
+    "steps": "unfinished_undo",
+    "one run": "engine",
+    "outbox": "outbox",
+    "history": "history",
+    "books": "books",
+}
+COUNTERS = ("lost", "double_charges", "ledger_imbalance", "oversold", "stuck", "unfinished_undo", "outbox")
+
+
+def judge(facts: Facts) -> dict[str, Any]:
+    """The counters of the report and every violation; a counter counts subjects, not sentences."""
+    found = list(dict.fromkeys(_all(facts)))
+    subjects = Counter(rule for rule, _ in {(one.rule, one.subject) for one in found})
+    return {
+        "orders": len(facts.orders),
+        **{name: subjects[name] for name in COUNTERS},
+        "outbox": facts.outbox,
+        "reexecuted_steps": facts.reexecuted_steps,
+        "violations": [{"rule": one.rule, "subject": one.subject, "detail": one.detail} for one in found],
+    }
+
+
+def _all(facts: Facts) -> Iterable[Violation]:
+    yield from _promises(facts)
+    for number, order in facts.orders.items():
+        yield from _order(number, order, facts.books.get(order.id))
+    yield from _strangers(facts)
+    yield from _stock(facts.stock)
+    if facts.outbox:
+        yield Violation(rule="outbox", subject="outbox", detail=f"{facts.outbox} messages were never delivered")
+    if facts.running_workflows:
+        yield Violation(rule="stuck", subject="engine", detail=f"{facts.running_workflows} workflows still run")
+    for one in facts.invariants.get("violations", []):
+        rule = COUNTED_AS.get(one["invariant"], one["invariant"])
+        yield Violation(rule=rule, subject=one["subject"], detail=f"verify_invariants: {one['detail']}")
+    for name, why in facts.invariants.get("unchecked", {}).items():
+        yield Violation(rule="unchecked", subject=name, detail=why)
+    if "ok" not in facts.invariants:
+        yield Violation(rule="unchecked", subject="verify_invariants", detail="it gave no report")
+    for words in facts.complaints:
+        yield Violation(rule="clients", subject="clients", detail=words)
+
+
+def _promises(facts: Facts) -> Iterable[Violation]:
+    """Every acknowledged order exists, once; and nobody got an order that nobody was told of."""
+    told = Counter(number for _, number in facts.acknowledged)
+    for key, number in facts.acknowledged:
+        if number not in facts.orders:
+            yield Violation(rule="lost", subject=number, detail=f"acknowledged to {key}, not in the database")
+        if told[number] > 1:
+            yield Violation(rule="clients", subject=number, detail=f"acknowledged to {told[number]} clients")
+    for number in facts.orders.keys() - told.keys():
+        yield Violation(rule="clients", subject=number, detail="in the database, acknowledged to no client")
+
+
+def _order(number: str, order: OrderRow, books: Mapping[str, Any] | None) -> Iterable[Violation]:
+    if order.status not in TERMINAL:
+        yield Violation(rule="stuck", subject=number, detail=f"still {order.status} after the drain")
+        if order.status == "undoing":
+            yield Violation(rule="unfinished_undo", subject=number, detail="its undo has not ended")
+        return
+    completed = order.status == "completed"
+    earned = order.total_minor if completed else 0
+    net, charged = (books["net_minor"], books["charged_minor"]) if books else (0, 0)
+    kept = order.pieces_held + order.pieces_gone
+    rules = (
+        ("double_charges", charged <= order.total_minor, f"charged {charged} of {order.total_minor}"),
+        ("double_charges", not books or books["captures"] <= 1, f"charged {books and books['captures']} times"),
+        ("ledger_imbalance", order.ledger_sum == 0, f"its ledger adds up to {order.ledger_sum}"),
+        ("ledger_imbalance", order.gateway_minor == net, f"ledger {order.gateway_minor}, gateway {net}"),
+        ("ledger_imbalance", not completed or net == earned, f"completed, the gateway holds {net} of {earned}"),
+        ("unfinished_undo", completed or net == 0, f"{order.status}, the gateway still holds {net}"),
+        ("unfinished_undo", completed or kept == 0, f"{order.status}, it keeps {kept} pieces"),
+        ("unfinished_undo", completed or order.shipments == 0, f"{order.status}, a shipment stands in our table"),
+        ("unfinished_undo", order.open_steps == 0, f"{order.open_steps} steps are open"),
+        ("oversold", not completed or order.pieces_held == 0, f"completed, {order.pieces_held} pieces still held"),
+        ("books", _shipped(books) == int(completed), f"{order.status}, {_shipped(books)} shipments at the carrier"),
+    )
+    yield from (Violation(rule=rule, subject=number, detail=detail) for rule, holds, detail in rules if not holds)
+
+
+def _shipped(books: Mapping[str, Any] | None) -> int:
+    return int(books["shipments_booked"]) if books else 0
+
+
+def _strangers(facts: Facts) -> Iterable[Violation]:
+    known = {order.id for order in facts.orders.values()}
+    for order_id in facts.books.keys() - known:
+        yield Violation(rule="books", subject=order_id or "no order", detail="the partners know it, we do not")
+
+
+def _stock(rows: Iterable[StockRow]) -> Iterable[Violation]:
+    for row in rows:
+        if row.held + row.consumed > row.received or min(row.on_hand, row.reserved, row.shipped) < 0:
+            detail = f"{row.held} held and {row.consumed} shipped of {row.received}"
+            yield Violation(rule="oversold", subject=row.sku, detail=detail)
+        if (row.reserved, row.shipped, row.on_hand) != (row.held, row.consumed, row.received - row.consumed):
+            detail = f"counted {row.reserved}/{row.shipped}, the orders say {row.held}/{row.consumed}"
+            yield Violation(rule="oversold", subject=row.sku, detail=detail)

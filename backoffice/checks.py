@@ -1,0 +1,44 @@
+"""System checks: a wrong configuration stops the start with an id and a hint, not an order halfway through."""
+
+from urllib.parse import urlparse
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+
+@register()
+def configuration_is_complete(**_: object) -> list[CheckMessage]:
+    """Everything that has no safe default is set."""
+    found: list[CheckMessage] = []
+    if not settings.SECRET_KEY:
+        found.append(
+            Error(
+                "DJANGO_SECRET_KEY is not set.",
+                hint="Run through ./dev, or set a long random key.",
+                id="backoffice.E001",
+            )
+        )
+    engine = settings.DATABASES["default"].get("ENGINE", "")
+    if engine != "django.db.backends.postgresql":
+        found.append(
+            Error(
+                f"The database engine is {engine or 'missing'}.",
+                hint="Set DATABASE_URL=postgres://user:password@host:port/name; ./dev sets it for you.",
+                id="backoffice.E002",
+            )
+        )
+    for name in ("PAYMENTS_URL", "CARRIER_URL"):
+        value = getattr(settings, name)
+        if value and urlparse(value).scheme not in {"http", "https"}:
+            found.append(
+                Error(f"{name} is not an http(s) address.", hint="Example: https://host", id="backoffice.E003")
+            )
+    if settings.IS_PRODUCTION and not settings.TEMPORAL_ADDRESS:
+        found.append(
+            Warning(
+                "TEMPORAL_ADDRESS is not set: orders will be accepted and wait.",
+                hint="Set TEMPORAL_ADDRESS=host:port, or a profile as the temporalio envconfig describes.",
+                id="backoffice.W001",
+            )
+        )
+    return found

@@ -1,0 +1,21 @@
+"""Every door of the product. `/healthz` answers without the database: it says that the web process lives."""
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+
+def healthz(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+handler400 = "backoffice.failures.bad_request"
+handler500 = "backoffice.failures.server_error"
+urlpatterns = [
+    path("", RedirectView.as_view(url="/admin/")),
+    path("healthz", healthz),
+    path("admin/", admin.site.urls),
+    path("orders/", include("orders.urls")),
+    path("api/", include("orders.api.urls")),
+]
