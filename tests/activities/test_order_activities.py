@@ -1,0 +1,278 @@
+"""The activities of an order: what leaves them is typed, short, rightly final or not, and tells nobody's secrets."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, OperationalError, transaction
+from pytest_django.fixtures import Settings
+from temporalio.api.failure.v1 import Failure
+from temporalio.converter import DataConverter
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, CancelledError
+from temporalio.testing import ActivityEnvironment
+
+from orders import errors
+from orders.models import Customer, Order, Reservation, Step
+from orders.partners import payments as gateway
+from orders.services import payments, process, shipping, stock
+from orders.vocabulary import FailureType, OrderStatus, StepName, StepStatus
+from temporal_app.activities import orders as activities
+from temporal_app.payloads import OrderStep, UndoOrder
+from tests.factories import make_order, make_prepared_order, make_product
+
+CANARY = "ada.canary@example.com"
+FORWARD = {
+    "validate": (activities.prepare_order, process),
+    "charge": (activities.charge_payment, payments),
+    "ship": (activities.ship_order, shipping),
+    "complete": (activities.complete_order, process),
+}
+UNDO = {
+    "undo_ship": (activities.undo_shipment, shipping),
+    "undo_charge": (activities.undo_payment, payments),
+    "release": (activities.release_stock, stock),
+    "close": (activities.close_order, process),
+    "begin_undo": (activities.begin_undo, process),
+}
+FINAL = [
+    errors.InvalidInput("total_minor", "no"),
+    errors.WrongState("no"),
+    errors.OutOfStock("no"),
+    errors.PaymentDeclined("no"),
+    gateway.Declined("card_declined", "no"),
+    errors.CarrierRejected("no"),
+    errors.StepVoided("no"),
+    errors.NotTheProcess("no"),
+]
+PASSING = [errors.PartnerUnavailable("no"), errors.StaleAttempt("no")]
+
+
+def name_of(value: object) -> str | None:
+    return type(value).__name__ if isinstance(value, Exception) else None
+
+
+def step(order_id: object = "an order", run_id: str = "a run") -> OrderStep:
+    return OrderStep(order_id=str(order_id), run_id=run_id)
+
+
+def run(activity: Callable[..., Any], argument: object) -> Any:
+    """Run the activity as a worker would, here and now."""
+    return ActivityEnvironment().run(activity, argument)
+
+
+def argument_of(activity: Callable[..., Any]) -> object:
+    if activity is activities.begin_undo:
+        return UndoOrder(order_id="an order", failure_type=FailureType.CANCELLED, message="no")
+    return step()
+
+
+def failure_of(
+    monkeypatch: pytest.MonkeyPatch, activity: Callable[..., Any], module: object, service: str, error: Exception
+) -> ApplicationError:
+    """What leaves the activity when its service raises `error`."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(process, "adopt", lambda *_, **__: None)
+    monkeypatch.setattr(module, service, fail)
+    with pytest.raises(ApplicationError) as left:
+        run(activity, argument_of(activity))
+    return left.value
+
+
+def stored_by_temporal(error: BaseException) -> bytes:
+    """The failure as it is written into a history, with message, stack trace and causes."""
+    failure = Failure()
+    converter = DataConverter.default
+    converter.failure_converter.to_failure(error, converter.payload_converter, failure)
+    return failure.SerializeToString()
+
+
+# --- What is final and what is not ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", FINAL, ids=name_of)
+@pytest.mark.parametrize("service", FORWARD)
+def test_answer_that_will_not_change_is_final_typed_and_no_alarm(
+    monkeypatch: pytest.MonkeyPatch, service: str, error: errors.DomainError
+) -> None:
+    failure = failure_of(monkeypatch, *FORWARD[service], service, error)
+
+    assert failure.non_retryable
+    assert failure.type in set(FailureType)
+    assert (failure.type, failure.message) == (error.failure_type, "no")
+    assert failure.category is ApplicationErrorCategory.BENIGN
+
+
+@pytest.mark.parametrize("error", PASSING, ids=name_of)
+@pytest.mark.parametrize("service", [*FORWARD, *UNDO])
+def test_what_may_pass_is_retried(monkeypatch: pytest.MonkeyPatch, service: str, error: errors.DomainError) -> None:
+    failure = failure_of(monkeypatch, *(FORWARD | UNDO)[service], service, error)
+
+    assert not failure.non_retryable
+    assert failure.type == error.failure_type
+
+
+@pytest.mark.parametrize("error", FINAL, ids=name_of)
+@pytest.mark.parametrize("service", UNDO)
+def test_undo_is_never_given_up_and_its_refusals_are_an_alarm(
+    monkeypatch: pytest.MonkeyPatch, service: str, error: errors.DomainError
+) -> None:
+    failure = failure_of(monkeypatch, *UNDO[service], service, error)
+
+    assert not failure.non_retryable
+    assert failure.category is ApplicationErrorCategory.UNSPECIFIED
+
+
+@pytest.mark.parametrize("service", [*FORWARD, *UNDO])
+def test_trouble_with_the_database_is_retried(monkeypatch: pytest.MonkeyPatch, service: str) -> None:
+    failure = failure_of(monkeypatch, *(FORWARD | UNDO)[service], service, OperationalError("server closed"))
+
+    assert (failure.type, failure.non_retryable) == ("database", False)
+
+
+@pytest.mark.parametrize("service", [*FORWARD, *UNDO])
+def test_bug_of_ours_is_retried_so_that_a_new_version_can_mend_it(
+    monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    failure = failure_of(monkeypatch, *(FORWARD | UNDO)[service], service, KeyError("no"))
+
+    assert (failure.type, failure.non_retryable) == ("unexpected", False)
+
+
+def test_cancellation_is_not_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cancelled(*_: object, **__: object) -> None:
+        raise CancelledError("told to stop")
+
+    monkeypatch.setattr(payments, "charge", cancelled)
+    with pytest.raises(CancelledError):
+        run(activities.charge_payment, step())
+
+
+# --- What is told -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("service", [*FORWARD, *UNDO])
+@pytest.mark.django_db
+def test_values_of_a_row_that_the_database_refused_are_not_told(monkeypatch: pytest.MonkeyPatch, service: str) -> None:
+    Customer.objects.create(reference=CANARY)
+    with pytest.raises(IntegrityError, match=CANARY) as refusal, transaction.atomic():
+        Customer.objects.create(reference=CANARY)
+
+    failure = failure_of(monkeypatch, *(FORWARD | UNDO)[service], service, refusal.value)
+
+    assert failure.message == "The database did not answer: IntegrityError"
+    assert CANARY.encode() not in stored_by_temporal(failure)
+
+
+@pytest.mark.parametrize("error", [KeyError(CANARY), ValueError(CANARY), RuntimeError(CANARY)], ids=name_of)
+def test_words_of_an_unexpected_error_are_not_told(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    error.__cause__ = ValueError(CANARY)
+
+    failure = failure_of(monkeypatch, activities.charge_payment, payments, "charge", error)
+
+    assert failure.message == f"An unexpected error: {type(error).__name__}"
+    assert CANARY.encode() not in stored_by_temporal(failure)
+
+
+def test_cause_behind_our_own_error_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = errors.PartnerUnavailable("The carrier did not answer.")
+    error.__cause__ = ValueError(CANARY)
+
+    failure = failure_of(monkeypatch, activities.ship_order, shipping, "ship", error)
+
+    assert CANARY.encode() not in stored_by_temporal(failure)
+
+
+def test_long_message_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    failure = failure_of(monkeypatch, activities.charge_payment, payments, "charge", errors.OutOfStock("x" * 10_000))
+
+    assert len(failure.message) == 500
+
+
+@pytest.mark.django_db
+def test_partner_that_is_not_there_is_told_without_address_or_key(settings: Settings) -> None:
+    settings.PAYMENTS_URL, settings.STRIPE_API_KEY = "http://127.0.0.1:9", "sk_test_canary"
+    gateway.client.cache_clear()
+    order = make_prepared_order()
+
+    with pytest.raises(ApplicationError) as left:
+        run(activities.charge_payment, step(order.id))
+    gateway.client.cache_clear()
+
+    assert (left.value.type, left.value.non_retryable) == (FailureType.PARTNER_UNAVAILABLE, False)
+    stored = stored_by_temporal(left.value)
+    assert order.customer is not None
+    for secret in ("sk_test_canary", "127.0.0.1", order.customer.name, order.customer.reference, "pm_card_visa"):
+        assert secret.encode() not in stored
+
+
+# --- With the database ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_preparing_adopts_the_run_validates_and_reserves_and_may_be_repeated() -> None:
+    order = make_order(started=True)
+
+    run(activities.prepare_order, step(order.id, "run-1"))
+    run(activities.prepare_order, step(order.id, "run-1"))
+
+    order.refresh_from_db()
+    assert (order.status, order.process_run_id) == (OrderStatus.CHARGING, "run-1")
+    assert Reservation.objects.filter(order=order).count() == 1
+    assert set(Step.objects.values_list("name", "status")) == {
+        (StepName.VALIDATE, StepStatus.DONE),
+        (StepName.RESERVE, StepStatus.DONE),
+    }
+
+
+@pytest.mark.django_db
+def test_second_run_of_an_order_is_turned_away_for_good() -> None:
+    order = make_order(started=True)
+    run(activities.prepare_order, step(order.id, "run-1"))
+
+    with pytest.raises(ApplicationError) as left:
+        run(activities.prepare_order, step(order.id, "run-2"))
+
+    assert (left.value.type, left.value.non_retryable) == (FailureType.NOT_THE_PROCESS, True)
+
+
+@pytest.mark.django_db
+def test_missing_stock_is_told_with_its_numbers() -> None:
+    order = make_order(product=make_product("LAMP", stock=1), started=True)
+
+    with pytest.raises(ApplicationError, match="LAMP: wanted 2, available 1") as left:
+        run(activities.prepare_order, step(order.id))
+
+    assert (left.value.type, left.value.non_retryable) == (FailureType.OUT_OF_STOCK, True)
+
+
+@pytest.mark.django_db
+def test_history_names_the_workflow_the_run_and_the_attempt_that_acted() -> None:
+    order = make_order(started=True)
+    environment = ActivityEnvironment()
+
+    environment.run(activities.prepare_order, step(order.id))
+
+    event = order.events.last()
+    assert event is not None
+    assert (event.actor, event.workflow_id, event.run_id, event.attempt) == (
+        "order process",
+        environment.info.workflow_id,
+        environment.info.workflow_run_id,
+        environment.info.attempt,
+    )
+
+
+@pytest.mark.django_db
+def test_undoing_an_order_that_did_nothing_closes_it() -> None:
+    order = make_order(started=True)
+    undo = UndoOrder(order_id=str(order.id), failure_type=FailureType.CANCELLED, message="Cancelled by ada")
+
+    assert run(activities.begin_undo, undo) is True
+    run(activities.undo_payment, step(order.id))
+    run(activities.release_stock, step(order.id))
+
+    assert run(activities.close_order, step(order.id)) is OrderStatus.CANCELLED
+    assert Order.objects.get(pk=order.pk).failure_message == "Cancelled by ada"

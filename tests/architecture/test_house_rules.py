@@ -1,0 +1,87 @@
+"""The rules of the house that no linter knows; each failure says what broke and what to do."""
+
+import ast
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from temporalio import activity, workflow
+
+from temporal_app.registry import REGISTRY
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("backoffice", "orders", "temporal_app", "simulator")
+MODULES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if "migrations" not in path.parts]
+WORKFLOW_MODULES = sorted((ROOT / "temporal_app" / "workflows").glob("*.py"))
+MAX_LINES = 400
+VAGUE = {"utils", "helpers", "common", "shared", "misc"}
+
+
+def test_the_import_contracts_hold() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports")], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"An import rule is broken; ARCHITECTURE.md gives the reasons:\n{done.stdout}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_has_one_subject(path: Path) -> None:
+    lines = len(path.read_text().splitlines())
+    assert lines <= MAX_LINES, f"{path.name} has {lines} lines, over {MAX_LINES}: split it by subject."
+    assert path.stem not in VAGUE, f"{path.name} says nothing: name it after what it is about."
+
+
+@pytest.mark.parametrize("path", WORKFLOW_MODULES, ids=lambda path: path.name)
+def test_a_workflow_only_names_activities_and_never_calls_them(path: Path) -> None:
+    """Called directly, an activity would run inside the workflow task: no retry, no history, the ORM in a replay."""
+    called = [
+        f"line {node.lineno}: activities.{node.func.attr}(...)"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "activities"
+    ]
+    assert not called, f"{path.name}: use workflow.execute_activity(activities.name, ...): {called}"
+
+
+def test_every_workflow_and_activity_is_registered_once() -> None:
+    """An unregistered one looks like slow work: its tasks wait for ever."""
+    import importlib
+
+    modules = [
+        importlib.import_module(f"temporal_app.{folder}.{path.stem}")
+        for folder in ("workflows", "activities")
+        for path in (ROOT / "temporal_app" / folder).glob("*.py")
+        if path.stem != "__init__"
+    ]
+    defined = {
+        value
+        for module in modules
+        for value in vars(module).values()
+        if callable(value)
+        and getattr(value, "__module__", "") == module.__name__
+        and (
+            activity._Definition.from_callable(value)
+            or (isinstance(value, type) and workflow._Definition.from_class(value))
+        )
+    }
+    listed = Counter(entry for contents in REGISTRY.values() for entry in (*contents.workflows, *contents.activities))
+    assert defined == set(listed), "temporal_app/registry.py does not list exactly what is defined."
+    assert max(listed.values()) == 1, "Something is registered twice."
+
+
+def test_django_starts_without_temporal() -> None:
+    """Web and commands must not pay for or depend on the Temporal client; the worker and its commands load it."""
+    script = "import django, sys; django.setup(); import backoffice.urls; sys.exit('temporalio' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"Something that django.setup() or the URLs import loads temporalio.\n{done.stderr}"
+
+
+def test_the_lock_carries_hashes_and_no_addresses() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "://" not in lock
+    pins = sum(1 for line in lock.splitlines() if line[:1].isalnum())
+    assert lock.count("--hash=sha256:") >= pins > 50

@@ -1,0 +1,107 @@
+"""Each kind of broken promise is found, counted under its name, and once."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from backoffice.chaos.verdict import COUNTERS, Facts, OrderRow, StockRow, judge
+
+BOOKS = {"net_minor": 500, "charged_minor": 500, "captures": 1, "intents": 1, "shipments_booked": 1}
+NO_BOOKS = dict.fromkeys(BOOKS, 0)
+COMPLETED = OrderRow(id="a", status="completed", total_minor=500, gateway_minor=500, pieces_gone=2)
+CANCELLED = OrderRow(id="b", status="cancelled", total_minor=700)
+SOUND = Facts(
+    acknowledged=[("key-1", "SO-1"), ("key-2", "SO-2")],
+    orders={"SO-1": COMPLETED, "SO-2": CANCELLED},
+    books={"a": BOOKS, "b": NO_BOOKS},
+    stock=[StockRow(sku="MUG", received=10, on_hand=8, reserved=0, shipped=2, held=0, consumed=2)],
+    outbox=0,
+    reexecuted_steps=3,
+    invariants={"ok": True, "violations": [], "unchecked": {}},
+)
+
+
+def with_order(number: str, **changes: Any) -> Facts:
+    return replace(SOUND, orders={**SOUND.orders, number: replace(SOUND.orders[number], **changes)})
+
+
+def with_books(order: str, **changes: Any) -> Facts:
+    return replace(SOUND, books={**SOUND.books, order: {**SOUND.books[order], **changes}})
+
+
+def with_stock(**changes: int) -> Facts:
+    return replace(SOUND, stock=[replace(SOUND.stock[0], **changes)])
+
+
+def with_invariant(name: str) -> Facts:
+    found = [{"invariant": name, "subject": "SO-1", "detail": "wrong"}]
+    return replace(SOUND, invariants={"ok": False, "violations": found, "unchecked": {}})
+
+
+def test_a_sound_run_has_no_violations() -> None:
+    report = judge(SOUND)
+    assert report["violations"] == []
+    assert [report[name] for name in COUNTERS] == [0] * len(COUNTERS)
+    assert (report["orders"], report["reexecuted_steps"]) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("counter", "facts"),
+    [
+        ("lost", replace(SOUND, acknowledged=[*SOUND.acknowledged, ("key-3", "SO-3")])),
+        ("double_charges", with_books("a", charged_minor=1000)),
+        ("double_charges", with_books("a", captures=2)),
+        ("ledger_imbalance", with_order("SO-1", ledger_sum=1)),
+        ("ledger_imbalance", with_order("SO-1", gateway_minor=499)),
+        ("ledger_imbalance", with_books("a", net_minor=0)),
+        ("ledger_imbalance", replace(SOUND, books={"b": NO_BOOKS})),
+        ("ledger_imbalance", with_invariant("ledger")),
+        ("oversold", with_stock(received=1)),
+        ("oversold", with_stock(reserved=1)),
+        ("oversold", with_stock(on_hand=-1)),
+        ("oversold", with_order("SO-1", pieces_held=1)),
+        ("oversold", with_invariant("stock")),
+        ("stuck", with_order("SO-1", status="charging")),
+        ("stuck", replace(SOUND, running_workflows=1)),
+        ("unfinished_undo", with_order("SO-2", status="undoing")),
+        ("unfinished_undo", with_order("SO-2", pieces_held=1)),
+        ("unfinished_undo", with_order("SO-2", pieces_gone=1)),
+        ("unfinished_undo", with_order("SO-2", shipments=1)),
+        ("unfinished_undo", with_order("SO-2", open_steps=1)),
+        ("unfinished_undo", with_books("b", net_minor=700)),
+        ("unfinished_undo", with_invariant("reservations")),
+        ("outbox", replace(SOUND, outbox=1)),
+    ],
+)
+def test_a_broken_promise_is_counted_under_its_name(counter: str, facts: Facts) -> None:
+    report = judge(facts)
+    assert report[counter] == 1
+    assert counter in {one["rule"] for one in report["violations"]}
+
+
+@pytest.mark.parametrize(
+    ("rule", "facts"),
+    [
+        ("clients", replace(SOUND, acknowledged=[("key-1", "SO-1")])),
+        ("clients", replace(SOUND, acknowledged=[*SOUND.acknowledged, ("key-3", "SO-1")])),
+        ("clients", replace(SOUND, complaints=["key-1 was refused with 400"])),
+        ("books", with_books("a", shipments_booked=0)),
+        ("books", with_books("b", shipments_booked=1)),
+        ("books", replace(SOUND, books={**SOUND.books, "stranger": NO_BOOKS})),
+        ("books", replace(SOUND, books={**SOUND.books, "": BOOKS})),
+        ("history", with_invariant("history")),
+        ("engine", with_invariant("one run")),
+        ("unchecked", replace(SOUND, invariants={})),
+        ("unchecked", replace(SOUND, invariants={"ok": False, "violations": [], "unchecked": {"engine": "away"}})),
+    ],
+)
+def test_what_has_no_counter_is_a_violation_too(rule: str, facts: Facts) -> None:
+    assert rule in {one["rule"] for one in judge(facts)["violations"]}
+
+
+def test_two_sentences_about_one_order_count_once() -> None:
+    facts = replace(with_books("a", captures=2, charged_minor=1000))
+    report = judge(facts)
+    assert report["double_charges"] == 1
+    assert len([one for one in report["violations"] if one["rule"] == "double_charges"]) == 2

@@ -1,0 +1,36 @@
+"""What all tests share: a database that protects its history, and a run that ends when it is over."""
+
+import os
+import sys
+
+import pytest
+from django.db.backends.postgresql.operations import DatabaseOperations
+
+if not os.environ.get("DATABASE_URL"):
+    pytest.exit("The tests need PostgreSQL. Run ./dev test, which starts one.", returncode=4)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def history_can_be_emptied_between_tests() -> None:
+    """Transactional tests end with TRUNCATE, which our triggers refuse; only here are they asleep for it."""
+    plain = DatabaseOperations.sql_flush
+
+    def with_triggers_asleep(self: DatabaseOperations, *args: object, **kwargs: object) -> list[str]:
+        statements = plain(self, *args, **kwargs)  # type: ignore[arg-type]
+        return ["SET session_replication_role = replica", *statements, "SET session_replication_role = DEFAULT"]
+
+    DatabaseOperations.sql_flush = with_triggers_asleep  # type: ignore[method-assign]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave with pytest's own exit code: the Temporal client may abort the interpreter's shutdown."""
+    if "temporalio" in sys.modules and not hasattr(config, "workerinput"):
+        from temporal_app.process_exit import hard_exit
+
+        hard_exit(getattr(config, "exit_code_of_session", 0))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.exit_code_of_session = int(exitstatus)  # type: ignore[attr-defined]

@@ -1,0 +1,92 @@
+"""Ports are kept, what the caller brings along is used, and secrets stay the same."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from backoffice.devstack import ports
+from backoffice.devstack.environment import environment, remembered_secrets, wire
+from backoffice.devstack.paths import Home
+from backoffice.devstack.services import Service, Step, build
+
+pytestmark = pytest.mark.devstack
+
+
+def test_a_port_is_remembered(home: Home) -> None:
+    assert ports.choose(home, "web") == ports.choose(home, "web") == ports.remembered(home, "web")
+
+
+def test_two_services_never_get_the_same_port(home: Home) -> None:
+    chosen = [ports.choose(home, f"service-{number}") for number in range(20)]
+    assert len(set(chosen)) == 20
+
+
+def test_a_port_taken_by_another_program_is_replaced_by_the_one_that_starts(home: Home) -> None:
+    port = ports.choose(home, "web")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+
+        assert wire(home, {}).web_url.endswith(f":{port}"), "a command that only looks keeps the address"
+        assert not wire(home, {}, starting=True).web_url.endswith(f":{port}")
+
+
+def test_ports_stay_out_of_the_range_for_outgoing_connections() -> None:
+    limits = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    if not limits.exists():
+        pytest.skip("Linux only")
+    assert ports.CHOICE.stop <= int(limits.read_text().split()[0])
+
+
+def test_everything_is_ours_when_nothing_is_given(home: Home) -> None:
+    assert names(home, {}) == ["postgres", "temporal", "simulator", *REST]
+
+
+REST = ["migrate", "bootstrap", "worker", "web", "seed_demo"]
+
+
+@pytest.mark.parametrize(
+    ("given", "left_out"),
+    [
+        ({"DATABASE_URL": "postgres://them@db.example/orders"}, "postgres"),
+        ({"TEMPORAL_ADDRESS": "temporal.example:7233"}, "temporal"),
+        ({"TEMPORAL_PROFILE": "cloud"}, "temporal"),
+        ({"SIMULATOR_URL": "http://partners.example"}, "simulator"),
+    ],
+)
+def test_a_service_that_is_given_is_not_started(home: Home, given: dict[str, str], left_out: str) -> None:
+    expected = [name for name in ("postgres", "temporal", "simulator", *REST) if name != left_out]
+    assert names(home, given) == expected
+    wiring = wire(home, given)
+    assert wiring.external == {left_out}
+    assert given.items() <= environment(home, wiring, given).items()
+
+
+def test_a_profile_for_temporal_gets_no_address_beside_it(home: Home) -> None:
+    given = {"TEMPORAL_PROFILE": "cloud"}
+    assert "TEMPORAL_ADDRESS" not in environment(home, wire(home, given), given)
+
+
+def test_every_child_gets_the_whole_environment(home: Home) -> None:
+    known = environment(home, wire(home, {}), {})
+    assert known["BACKOFFICE_ENV"] == "dev"
+    assert known["DJANGO_DEBUG"] == "0"
+    assert known["TEMPORAL_NAMESPACE"] == "backoffice"
+    assert known["BACKOFFICE_STATE_DIR"] == str(home.path)
+    for name in ("DATABASE_URL", "TEMPORAL_ADDRESS", "SIMULATOR_URL", "BACKOFFICE_BASE_URL", "TEMPORAL_UI_URL"):
+        assert "127.0.0.1" in known[name]
+    for name in ("DJANGO_SECRET_KEY", "BACKOFFICE_ADMIN_PASSWORD", "BACKOFFICE_API_TOKEN"):
+        assert len(known[name]) >= 16
+
+
+def test_secrets_are_made_once(home: Home) -> None:
+    first = remembered_secrets(home)
+    assert remembered_secrets(home) == first
+    assert len(set(first.values())) == len(first)
+
+
+def names(home: Home, given: dict[str, str]) -> list[str]:
+    wiring = wire(home, given)
+    items: list[Service | Step] = build(home, wiring, environment(home, wiring, given)).items
+    return [item.name for item in items]

@@ -1,0 +1,174 @@
+"""A running engine for tests: the real Temporal dev server, the simulator and a worker process on the test database."""
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.db import connection
+from temporalio.client import Client, WorkflowExecutionStatus
+
+from backoffice.devstack import paths, ports, temporal
+from tests.simulator.process import SimulatorProcess, start_simulator
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def eventually(condition: Callable[[], object], *, seconds: float = 60, what: str = "the condition") -> None:
+    """Wait until `condition()` is true; fail with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come true within {seconds:.0f} s"
+        time.sleep(0.05)
+
+
+def database_url() -> str:
+    """The test database as other processes reach it."""
+    database = connection.settings_dict
+    credentials = f"{database['USER']}:{database['PASSWORD']}" if database["PASSWORD"] else database["USER"]
+    return f"postgres://{credentials}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
+
+
+class TemporalServer:
+    """A dev server that can be killed and started again on the same file and port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = paths.Home(path=folder).create()
+        self.ports = {
+            name: ports.choose(self.home, name)
+            for name in ("temporal", "temporal_ui", "temporal_http", "temporal_metrics")
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.ports['temporal']}"
+
+    def start(self) -> None:
+        with open(self.home.logs / "temporal.log", "ab") as log:
+            self.process = subprocess.Popen(
+                temporal.command(self.home, self.ports),
+                stdout=log,
+                stderr=log,
+                env=temporal.minimal_environment(self.home),
+            )
+        eventually(lambda: temporal.answers(self.ports), what="the Temporal dev server")
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        assert self.process is not None
+        self.process.terminate()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+@dataclass
+class Engine:
+    temporal: TemporalServer
+    simulator: SimulatorProcess
+    folder: Path
+    worker: subprocess.Popen[bytes] | None = None
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "DATABASE_URL": database_url(),
+            "TEMPORAL_ADDRESS": self.temporal.address,
+            "TEMPORAL_NAMESPACE": temporal.NAMESPACE,
+            "SIMULATOR_URL": self.simulator.url,
+            "WORKER_READY_FILE": str(self.folder / "worker.ready"),
+            "BACKOFFICE_ENV": "test",
+        }
+
+    def start_worker(self) -> None:
+        ready = self.folder / "worker.ready"
+        ready.unlink(missing_ok=True)
+        with open(self.folder / "worker.log", "ab") as log:
+            self.worker = subprocess.Popen(
+                [sys.executable, "manage.py", "run_worker"],
+                cwd=CHECKOUT,
+                env=self.environment(),
+                stdout=log,
+                stderr=log,
+            )
+        eventually(ready.exists, what="the worker")
+
+    def kill_worker(self) -> None:
+        assert self.worker is not None
+        self.worker.kill()
+        self.worker.wait()
+
+    def stop_worker(self) -> int:
+        """SIGTERM; answers the exit code."""
+        assert self.worker is not None
+        self.worker.terminate()
+        return self.worker.wait(40)
+
+    def verify_invariants(self) -> tuple[int, dict[str, Any]]:
+        """The command's exit code and its JSON; run as a process, because its exit is part of the promise."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", "verify_invariants", "--json"],
+            cwd=CHECKOUT,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, json.loads(done.stdout.splitlines()[-1])
+
+    def faults(self, *rules: dict[str, object]) -> None:
+        """Replace the simulator's fault rules."""
+        requests.put(f"{self.simulator.url}/faults", json=list(rules), timeout=5).raise_for_status()
+
+    def cancel_workflow(self, workflow_id: str) -> None:
+        async def cancel() -> None:
+            await (await self.client()).get_workflow_handle(workflow_id).cancel()
+
+        asyncio.run(cancel())
+
+    def workflow_status(self, workflow_id: str) -> WorkflowExecutionStatus | None:
+        async def status() -> WorkflowExecutionStatus | None:
+            return (await (await self.client()).get_workflow_handle(workflow_id).describe()).status
+
+        return asyncio.run(status())
+
+    async def client(self) -> Client:
+        return await Client.connect(self.temporal.address, namespace=temporal.NAMESPACE)
+
+
+@contextlib.contextmanager
+def running() -> Iterator[Engine]:
+    """Temporal, the simulator and one worker, for the duration of the block."""
+    with tempfile.TemporaryDirectory(prefix="engine-") as name:
+        folder = Path(name)
+        server = TemporalServer(folder / "temporal")
+        server.start()
+        simulator = start_simulator(folder / "simulator.sqlite3")
+        engine = Engine(temporal=server, simulator=simulator, folder=folder)
+        saved = settings.SIMULATOR_URL, settings.PAYMENTS_URL, settings.CARRIER_URL
+        settings.SIMULATOR_URL = settings.PAYMENTS_URL = settings.CARRIER_URL = simulator.url
+        try:
+            engine.start_worker()
+            yield engine
+        finally:
+            settings.SIMULATOR_URL, settings.PAYMENTS_URL, settings.CARRIER_URL = saved
+            if engine.worker is not None and engine.worker.poll() is None:
+                engine.stop_worker()
+            simulator.stop()
+            server.stop()

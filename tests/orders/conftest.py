@@ -1,0 +1,46 @@
+"""What tests of the domain share: the stand-in partners as a real process, and a hand that passes every trigger."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from pytest_django.fixtures import Settings
+
+from orders.partners import payments as gateway
+from tests.simulator.process import SimulatorProcess, start_simulator
+from tests.simulator.talk import Http
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+    """The partners in a process of their own, one for the session."""
+    running = start_simulator(tmp_path_factory.mktemp("partners") / "store.sqlite3", extra=("--allow-reset",))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def partners(simulator: SimulatorProcess, settings: Settings) -> Iterator[Http]:
+    """The product talks to the simulator, whose books are empty and whose faults are off; answers are its switches."""
+    settings.SIMULATOR_URL = settings.PAYMENTS_URL = settings.CARRIER_URL = simulator.url
+    settings.STRIPE_API_KEY = "sk_test_simulator"
+    # The client keeps the address and the timeout that it was made with.
+    gateway.client.cache_clear()
+    with Http(simulator.url) as switches:
+        assert switches.request("DELETE", "/store")[0] == 200
+        yield switches
+    gateway.client.cache_clear()
+
+
+@pytest.fixture
+def tamper(db: None) -> Callable[..., None]:
+    """Run SQL as a superuser who puts our triggers to sleep first; CHECK constraints stay awake."""
+
+    def run(sql: str, *parameters: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL session_replication_role = replica")
+            cursor.execute(sql, parameters)
+            cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+
+    return run

@@ -1,0 +1,273 @@
+"""PostgreSQL refuses by itself what a service forgot: every CHECK, every unique rule, every trigger."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.db import DatabaseError, IntegrityError, connection, models, transaction
+
+from orders.models import (
+    Command,
+    CreditNote,
+    CreditNoteLine,
+    FeedDocument,
+    FeedImport,
+    FeedRow,
+    IdempotencyRecord,
+    LedgerTransfer,
+    Order,
+    OrderEvent,
+    OrderLine,
+    OutboxMessage,
+    PartnerHealth,
+    Payment,
+    Product,
+    Reservation,
+    ServiceBeat,
+    Shipment,
+    Step,
+    StockItem,
+)
+from tests.factories import make_order, make_prepared_order
+
+NOW = datetime(2011, 12, 9, tzinfo=UTC)
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world() -> Order:
+    """At least one row in every table; answers the order that they belong to."""
+    order = make_prepared_order(quantity=2)
+    user = get_user_model().objects.create_user("ada")
+    Payment.objects.create(order=order, amount_minor=2000, currency="GBP", captured_minor=1500, refunded_minor=500)
+    LedgerTransfer.objects.create(
+        key="capture", order=order, debit_account="gateway", credit_account="customer", amount_minor=1, currency="GBP"
+    )
+    Shipment.objects.create(order=order, reference="shipment")
+    PartnerHealth.objects.create(partner="payments")
+    ServiceBeat.objects.create(identity="worker", service="worker", at=NOW)
+    IdempotencyRecord.objects.create(key="key", user=user, route="orders", request_hash="0")
+    note = CreditNote.objects.create(source="test", number="C1", currency="GBP", total_minor=1, issued_at=NOW)
+    CreditNoteLine.objects.create(credit_note=note, position=1, sku="A", quantity=1, unit_price=1, total_minor=1)
+    feed = FeedImport.objects.create(name="a.csv", layout="x", content=b"", sha256="0", size_bytes=0, actor="ada")
+    FeedDocument.objects.create(feed=feed, reference="1", position=1, kind="order")
+    FeedRow.objects.create(feed=feed, line=2, reference="1")
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    return order
+
+
+def insert_copy(model: type[models.Model], **changes: Any) -> None:
+    """INSERT a copy of the table's first row with some columns changed, as raw SQL: no Python check sees it."""
+    fields = [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
+    columns = [field.column for field in fields]
+    assert changes.keys() <= set(columns), f"{model.__name__} has no {changes.keys() - set(columns)}"
+    values = ["%s" if column in changes else f'"{column}"' for column in columns]
+    quoted = ", ".join(f'"{column}"' for column in columns)
+    parameters = [changes[column] for column in columns if column in changes]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {model._meta.db_table} ({quoted})"
+            f" SELECT {', '.join(values)} FROM (SELECT * FROM {model._meta.db_table} LIMIT 1) AS original",
+            parameters,
+        )
+        assert cursor.rowcount == 1, f"the fixture has no {model.__name__}"
+
+
+#: constraint -> (table, what to change in a copy of a good row)
+CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
+    ("product_price_not_negative", Product, {"unit_price": -1}),
+    ("stock_not_negative", StockItem, {"on_hand": -1, "received": -1, "reserved": 0}),
+    ("stock_not_negative", StockItem, {"on_hand": 5, "shipped": -1, "received": 4}),
+    ("stock_reserved_within_on_hand", StockItem, {"reserved": 101}),
+    ("stock_reserved_within_on_hand", StockItem, {"reserved": -1}),
+    ("stock_conserved", StockItem, {"on_hand": 99}),
+    ("stock_conserved", StockItem, {"shipped": 1}),
+    ("order_total_positive", Order, {"total_minor": 0}),
+    ("order_total_positive", Order, {"total_minor": -5}),
+    ("order_total_positive", Order, {"total_minor": 100_000_000}),
+    ("order_closed_when_terminal", Order, {"status": "completed"}),
+    ("order_closed_when_terminal", Order, {"closed_at": NOW}),
+    ("line_quantity_within", OrderLine, {"quantity": 0}),
+    ("line_quantity_within", OrderLine, {"quantity": -1}),
+    ("line_quantity_within", OrderLine, {"quantity": 1_000_001}),
+    ("line_amounts_not_negative", OrderLine, {"unit_price": -1}),
+    ("line_amounts_not_negative", OrderLine, {"total_minor": -1}),
+    ("payment_captured_within_amount", Payment, {"captured_minor": 2001}),
+    ("payment_captured_within_amount", Payment, {"captured_minor": -1, "refunded_minor": -1}),
+    ("payment_refund_within_capture", Payment, {"refunded_minor": 1501}),
+    ("payment_refund_within_capture", Payment, {"refunded_minor": -1}),
+    ("transfer_amount_positive", LedgerTransfer, {"amount_minor": 0}),
+    ("transfer_amount_positive", LedgerTransfer, {"amount_minor": -1}),
+    ("transfer_two_accounts", LedgerTransfer, {"credit_account": "gateway"}),
+    ("event_has_actor_and_reason", OrderEvent, {"actor": ""}),
+    ("event_has_actor_and_reason", OrderEvent, {"reason": ""}),
+    ("reservation_quantity_positive", Reservation, {"quantity": 0}),
+    ("reservation_quantity_positive", Reservation, {"quantity": -1}),
+    ("credit_note_total_not_negative", CreditNote, {"total_minor": -1}),
+    ("credit_line_quantity_not_negative", CreditNoteLine, {"quantity": -1}),
+    ("credit_line_quantity_not_negative", CreditNoteLine, {"total_minor": -1}),
+    # Unique rules: the copy alone breaks them, as long as nothing else does first.
+    ("order_one_run_each", Order, {"id": "00000000-0000-4000-8000-000000000001", "number": "SO-1"}),
+    ("command_one_start", Command, {"id": "00000000-0000-4000-8000-000000000001"}),
+    ("event_sequence", OrderEvent, {}),
+    ("line_position", OrderLine, {}),
+    ("reservation_once", Reservation, {}),
+    ("idempotency_key_once", IdempotencyRecord, {"request_hash": "1"}),
+    ("credit_note_number", CreditNote, {}),
+    ("credit_line_position", CreditNoteLine, {}),
+    ("feed_document_once", FeedDocument, {"position": 2}),
+    ("feed_document_position", FeedDocument, {"reference": "2"}),
+    ("feed_row_line", FeedRow, {}),
+]
+
+
+def word_checks() -> list[tuple[str, type[models.Model], dict[str, Any]]]:
+    """A case for every CHECK that holds a column to an enum, read from the models."""
+    return [
+        (constraint.name, model, {constraint.condition.children[0][0].removesuffix("__in"): "nonsense"})
+        for model in apps.get_app_config("orders").get_models()
+        for constraint in model._meta.constraints
+        if constraint.name.endswith("_word") and isinstance(constraint, models.CheckConstraint)
+    ]
+
+
+def rule_that_refuses(model: type[models.Model], changes: dict[str, Any]) -> str | None:
+    try:
+        with transaction.atomic():
+            insert_copy(model, **changes)
+    except IntegrityError as refusal:
+        return refusal.__cause__.diag.constraint_name  # type: ignore[union-attr]
+    return None
+
+
+@pytest.mark.parametrize("table", sorted({model.__name__ for _, model, _ in [*CASES, *word_checks()]}))
+def test_row_that_breaks_a_rule_is_refused_by_that_rule(world: Order, table: str) -> None:
+    cases = [case for case in [*CASES, *word_checks()] if case[1].__name__ == table]
+
+    found = [(rule_that_refuses(model, changes), changes) for _, model, changes in cases]
+
+    assert found == [(rule, changes) for rule, _, changes in cases]
+
+
+def test_every_rule_of_the_models_has_a_case() -> None:
+    declared = {
+        constraint.name
+        for model in apps.get_app_config("orders").get_models()
+        for constraint in model._meta.constraints
+    }
+    # A reference of a sender's own needs an order that has one; it has a test of its own below.
+    covered = {rule for rule, _, _ in [*CASES, *word_checks()]} | {"order_reference"}
+
+    assert declared - covered == set(), "These constraints have no case: add a row that breaks each to CASES."
+
+
+def test_reference_of_a_source_is_taken_once_and_an_empty_one_as_often_as_you_like(world: Order) -> None:
+    copy = {"process_run_id": "", "reference": "INV-1"}
+    insert_copy(Order, id="00000000-0000-4000-8000-000000000001", number="SO-1", **copy)
+    with pytest.raises(IntegrityError, match="order_reference"), transaction.atomic():
+        insert_copy(Order, id="00000000-0000-4000-8000-000000000002", number="SO-2", **copy)
+    insert_copy(Order, id="00000000-0000-4000-8000-000000000003", number="SO-3", **copy | {"source": "elsewhere"})
+    insert_copy(Order, id="00000000-0000-4000-8000-000000000004", number="SO-4", **copy | {"reference": ""})
+    insert_copy(Order, id="00000000-0000-4000-8000-000000000005", number="SO-5", **copy | {"reference": ""})
+
+
+@pytest.mark.parametrize(
+    ("model", "column"),
+    [
+        (Product, "sku"),
+        (Order, "number"),
+        (LedgerTransfer, "key"),
+        (Payment, "order_id"),
+        (Shipment, "reference"),
+        (Step, "key"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+def test_name_that_is_taken_is_refused(world: Order, model: type[models.Model], column: str) -> None:
+    fresh = {"id": "00000000-0000-4000-8000-000000000001", "process_run_id": ""} if model is Order else {}
+
+    with pytest.raises(IntegrityError, match=rf"Key \({column}\)="), transaction.atomic():
+        insert_copy(model, **fresh)
+
+
+def test_run_that_processes_one_order_cannot_be_given_to_another(world: Order) -> None:
+    other = make_order()
+
+    with pytest.raises(IntegrityError, match="order_one_run_each"), transaction.atomic():
+        Order.objects.filter(pk=other.pk).update(process_run_id=world.process_run_id)
+
+
+def test_second_start_of_an_order_is_refused_even_when_the_first_was_finished_long_ago(world: Order) -> None:
+    world.commands.update(status="done", outcome="The order was completed.")
+
+    with pytest.raises(IntegrityError, match="command_one_start"), transaction.atomic():
+        Command.objects.create(kind="start", order=world, actor="ada", channel="cli", reason="again")
+
+
+@pytest.mark.parametrize("side", ["debit_account", "credit_account"])
+def test_booking_with_one_side_only_cannot_be_written(world: Order, side: str) -> None:
+    for nothing in (None, ""):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            insert_copy(LedgerTransfer, key="another", **{side: nothing})
+
+
+# --- Rows that may not change, or not vanish --------------------------------------------------------------------------
+
+
+def refused(sql: str) -> str:
+    """Run the statement, which must be refused; answers PostgreSQL's words."""
+    with pytest.raises(DatabaseError) as refusal, transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql)
+    return str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "change"), [("orders_orderevent", "reason = 'x'"), ("orders_ledgertransfer", "amount_minor = 2")]
+)
+def test_append_only_rows_can_neither_be_changed_nor_deleted(world: Order, table: str, change: str) -> None:
+    assert "Cannot update or delete" in refused(f"UPDATE {table} SET {change}")
+    assert "Cannot update or delete" in refused(f"DELETE FROM {table}")
+
+
+@pytest.mark.parametrize("table", ["orders_orderline", "orders_order"])
+def test_orders_and_their_lines_cannot_be_deleted(world: Order, table: str) -> None:
+    assert "Cannot delete" in refused(f"DELETE FROM {table}")
+
+
+def test_versions_of_a_product_can_neither_be_changed_nor_deleted(world: Order) -> None:
+    assert "Cannot update or delete" in refused("UPDATE orders_productevent SET sku = 'x'")
+    assert "Cannot update or delete" in refused("DELETE FROM orders_productevent")
+
+
+@pytest.mark.parametrize("table", ["orders_orderevent", "orders_ledgertransfer", "orders_order", "orders_orderline"])
+def test_tables_cannot_be_emptied_behind_the_row_triggers(world: Order, table: str) -> None:
+    assert "may not be truncated" in refused(f"TRUNCATE {table} CASCADE")
+
+
+@pytest.mark.parametrize("act", [lambda order: order.delete(), lambda order: order.customer.delete()])
+def test_orm_cannot_delete_an_order_or_its_customer(world: Order, act: Callable[[Order], None]) -> None:
+    with pytest.raises((DatabaseError, models.ProtectedError)), transaction.atomic():
+        act(world)
+
+    assert Order.objects.filter(pk=world.pk, customer__isnull=False).exists()
+
+
+def test_every_change_of_a_product_leaves_a_version(world: Order) -> None:
+    Product.objects.update(unit_price=11)
+
+    versions = (
+        apps.get_model("orders", "ProductEvent").objects.order_by("pgh_id").values_list("pgh_label", "unit_price")
+    )
+    assert [(label, int(price)) for label, price in versions] == [("insert", 10), ("update", 11)]
+
+
+def test_outbox_row_is_due_at_once_by_the_clock_of_the_database(world: Order) -> None:
+    row = OutboxMessage.objects.get()
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s <= statement_timestamp()", [row.available_at])
+        assert cursor.fetchone() == (True,)

@@ -1,0 +1,321 @@
+"""What must always be true: a sound database gives no violation, and each thing that is broken is named.
+
+The rules are broken by hand, with the triggers asleep: the guards that normally prevent it are tested elsewhere.
+"""
+
+import json
+from collections.abc import Callable
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from orders.models import LedgerTransfer, Order, OutboxMessage
+from orders.partners import carrier
+from orders.partners import payments as gateway
+from orders.services import invariants, payments, process, shipping, stock
+from orders.vocabulary import FailureType, OrderStatus, ReservationStatus
+from tests.factories import TEST_ACTOR, make_order, make_prepared_order, make_product
+from tests.simulator.talk import Http
+
+pytestmark = pytest.mark.django_db
+Tamper = Callable[..., None]
+
+
+def completed_order(**options: object) -> Order:
+    order = make_prepared_order(**options)
+    payments.charge(str(order.id), actor=TEST_ACTOR)
+    shipping.ship(str(order.id), actor=TEST_ACTOR)
+    process.complete(str(order.id), actor=TEST_ACTOR)
+    order.refresh_from_db()
+    return order
+
+
+def cancelled_order() -> Order:
+    order = make_prepared_order()
+    payments.charge(str(order.id), actor=TEST_ACTOR)
+    process.begin_undo(str(order.id), failure_type=FailureType.CANCELLED, message="Cancelled", actor=TEST_ACTOR)
+    payments.undo_charge(str(order.id), actor=TEST_ACTOR)
+    stock.release(str(order.id), actor=TEST_ACTOR)
+    process.close(str(order.id), actor=TEST_ACTOR)
+    order.refresh_from_db()
+    return order
+
+
+@pytest.fixture
+def order(partners: Http) -> Order:
+    return completed_order()
+
+
+def database() -> list[tuple[str, str, str]]:
+    return [(found.invariant, found.subject, found.detail) for found in invariants.check_database()]
+
+
+def books() -> list[tuple[str, str, str]]:
+    return [(found.invariant, found.subject, found.detail) for found in invariants.check_books()]
+
+
+def test_sound_database_gives_no_violation(order: Order) -> None:
+    cancelled_order()
+    make_prepared_order()
+    make_order(started=True)
+    make_order(guest=True)
+
+    assert database() == []
+    assert books() == []
+
+
+def test_empty_database_gives_no_violation(partners: Http) -> None:
+    assert database() == []
+    assert books() == []
+
+
+# --- Our own tables ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("reserved = reserved + 1", "(1, 2)"),
+        ("shipped = shipped + 1, on_hand = on_hand - 1", "(0, 3)"),
+        ("shipped = 0, received = on_hand", "(0, 0)"),
+    ],
+)
+def test_stock_that_does_not_match_its_orders_is_named(order: Order, tamper: Tamper, change: str, found: str) -> None:
+    tamper(f"UPDATE orders_stockitem SET {change}")
+
+    sku = order.lines.get().product.sku
+    assert database() == [("stock", sku, f"reserved and shipped are {found}, the orders say (0, 2)")]
+
+
+@pytest.mark.parametrize("status", [ReservationStatus.HELD, ReservationStatus.RELEASED])
+def test_completed_order_that_did_not_consume_its_stock_is_named(order: Order, tamper: Tamper, status: str) -> None:
+    tamper("UPDATE orders_reservation SET status = %s", status)
+
+    assert ("reservations", order.number, f"1 still {status} on a closed order") in database()
+
+
+@pytest.mark.parametrize("status", [ReservationStatus.HELD, ReservationStatus.CONSUMED])
+def test_cancelled_order_that_kept_stock_is_named(partners: Http, tamper: Tamper, status: str) -> None:
+    order = cancelled_order()
+    tamper("UPDATE orders_reservation SET status = %s", status)
+
+    assert ("reservations", order.number, f"1 still {status} on a closed order") in database()
+
+
+@pytest.mark.parametrize("lost", ["capture", "earn"])
+def test_completed_order_with_a_missing_booking_is_named(order: Order, tamper: Tamper, lost: str) -> None:
+    tamper("DELETE FROM orders_ledgertransfer WHERE key = %s", f"{order.id}:{lost}")
+
+    ((invariant, subject, detail),) = database()
+    assert (invariant, subject) == ("ledger", order.number)
+    assert detail.startswith("balances gateway ")
+
+
+def test_booking_too_much_is_named(order: Order) -> None:
+    LedgerTransfer.objects.create(
+        key="again",
+        order=order,
+        debit_account="gateway",
+        credit_account="customer",
+        amount_minor=1,
+        currency="GBP",
+    )
+
+    assert database() == [("ledger", order.number, "balances gateway 2001, customer -1, sales -2000")]
+
+
+def test_cancelled_order_whose_refund_was_not_booked_is_named(partners: Http, tamper: Tamper) -> None:
+    order = cancelled_order()
+    tamper("DELETE FROM orders_ledgertransfer WHERE key = %s", f"{order.id}:refund")
+
+    assert database() == [("ledger", order.number, "balances gateway 2000, customer -2000, sales 0")]
+
+
+def test_completed_order_whose_total_was_changed_is_named(order: Order, tamper: Tamper) -> None:
+    tamper("UPDATE orders_order SET total_minor = 1999")
+
+    assert [found[:2] for found in database()] == [("ledger", order.number)]
+
+
+def test_step_that_is_open_on_a_closed_order_is_named(order: Order, tamper: Tamper) -> None:
+    tamper("UPDATE orders_step SET status = 'open' WHERE name = 'ship'")
+
+    assert database() == [("steps", order.number, "step ship is still open on a closed order")]
+
+
+@pytest.mark.parametrize("status", [OrderStatus.CHARGING, OrderStatus.FAILED, OrderStatus.COMPLETED])
+def test_begun_order_without_a_run_is_named(tamper: Tamper, status: OrderStatus) -> None:
+    order = make_prepared_order()
+    closed = timezone.now() if status != OrderStatus.CHARGING else None
+    tamper("UPDATE orders_order SET process_run_id = '', status = %s, closed_at = %s", status, closed)
+
+    assert ("one run", order.number, "no run is bound to the order") in database()
+
+
+def test_message_that_nobody_takes_to_temporal_is_named_after_a_while(db: None, tamper: Tamper) -> None:
+    order = make_order(started=True)
+    assert database() == []
+
+    tamper("UPDATE orders_outboxmessage SET created_at = now() - interval '11 seconds', last_error = 'UNAVAILABLE'")
+
+    assert database() == [("outbox", f"order:{order.id}", "order.start waits: UNAVAILABLE")]
+    OutboxMessage.objects.update(delivered_at=timezone.now())
+    assert database() == []
+
+
+def test_history_that_was_changed_is_named_with_its_event(order: Order, tamper: Tamper) -> None:
+    tamper("UPDATE orders_orderevent SET actor = 'somebody else' WHERE sequence = 5")
+
+    assert database() == [("history", order.number, "event 5: the row was changed")]
+
+
+def test_history_that_was_cut_off_is_named(order: Order, tamper: Tamper) -> None:
+    tamper("DELETE FROM orders_orderevent WHERE sequence = 7")
+
+    assert database() == [("history", order.number, "event 7: the chain does not end at its head")]
+
+
+def test_every_violation_is_told_not_only_the_first(order: Order, tamper: Tamper) -> None:
+    tamper("UPDATE orders_step SET status = 'open' WHERE name = 'ship'")
+    tamper("UPDATE orders_orderevent SET reason = 'x' WHERE sequence = 2")
+    tamper("UPDATE orders_stockitem SET reserved = 3")
+
+    assert [found[0] for found in database()] == ["stock", "steps", "history"]
+
+
+# --- The partners' books ----------------------------------------------------------------------------------------------
+
+
+def test_charge_that_our_ledger_does_not_know_is_found_at_the_gateway(order: Order, tamper: Tamper) -> None:
+    tamper("DELETE FROM orders_ledgertransfer WHERE key = %s", f"{order.id}:capture")
+
+    assert books() == [("books", order.number, "the gateway holds 2000, our ledger says 0")]
+
+
+def test_second_charge_of_an_order_is_found(order: Order) -> None:
+    intent = gateway.create_intent(
+        key="a second time", order=str(order.id), amount_minor=2000, currency="GBP", payment_method="pm_card_visa"
+    )
+    gateway.confirm(intent.id, key="a second time, confirmed")
+
+    details = {detail for _, _, detail in books()}
+    assert details == {
+        "the gateway holds 4000, our ledger says 2000",
+        "charged 4000 of 2000",
+        "charged 2 times",
+        "2 payments at the gateway for one order",
+    }
+
+
+def test_refund_that_nobody_booked_is_found(order: Order) -> None:
+    gateway.refund(order.payment.gateway_reference, amount_minor=500, key="by hand", order=str(order.id))
+
+    assert books() == [("books", order.number, "the gateway holds 1500, our ledger says 2000")]
+
+
+def test_charge_in_another_currency_is_found(order: Order, tamper: Tamper) -> None:
+    tamper("UPDATE orders_order SET currency = 'EUR'")
+
+    assert books() == [("books", order.number, "charged in gbp")]
+
+
+def test_parcel_of_a_cancelled_order_is_found(partners: Http) -> None:
+    order = cancelled_order()
+    carrier.book(f"{order.id}:ship", order=str(order.id), country="GB", pieces=2)
+
+    assert books() == [("books", order.number, "1 shipments on their way")]
+
+
+def test_completed_order_whose_parcel_was_cancelled_is_found(order: Order) -> None:
+    carrier.cancel(f"{order.id}:ship", order=str(order.id))
+
+    assert books() == [("books", order.number, "0 shipments on their way")]
+
+
+def test_completed_order_that_the_partners_never_heard_of_is_found(order: Order, partners: Http) -> None:
+    partners.request("DELETE", "/store")
+
+    assert books() == [("books", order.number, "completed, but the partners never heard of it")]
+
+
+def test_charge_for_an_order_that_we_do_not_have_is_found(partners: Http) -> None:
+    intent = gateway.create_intent(
+        key="orphan", order="no-such-order", amount_minor=5, currency="GBP", payment_method="pm_card_visa"
+    )
+    gateway.confirm(intent.id, key="orphan, confirmed")
+
+    assert books() == [("books", "no-such-order", "the partner knows an order that we do not")]
+
+
+def test_order_under_way_is_not_accused(partners: Http) -> None:
+    order = make_prepared_order()
+    partners.fault(partner="payments", operation="payment_intents.confirm", mode="error_after", times=1)
+    with pytest.raises(Exception, match="did not answer"):
+        payments.charge(str(order.id), actor=TEST_ACTOR)
+
+    assert books() == []
+
+
+def test_books_are_read_page_by_page(partners: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(invariants, "PAGE", 2)
+    product = make_product()
+    orders = [completed_order(product=product) for _ in range(5)]
+
+    assert {order_id for order_id, _ in invariants.partner_books()} == {str(order.id) for order in orders}
+    assert books() == []
+
+
+# --- manage.py verify_invariants --------------------------------------------------------------------------------------
+
+
+def verify() -> tuple[int, dict[str, object]]:
+    """Exit code and JSON of the command, with Temporal left out."""
+    out, code = StringIO(), 0
+    try:
+        call_command("verify_invariants", "--json", stdout=out, stderr=StringIO())
+    except SystemExit as leaving:
+        code = int(leaving.code or 0)
+    return code, json.loads(out.getvalue())
+
+
+@pytest.fixture(autouse=True)
+def _without_temporal(settings: Settings) -> None:
+    settings.TEMPORAL_ADDRESS = ""
+
+
+def test_command_exits_with_zero_when_everything_holds(order: Order) -> None:
+    assert verify() == (
+        0,
+        {"ok": True, "orders": 1, "checked": ["books", "database"], "unchecked": {}, "violations": []},
+    )
+
+
+def test_command_exits_with_one_and_names_each_violation(order: Order, tamper: Tamper) -> None:
+    tamper("UPDATE orders_step SET status = 'open' WHERE name = 'ship'")
+
+    code, report = verify()
+
+    assert (code, report["ok"]) == (1, False)
+    assert report["violations"] == [
+        {"invariant": "steps", "subject": order.number, "detail": "step ship is still open on a closed order"}
+    ]
+
+
+def test_command_does_not_pass_when_the_partners_could_not_be_asked(order: Order, settings: Settings) -> None:
+    settings.SIMULATOR_URL = "http://127.0.0.1:9"
+
+    code, report = verify()
+
+    assert (code, report["checked"], list(report["unchecked"])) == (1, ["database"], ["books"])  # type: ignore[call-overload]
+
+
+def test_checks_write_nothing(order: Order) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL transaction_read_only = on")
+        assert verify()[0] == 0
+        # The savepoint takes the setting back; nothing else can within a transaction.
+        transaction.set_rollback(True)

@@ -1,0 +1,111 @@
+"""Stand-ins for the activities of an order, under their real names, that do as a test tells them.
+
+They keep the log of what ran, and can be told to fail, to fail some times, or to wait until the test lets them go on.
+"""
+
+import asyncio
+import uuid
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.client import WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from orders.vocabulary import OrderStatus
+from temporal_app.payloads import OrderInput, OrderResult, OrderStep, UndoOrder
+from temporal_app.workflows.order import OrderWorkflow
+
+FORWARD = ("prepare_order", "charge_payment", "ship_order", "complete_order")
+UNDO = {"prepare_order": "release_stock", "charge_payment": "undo_payment", "ship_order": "undo_shipment"}
+
+
+class OrderWorld:
+    """What the activities of one test did and will do."""
+
+    def __init__(self) -> None:
+        #: names of the activities that were called, in order, each attempt once
+        self.log: list[str] = []
+        self.undo: UndoOrder | None = None
+        #: errors to raise, the next first; an exhausted list means success
+        self.errors: dict[str, list[Exception]] = defaultdict(list)
+        self.completed = False
+        self._gates: dict[str, tuple[asyncio.Event, asyncio.Event]] = {}
+
+    def fail(self, name: str, *errors: Exception) -> None:
+        self.errors[name].extend(errors)
+
+    def stop_at(self, name: str) -> None:
+        """The activity will wait inside until `let_go`."""
+        self._gates[name] = (asyncio.Event(), asyncio.Event())
+
+    async def reached(self, name: str) -> None:
+        await asyncio.wait_for(self._gates[name][0].wait(), 20)
+
+    def let_go(self, name: str) -> None:
+        self._gates[name][1].set()
+
+    async def happen(self, name: str) -> None:
+        self.log.append(name)
+        if name in self._gates:
+            arrived, go = self._gates[name]
+            arrived.set()
+            await go.wait()
+        if self.errors[name]:
+            raise self.errors[name].pop(0)
+
+    def activities(self) -> list[Callable[..., Any]]:
+        def plain(name: str) -> Callable[..., Any]:
+            @activity.defn(name=name)
+            async def run(step: OrderStep) -> None:
+                await self.happen(name)
+                self.completed |= name == "complete_order"
+
+            return run
+
+        @activity.defn(name="begin_undo")
+        async def begin_undo(undo: UndoOrder) -> bool:
+            await self.happen("begin_undo")
+            self.undo = undo
+            return not self.completed
+
+        @activity.defn(name="close_order")
+        async def close_order(step: OrderStep) -> OrderStatus:
+            await self.happen("close_order")
+            assert self.undo is not None
+            return OrderStatus.CANCELLED if self.undo.failure_type == "cancelled" else OrderStatus.FAILED
+
+        names = [*FORWARD, *UNDO.values()]
+        return [*(plain(name) for name in names), begin_undo, close_order]
+
+    @asynccontextmanager
+    async def order(
+        self, server: WorkflowEnvironment, *, workflow: type = OrderWorkflow, cancel_before_worker: bool = False
+    ) -> AsyncIterator[WorkflowHandle[Any, OrderResult]]:
+        """A started order workflow with a worker on a task queue of its own."""
+        queue = f"test-{uuid.uuid4()}"
+        handle = await server.client.start_workflow(
+            OrderWorkflow.run,
+            OrderInput(order_id=str(uuid.uuid4()), number="SO-1", customer="C-1"),
+            id=f"order:{uuid.uuid4()}",
+            task_queue=queue,
+        )
+        if cancel_before_worker:
+            await handle.cancel()
+        async with Worker(server.client, task_queue=queue, workflows=[workflow], activities=self.activities()):
+            yield handle
+
+
+def final(failure_type: str, message: str = "no") -> ApplicationError:
+    """A business failure: typed, not to be retried."""
+    return ApplicationError(message, type=failure_type, non_retryable=True)
+
+
+def unavailable(*, next_try: timedelta | None = None) -> ApplicationError:
+    """A lost answer; `next_try` stands in for thousands of short waits."""
+    return ApplicationError("no answer", type="partner_unavailable", next_retry_delay=next_try)
