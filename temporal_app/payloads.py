@@ -66,3 +66,11 @@ class FeedResult:
     feed_id: str
     #: completed or failed; the message of a failure is in the database
     status: FeedStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class SealResult:
+    #: of the day's seal
+    sequence: int
+    #: False when the day had its seal already
+    made: bool

@@ -23,6 +23,7 @@ from temporal_app.heartbeat import beat
 from temporal_app.process_exit import hard_exit
 from temporal_app.registry import REGISTRY
 from temporal_app.relay import Relay
+from temporal_app.schedules import keep_schedules
 from temporal_app.search_attributes import ensure_registered
 from temporal_app.task_queues import TaskQueue
 
@@ -61,6 +62,7 @@ async def run(queues: Sequence[TaskQueue], *, with_relay: bool) -> None:
     workers = [build_worker(client, queue) for queue in queues]
     running = [asyncio.create_task(worker.run()) for worker in workers]
     side = [asyncio.create_task(beat(client, queues=", ".join(queues), stop=stop))]
+    side.append(asyncio.create_task(keep_schedules(client, stop)))
     if with_relay:
         side.append(asyncio.create_task(Relay(client, stop).run()))
     logger.info("Worker polls %s%s", ", ".join(queues), " and relays the outbox" if with_relay else "")

@@ -7,3 +7,7 @@ def order_workflow_id(order_id: str) -> str:
 
 def feed_import_workflow_id(feed_id: str) -> str:
     return f"feed-import:{feed_id}"
+
+
+#: Temporal appends the planned time to it; the schedule has the same name
+HISTORY_SEAL = "backoffice:history-seal"

@@ -44,6 +44,7 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
         True,
         [
             ("History", "history", "orders_orderevent_changelist", "orders.view_orderevent"),
+            ("Seals", "verified", "orders_historyseal_changelist", "orders.view_historyseal"),
             ("Commands", "touch_app", "orders_command_changelist", "orders.view_command"),
             ("Outbox", "outbox", "orders_outboxmessage_changelist", "orders.view_outboxmessage"),
             ("Workers", "memory", "orders_servicebeat_changelist", "orders.view_servicebeat"),

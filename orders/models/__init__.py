@@ -10,6 +10,7 @@ from orders.models.history import OrderEvent
 from orders.models.money import LedgerTransfer, Payment
 from orders.models.order import Order, OrderLine
 from orders.models.outbox import OutboxMessage
+from orders.models.seal import HistorySeal, SealedHead
 from orders.models.step import Step
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "FeedDocument",
     "FeedImport",
     "FeedRow",
+    "HistorySeal",
     "IdempotencyRecord",
     "LedgerTransfer",
     "Order",
@@ -30,6 +32,7 @@ __all__ = [
     "Payment",
     "Product",
     "Reservation",
+    "SealedHead",
     "ServiceBeat",
     "Shipment",
     "Step",

@@ -20,7 +20,15 @@ VIEW = (
     "view_creditnote",
     "view_command",
 )
-OPERATIONS = ("view_outboxmessage", "view_partnerhealth", "view_servicebeat", "view_feedimport", "view_feeddocument")
+OPERATIONS = (
+    "view_outboxmessage",
+    "view_partnerhealth",
+    "view_servicebeat",
+    "view_feedimport",
+    "view_feeddocument",
+    "view_historyseal",
+    "export_historyseal",
+)
 
 ROLES: dict[str, tuple[str, ...]] = {
     "viewer": VIEW,

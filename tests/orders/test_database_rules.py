@@ -26,12 +26,14 @@ from orders.models import (
     Payment,
     Product,
     Reservation,
+    SealedHead,
     ServiceBeat,
     Shipment,
     Step,
     StockItem,
 )
-from tests.factories import make_order, make_prepared_order
+from orders.services import seals
+from tests.factories import TEST_ACTOR, make_order, make_prepared_order
 
 NOW = datetime(2011, 12, 9, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
@@ -55,6 +57,7 @@ def world() -> Order:
     feed = FeedImport.objects.create(name="a.csv", layout="x", content=b"", sha256="0", size_bytes=0, actor="ada")
     FeedDocument.objects.create(feed=feed, reference="1", position=1, kind="order")
     FeedRow.objects.create(feed=feed, line=2, reference="1")
+    seals.seal_history(actor=TEST_ACTOR)
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     return order
@@ -122,6 +125,7 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("feed_document_once", FeedDocument, {"position": 2}),
     ("feed_document_position", FeedDocument, {"reference": "2"}),
     ("feed_row_line", FeedRow, {}),
+    ("sealed_head_once", SealedHead, {}),
 ]
 
 
@@ -226,7 +230,13 @@ def refused(sql: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("table", "change"), [("orders_orderevent", "reason = 'x'"), ("orders_ledgertransfer", "amount_minor = 2")]
+    ("table", "change"),
+    [
+        ("orders_orderevent", "reason = 'x'"),
+        ("orders_ledgertransfer", "amount_minor = 2"),
+        ("orders_historyseal", "hash = ''"),
+        ("orders_sealedhead", "chain_head = ''"),
+    ],
 )
 def test_append_only_rows_can_neither_be_changed_nor_deleted(world: Order, table: str, change: str) -> None:
     assert "Cannot update or delete" in refused(f"UPDATE {table} SET {change}")
@@ -243,7 +253,17 @@ def test_versions_of_a_product_can_neither_be_changed_nor_deleted(world: Order) 
     assert "Cannot update or delete" in refused("DELETE FROM orders_productevent")
 
 
-@pytest.mark.parametrize("table", ["orders_orderevent", "orders_ledgertransfer", "orders_order", "orders_orderline"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        "orders_orderevent",
+        "orders_ledgertransfer",
+        "orders_historyseal",
+        "orders_sealedhead",
+        "orders_order",
+        "orders_orderline",
+    ],
+)
 def test_tables_cannot_be_emptied_behind_the_row_triggers(world: Order, table: str) -> None:
     assert "may not be truncated" in refused(f"TRUNCATE {table} CASCADE")
 

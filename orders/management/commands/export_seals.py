@@ -1,0 +1,32 @@
+"""`manage.py export_seals > FILE`: seals as JSON lines, to be kept where nobody of us can rewrite them."""
+
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import date
+
+from django.core.management.base import BaseCommand
+
+from orders.actor import system
+from orders.services import seals
+from orders.vocabulary import Channel
+
+
+def day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError("must be a day such as 2026-01-31") from error
+
+
+class Command(BaseCommand):
+    help = (
+        "Write seals and what they sealed as JSON lines to standard output; `verify_history --seals FILE` reads them."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--since", type=day, metavar="DAY", help="only seals of this UTC day (YYYY-MM-DD) and later"
+        )
+
+    def handle(self, *, since: date | None, **_: object) -> None:
+        for line in seals.export_lines(actor=system("export_seals", Channel.CLI), since=since):
+            self.stdout.write(line, ending="")

@@ -1,0 +1,57 @@
+"""Daily seals over all histories.
+
+A chain of hashes shows a changed row, but whoever can put the triggers to sleep can also write the whole chain anew. A
+seal keeps where each chain stood, and its export, kept elsewhere, is what nobody with our database can rewrite.
+"""
+
+from django.db import models
+
+from orders.models.rules import append_only
+
+
+class HistorySeal(models.Model):
+    #: 1, 2, 3 ... so that a removed seal leaves a gap
+    sequence = models.PositiveIntegerField(primary_key=True)
+    #: the UTC day on which it was made; one each
+    day = models.DateField(unique=True)
+    #: all orders and all their events at that moment
+    order_count = models.PositiveBigIntegerField()
+    event_count = models.PositiveBigIntegerField()
+    #: orders whose history moved since the seal before; their heads belong to this seal
+    head_count = models.PositiveBigIntegerField()
+    heads_hash = models.CharField(max_length=64)
+    previous_hash = models.CharField(max_length=64, blank=True)
+    hash = models.CharField(max_length=64)
+    actor = models.CharField(max_length=150)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-sequence"]
+        default_permissions = ("view",)
+        permissions = [
+            ("seal_history", "May seal the history"),
+            ("export_historyseal", "May download seals"),
+        ]
+        triggers = append_only()
+
+    def __str__(self) -> str:
+        return f"Seal {self.sequence} of {self.day}"
+
+
+class SealedHead(models.Model):
+    """Where one order's history stood when a seal was made. No foreign key to the order: it outlives a removed one."""
+
+    seal = models.ForeignKey(HistorySeal, on_delete=models.PROTECT, related_name="heads", db_index=False)
+    order_id = models.UUIDField()
+    order_number = models.CharField(max_length=32)
+    #: sequence and hash of the last event
+    event_count = models.PositiveIntegerField()
+    chain_head = models.CharField(max_length=64)
+
+    class Meta:
+        default_permissions = ()
+        triggers = append_only()
+        constraints = [models.UniqueConstraint(fields=["seal", "order_id"], name="sealed_head_once")]
+
+    def __str__(self) -> str:
+        return f"{self.order_number} #{self.event_count}"

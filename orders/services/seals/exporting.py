@@ -1,0 +1,48 @@
+"""Seals as JSON lines: a line for the seal, then one for each head that belongs to it, a chunk at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+from orders.actor import Actor
+from orders.models import HistorySeal, SealedHead
+from orders.services.seals.hashing import fields_of
+
+CHUNK = 5_000
+
+
+def export_lines(*, actor: Actor, since: date | None = None, sequence: int | None = None) -> Iterator[str]:
+    """The lines of all seals, of those made on `since` or later, or of one seal."""
+    actor.require("orders.export_historyseal")
+    seals = HistorySeal.objects.order_by("sequence")
+    if since is not None:
+        seals = seals.filter(day__gte=since)
+    if sequence is not None:
+        seals = seals.filter(sequence=sequence)
+    return _lines(list(seals))
+
+
+def _lines(seals: list[HistorySeal]) -> Iterator[str]:
+    for seal in seals:
+        yield _line({"kind": "seal", **fields_of(seal), "hash": seal.hash})
+        heads = SealedHead.objects.filter(seal=seal).order_by("order_id")
+        for order_id, number, count, head in heads.values_list(
+            "order_id", "order_number", "event_count", "chain_head"
+        ).iterator(CHUNK):
+            yield _line(
+                {
+                    "kind": "head",
+                    "seal": seal.sequence,
+                    "order": str(order_id),
+                    "number": number,
+                    "sequence": count,
+                    "hash": head,
+                }
+            )
+
+
+def _line(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
