@@ -136,6 +136,7 @@ def checks() -> list[Check]:
             environment=_production(),
         ),
         Check(name="migrations", command=(*django, "makemigrations", "--check", "--dry-run")),
+        Check(name="recorded histories", command=(*django, "replay")),
         Check(
             name="replay and architecture",
             command=(sys.executable, "-m", "pytest", "-q", "tests/replay", "tests/architecture"),

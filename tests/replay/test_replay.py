@@ -1,4 +1,4 @@
-"""Histories of released versions must replay on the code as it is now.
+"""Histories of released versions must replay on the code as it is now, from the first task to the last.
 
 If one of these fails, orders that are under way would stop at the deploy: their workers could no longer follow what
 was recorded. Put the change behind `workflow.patched` (docs in ARCHITECTURE.md, "To change a workflow"); never record
@@ -6,33 +6,115 @@ the history again to make the test pass.
 """
 
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer
 
-from temporal_app.registry import REGISTRY
+from temporal_app import replay
+from temporal_app.workflows.order import OrderWorkflow
+from tests.replay.changed_code import changed_order_workflow
 
-HISTORIES = sorted((Path(__file__).parent / "histories").glob("*/*.json"))
-WORKFLOWS = [workflow for contents in REGISTRY.values() for workflow in contents.workflows]
+HISTORIES = replay.stored_files()
+FIRST_VERSION = replay.STORED / "0.1.0"
 #: the ways of version 0.1.0 that every later version must still replay
 BRANCHES = {"completed", "declined", "out_of_stock", "cancelled", "carrier_rejected", "feed_completed", "feed_failed"}
+
+
+def named(path: Path) -> str:
+    return f"{path.parent.name}-{path.stem}"
+
+
+def told(diverged: list[replay.Divergence]) -> str:
+    return "\n".join(map(str, diverged))
 
 
 def test_every_way_of_the_first_version_is_recorded() -> None:
     assert {path.stem for path in HISTORIES if path.parent.name == "0.1.0"} == BRANCHES
 
 
-@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
-async def test_a_recorded_history_replays(path: Path) -> None:
+async def test_every_recorded_history_replays() -> None:
+    diverged = await replay.replay(replay.stored(HISTORIES))
+    assert not diverged, told(diverged)
+
+
+async def beginnings(recorded: dict[str, Any]) -> AsyncIterator[WorkflowHistory]:
+    """The history as it was whenever the next decision was due, with all that was decided before."""
+    events = recorded["events"]
+    for end, event in enumerate(events, start=1):
+        if event["eventType"] in {"EVENT_TYPE_WORKFLOW_TASK_STARTED", "EVENT_TYPE_WORKFLOW_TASK_SCHEDULED"}:
+            yield WorkflowHistory.from_json(recorded["workflowId"], {**recorded, "events": events[:end]})
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=named)
+async def test_a_workflow_that_stands_at_any_of_its_tasks_goes_on(path: Path) -> None:
+    replayed: list[None] = []
     recorded = json.loads(path.read_text())
-    replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter)
-    await replayer.replay_workflow(WorkflowHistory.from_json(recorded["workflowId"], recorded))
+    diverged = await replay.replay(beginnings(recorded), on_replayed=lambda: replayed.append(None))
+    assert not diverged, told(diverged)
+    assert len(replayed) >= 2
 
 
-@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+CHANGES = {
+    "two steps swapped": (
+        "            await self.charge()\n            await self.ship()\n",
+        "            await self.ship()\n            await self.charge()\n",
+        "charge_payment",
+        "(ship)",
+        replay.ADVICE,
+    ),
+    "a step left out": ("            await self.ship()\n", "", "No command scheduled", "(complete)", replay.ADVICE),
+    "a wait put in": (
+        "        self.show(OrderStatus.COMPLETED)\n",
+        "        self.show(OrderStatus.COMPLETED)\n        await workflow.sleep(1)\n",
+        "Timer",
+        "(complete)",
+        replay.ADVICE,
+    ),
+    "a bug": (
+        "    async def ship(self) -> None:\n",
+        "    async def ship(self) -> None:\n        raise KeyError('no such thing')\n",
+        "no such thing",
+        "(ship)",
+        replay.A_BUG,
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_change_without_a_patch_is_found_with_its_line_and_what_to_do(
+    change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after, reason, function, advice = CHANGES[change]
+    workflow = changed_order_workflow(before, after, tmp_path, monkeypatch)
+    [found] = await replay.replay(replay.stored([FIRST_VERSION / "completed.json"]), workflows=[workflow])
+    assert (found.workflow_type, found.order) == ("OrderWorkflow", "SO-100232")
+    assert found.workflow_id.startswith("order:")
+    assert reason in found.reason
+    assert found.where[0].split(" < ")[0].split("/")[-1].startswith(f"{workflow.__module__}.py:")
+    assert function in found.where[0].split(" < ")[0]
+    assert found.advice == advice
+
+
+async def test_a_workflow_that_is_under_way_is_stopped_by_a_change_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after, *_ = CHANGES["two steps swapped"]
+    workflow = changed_order_workflow(before, after, tmp_path, monkeypatch)
+    recorded = json.loads((FIRST_VERSION / "completed.json").read_text())
+    begun = [history async for history in beginnings(recorded)]
+    diverged = await replay.replay(beginnings(recorded), workflows=[workflow])
+    assert len(diverged) == len(begun) - 2, "all but the two in which nothing was decided yet"
+
+
+async def test_a_workflow_type_that_left_the_code_is_named() -> None:
+    [found] = await replay.replay(replay.stored([FIRST_VERSION / "feed_completed.json"]), workflows=[OrderWorkflow])
+    assert (found.workflow_type, found.advice) == ("FeedImportWorkflow", replay.NOT_IN_CODE)
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=named)
 def test_a_recorded_history_goes_to_the_end_and_names_no_machine(path: Path) -> None:
     text = path.read_text()
     last = json.loads(text)["events"][-1]["eventType"]

@@ -1,7 +1,6 @@
 """`manage.py record_histories`: keep the histories of real runs, for the replay tests of every later version."""
 
 import asyncio
-import json
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from temporal_app import replay, stored_histories, workflow_fingerprints
 from temporal_app.client import connect
 
 #: replay does not look at these, and they name machines and files
@@ -17,25 +17,40 @@ PRIVATE = {"stackTrace", "identity"}
 
 
 class Command(BaseCommand):
-    help = "Write the history of each given workflow as OUT/NAME.json."
+    help = (
+        "Write the history of each given workflow as OUT/NAME.json, and confirm the present workflow code: "
+        "every recorded history is replayed, then the fingerprints beside them are taken anew."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "out", type=Path, help="folder of the released version, for example tests/replay/histories/0.1.0"
+            "out", type=Path, nargs="?", help="folder of the version, for example tests/replay/histories/0.1.0"
         )
         parser.add_argument(
-            "histories", nargs="+", metavar="NAME=WORKFLOW_ID", help="for example declined=order:<uuid>"
+            "histories", nargs="*", metavar="NAME=WORKFLOW_ID", help="for example declined=order:<uuid>"
         )
 
-    def handle(self, *, out: Path, histories: list[str], **_: object) -> None:
-        out.mkdir(parents=True, exist_ok=True)
-        asyncio.run(self.record(out, dict(pair.split("=", 1) for pair in histories)))
+    def handle(self, *, out: Path | None, histories: list[str], **_: object) -> None:
+        if out is not None:
+            if not histories:
+                raise CommandError("Which workflows? Give NAME=WORKFLOW_ID, or no folder either to confirm only.")
+            asyncio.run(self.record(out, dict(pair.split("=", 1) for pair in histories)))
+        diverged = asyncio.run(replay.replay(replay.stored(replay.stored_files())))
+        if diverged:
+            told = "\n".join(map(str, diverged))
+            raise CommandError(f"{told}\nNothing was confirmed: the code does not follow recorded histories.")
+        for line in workflow_fingerprints.confirm():
+            self.stdout.write(line)
+        self.stdout.write("The workflow code is confirmed: every recorded history replays.")
 
     async def record(self, out: Path, wanted: dict[str, str]) -> None:
         client = await connect()
         for name, workflow_id in wanted.items():
             history = await self.fetch(client, workflow_id)
-            (out / f"{name}.json").write_text(json.dumps(history, indent=1, sort_keys=True) + "\n")
+            try:
+                stored_histories.write(out, name, history)
+            except stored_histories.AlreadyRecorded as error:
+                raise CommandError(str(error)) from None
             self.stdout.write(f"{name}: {len(history['events'])} events")
 
     async def fetch(self, client: Client, workflow_id: str) -> dict[str, Any]:
