@@ -23,7 +23,12 @@ def write(folder: Path, name: str, history: dict[str, Any]) -> None:
     if file.exists():
         raise AlreadyRecorded(f"{file} exists; what was released is never recorded again. Choose another name.")
     file.write_text(json.dumps(history, indent=1, sort_keys=True) + "\n")
-    hashes = {**known_hashes(folder), file.name: hash_of(file)}
+    list_new(folder)
+
+
+def list_new(folder: Path) -> None:
+    """Write down the hashes of files that have none yet; a hash that is there stays, whatever became of its file."""
+    hashes = {file.name: hash_of(file) for file in folder.glob("*.json")} | known_hashes(folder)
     (folder / HASHES).write_text("".join(f"{value}  {key}\n" for key, value in sorted(hashes.items())))
 
 

@@ -68,8 +68,8 @@ def test_numbers_of_a_policy_are_free_and_what_it_does_on_cancellation_is_not() 
 def test_a_released_history_is_as_it_was_recorded(folder: Path) -> None:
     tampered = stored_histories.tampered(folder)
     assert not tampered, (
-        f"{folder.name}: {', '.join(tampered)} is not what {stored_histories.HASHES} says. Take it back: this is what "
-        "customers' orders look like. A new way is recorded beside it with `./dev manage record_histories`."
+        f"{folder.name}: {', '.join(tampered)} is not as {stored_histories.HASHES} says. An old history is "
+        "taken back: customers' orders look like it. A new one is listed by `./dev manage record_histories`."
     )
 
 
@@ -83,3 +83,5 @@ def test_an_edited_a_missing_and_a_smuggled_history_are_found_and_none_is_overwr
     (tmp_path / "removed.json").unlink()
     (tmp_path / "smuggled.json").write_text("{}")
     assert stored_histories.tampered(tmp_path) == ["edited.json", "removed.json", "smuggled.json"]
+    stored_histories.list_new(tmp_path)
+    assert stored_histories.tampered(tmp_path) == ["edited.json", "removed.json"]

@@ -39,6 +39,8 @@ class Command(BaseCommand):
         if diverged:
             told = "\n".join(map(str, diverged))
             raise CommandError(f"{told}\nNothing was confirmed: the code does not follow recorded histories.")
+        for folder in {file.parent for file in replay.stored_files()}:
+            stored_histories.list_new(folder)
         for line in workflow_fingerprints.confirm():
             self.stdout.write(line)
         self.stdout.write("The workflow code is confirmed: every recorded history replays.")
