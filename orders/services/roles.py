@@ -1,10 +1,14 @@
-"""Who may do what, as one table. A group of each role exists after `manage.py bootstrap`.
+"""The groups of people and what each may see; what each may do comes from the table of commands (`orders.access`).
 
-Permissions are asked for by the services; this table only says which group holds which, so that "may an agent import?"
-is answered by reading, not by clicking through the admin.
+Permissions are asked for by the services; here and there it only says which group holds which, so that "may an agent
+import?" is answered by reading, not by clicking through the admin.
 """
 
 from django.contrib.auth.models import Group, Permission
+from django.db.models import Q
+
+from orders import access
+from orders.access import Role
 
 VIEW = (
     "view_order",
@@ -20,29 +24,32 @@ VIEW = (
     "view_creditnote",
     "view_command",
 )
-OPERATIONS = (
-    "view_outboxmessage",
-    "view_partnerhealth",
-    "view_servicebeat",
-    "view_feedimport",
-    "view_feeddocument",
-    "view_historyseal",
-    "export_historyseal",
-)
+FEEDS = ("view_feedimport", "view_feeddocument")
+OPERATIONS = ("view_outboxmessage", "view_partnerhealth", "view_servicebeat", "view_historyseal")
 
+#: what each role sees
+SIGHT: dict[Role, tuple[str, ...]] = {
+    Role.VIEWER: VIEW,
+    Role.AGENT: (*VIEW, *FEEDS),
+    Role.LEAD: (*VIEW, *FEEDS, *OPERATIONS),
+}
+
+#: role -> its permissions, as "app.codename"
 ROLES: dict[str, tuple[str, ...]] = {
-    "viewer": VIEW,
-    "agent": (*VIEW, "view_feedimport", "view_feeddocument", "place_order", "start_order"),
-    "lead": (*VIEW, *OPERATIONS, "place_order", "start_order", "import_feed", "add_product", "change_product"),
+    role.value: (*(f"orders.{name}" for name in SIGHT[role]), *access.permissions_of(role)) for role in Role
 }
 
 
 def ensure_roles() -> None:
     """Create the groups and give each exactly its permissions."""
-    for role, codenames in ROLES.items():
+    for role, names in ROLES.items():
         group, _ = Group.objects.get_or_create(name=role)
-        permissions = Permission.objects.filter(content_type__app_label="orders", codename__in=codenames)
-        missing = set(codenames) - set(permissions.values_list("codename", flat=True))
+        wanted = Q(pk=None)
+        for name in names:
+            app, codename = name.split(".")
+            wanted |= Q(content_type__app_label=app, codename=codename)
+        permissions = Permission.objects.filter(wanted).select_related("content_type")
+        missing = set(names) - {f"{found.content_type.app_label}.{found.codename}" for found in permissions}
         if missing:
             raise RuntimeError(f"Role {role} names unknown permissions: {', '.join(sorted(missing))}")
         group.permissions.set(permissions)

@@ -1,0 +1,234 @@
+"""Every command that a person can give: its permission, who holds it, and the doors at which it is offered.
+
+One table, read by the roles, the approvals, the documentation and the tests. Without it, "may an agent refund?" is
+answered by clicking through an admin, and a new button ships with a permission that nobody thought about: the tests
+(`tests/architecture/test_access_table.py`) find every service, admin action, form, API call and management command
+that no row names.
+
+To add a command: add a row here, and one way to try it to `tests/orders/access_attempts.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from orders.vocabulary import Channel, CommandKind
+
+
+class Role(StrEnum):
+    """Groups that `manage.py bootstrap` makes. A superuser holds every permission and needs none of them."""
+
+    VIEWER = "viewer"
+    AGENT = "agent"
+    LEAD = "lead"
+
+
+AGENTS = frozenset({Role.AGENT, Role.LEAD})
+LEADS = frozenset({Role.LEAD})
+SUPERUSERS: frozenset[Role] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandRule:
+    """One row of the table.
+
+    A door is named by what opens it: `OrderAdmin.start_one` (an action), `ProductAdmin.change` (a form: add, change or
+    delete), `orders:start` (the name of an address), `Orders.create` (a call of the API), `import_orders` (a
+    management command).
+    """
+
+    #: as `Command.kind` has it where the command is a row
+    name: str
+    #: what it does, for the documentation
+    says: str
+    permission: str
+    roles: frozenset[Role]
+    doors: Mapping[Channel, tuple[str, ...]]
+    #: why it is not offered at one of `CHANNELS`
+    not_offered: Mapping[Channel, str] = field(default_factory=dict)
+    #: when a second person must agree; empty for never
+    four_eyes: str = ""
+
+
+#: the doors that people use; feeds and the engine act for somebody who came through one of them
+CHANNELS = (Channel.ADMIN, Channel.API, Channel.CLI)
+
+BY_SUPERUSERS = "accounts are managed in the admin, under the eyes of its sign-in rules"
+NIGHTLY = "the worker does it every night by itself"
+
+COMMANDS: tuple[CommandRule, ...] = (
+    CommandRule(
+        name="place",
+        says="Place an order",
+        permission="orders.place_order",
+        roles=AGENTS,
+        doors={Channel.API: ("Orders.create",)},
+        not_offered={
+            Channel.ADMIN: "orders come from shops and feeds; nobody keys them in",
+            Channel.CLI: "files of orders come in by import_orders",
+        },
+    ),
+    CommandRule(
+        name=CommandKind.START,
+        says="Start the processing of a placed order",
+        permission="orders.start_order",
+        roles=AGENTS,
+        doors={
+            Channel.ADMIN: ("OrderAdmin.start_processing", "OrderAdmin.start_one", "orders:start"),
+            Channel.API: ("Orders.start",),
+        },
+        not_offered={
+            Channel.CLI: "import_orders --process starts what it imports; single orders are started on a page"
+        },
+    ),
+    CommandRule(
+        name=CommandKind.IMPORT_FEED,
+        says="Import an order feed",
+        permission="orders.import_feed",
+        roles=LEADS,
+        doors={
+            Channel.ADMIN: ("admin:orders_feedimport_import",),
+            Channel.API: ("Imports.create",),
+            Channel.CLI: ("import_orders",),
+        },
+    ),
+    CommandRule(
+        name="add_product",
+        says="Create the products, with stock, that an imported feed names and the catalogue lacks",
+        permission="orders.add_product",
+        roles=LEADS,
+        doors={
+            Channel.ADMIN: ("admin:orders_feedimport_import",),
+            Channel.API: ("Imports.create",),
+            Channel.CLI: ("import_orders",),
+        },
+    ),
+    CommandRule(
+        name="change_product",
+        says="Change the name or price of a product",
+        permission="orders.change_product",
+        roles=LEADS,
+        doors={Channel.ADMIN: ("ProductAdmin.change",)},
+        not_offered={
+            Channel.API: "the catalogue is not part of the API",
+            Channel.CLI: "a price is changed by a person who sees the old one",
+        },
+    ),
+    CommandRule(
+        name="seal_history",
+        says="Seal all histories now instead of in the night; a day has one seal",
+        permission="orders.seal_history",
+        roles=SUPERUSERS,
+        doors={Channel.CLI: ("seal_history",)},
+        not_offered={Channel.ADMIN: NIGHTLY, Channel.API: NIGHTLY},
+    ),
+    CommandRule(
+        name="export_seals",
+        says="Take the seals over all histories elsewhere",
+        permission="orders.export_historyseal",
+        roles=LEADS,
+        doors={
+            Channel.ADMIN: ("admin:orders_historyseal_download",),
+            Channel.CLI: ("export_seals",),
+        },
+        not_offered={Channel.API: "a seal is kept by a person or a job on the machine, away from the API's reach"},
+    ),
+    CommandRule(
+        name="add_user",
+        says="Create an account",
+        permission="auth.add_user",
+        roles=SUPERUSERS,
+        doors={Channel.ADMIN: ("UserAdmin.add",)},
+        not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
+    ),
+    CommandRule(
+        name="change_user",
+        says="Change an account: its roles, its password, whether it is active",
+        permission="auth.change_user",
+        roles=SUPERUSERS,
+        doors={Channel.ADMIN: ("UserAdmin.change", "admin:auth_user_password_change")},
+        not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
+    ),
+    CommandRule(
+        name="add_group",
+        says="Create a group of your own",
+        permission="auth.add_group",
+        roles=SUPERUSERS,
+        doors={Channel.ADMIN: ("GroupAdmin.add",)},
+        not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
+    ),
+    CommandRule(
+        name="change_group",
+        says="Change which permissions a group holds",
+        permission="auth.change_group",
+        roles=SUPERUSERS,
+        doors={Channel.ADMIN: ("GroupAdmin.change",)},
+        not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
+    ),
+    CommandRule(
+        name="delete_group",
+        says="Delete a group",
+        permission="auth.delete_group",
+        roles=SUPERUSERS,
+        doors={Channel.ADMIN: ("GroupAdmin.delete",)},
+        not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
+    ),
+    CommandRule(
+        name="revoke_token",
+        says="Revoke an API token",
+        permission="knox.delete_authtoken",
+        roles=SUPERUSERS,
+        doors={Channel.ADMIN: ("AuthTokenAdmin.delete",)},
+        not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
+    ),
+    CommandRule(
+        name="lift_lock",
+        says="Lift the lock that wrong sign-ins put on an account",
+        permission="axes.delete_accessattempt",
+        roles=SUPERUSERS,
+        doors={Channel.ADMIN: ("AccessAttemptAdmin.delete",)},
+        not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
+    ),
+)
+
+#: management commands that are no command of a person: what each is for. They need a shell on the machine.
+MACHINE_COMMANDS: Mapping[str, str] = {
+    "bootstrap": "makes the roles, and the login of a developer's machine",
+    "seed_demo": "fills an empty database with demo orders",
+    "run_worker": "the worker process",
+    "record_histories": "writes workflow histories to files, for replay tests",
+    "replay": "reads only: asks before a deploy whether open workflows would go on",
+    "verify_history": "reads only",
+    "verify_invariants": "reads only",
+}
+
+RULES: Mapping[str, CommandRule] = {rule.name: rule for rule in COMMANDS}
+
+
+def permissions_of(role: Role) -> tuple[str, ...]:
+    """The permissions ("app.codename") of the commands that `role` may give."""
+    return tuple(dict.fromkeys(rule.permission for rule in COMMANDS if role in rule.roles))
+
+
+def as_markdown() -> str:
+    """The table of docs/access.md; `python -m orders.access` prints it."""
+    heads = ("Command", "What it does", "Permission", *Role, "Four eyes", *(channel.value for channel in CHANNELS))
+    lines = [_row(heads), _row(["---"] * len(heads))]
+    for rule in COMMANDS:
+        holders = ["yes" if role in rule.roles else "" for role in Role]
+        doors = [
+            ", ".join(f"`{door}`" for door in rule.doors.get(channel, ())) or f"none: {rule.not_offered.get(channel)}"
+            for channel in CHANNELS
+        ]
+        lines.append(_row((rule.name, rule.says, f"`{rule.permission}`", *holders, rule.four_eyes, *doors)))
+    return "\n".join(lines)
+
+
+def _row(cells: tuple[str, ...] | list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    print(as_markdown())
