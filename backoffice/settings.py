@@ -48,10 +48,12 @@ INSTALLED_APPS = [
     "temporal_app",
 ]
 MIDDLEWARE = [
+    "backoffice.proxies.TrustedProxies",
     "django.middleware.security.SecurityMiddleware",
+    "backoffice.browser_rules.BrowserRules",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "backoffice.session_age.SessionAge",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -116,25 +118,35 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+# A try during the lock does not prolong it, else a forgotten script keeps a colleague out for ever.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_ENABLE_ACCESS_FAILURE_LOG = True
+AXES_LOCKOUT_CALLABLE = "backoffice.sign_in.locked_out"
 
 # --- Browser security -------------------------------------------------------------------------------------------------
+#: how many proxies of ours stand before the web process; 0 means that no forwarded header is believed
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
+#: a session's longest life, and how long it may lie unused; see backoffice/session_age.py
+SESSION_COOKIE_AGE = env.int("SESSION_MAX_SECONDS", default=12 * 3600)
+SESSION_IDLE_SECONDS = env.int("SESSION_IDLE_SECONDS", default=3600)
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+PERMISSIONS_POLICY = "camera=(), microphone=(), geolocation=(), payment=(), usb=()"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = IS_PRODUCTION
 if IS_PRODUCTION:
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    if TRUSTED_PROXIES:
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
+        # No page has an inline script, and nothing is loaded from elsewhere.
         "default-src": ["'self'"],
-        # Unfold's Alpine evaluates expressions and sets inline styles; no page has an inline script, and nothing is
-        # loaded from elsewhere.
-        "script-src": ["'self'", "'unsafe-eval'"],
-        "style-src": ["'self'", "'unsafe-inline'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
         "img-src": ["'self'", "data:"],
         "object-src": ["'none'"],
         "frame-ancestors": ["'none'"],
@@ -142,6 +154,8 @@ CONTENT_SECURITY_POLICY = {
         "form-action": ["'self'"],
     }
 }
+#: what pages inside Unfold's frame need besides; see backoffice/browser_rules.py
+CONTENT_POLICY_OF_THE_FRAME = {"script-src": ["'unsafe-eval'"], "style-src": ["'unsafe-inline'"]}
 
 # --- API --------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

@@ -25,6 +25,8 @@ def polled(view: View) -> View:
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        # Nobody is at work here: see backoffice/session_age.py.
+        request.is_poll = True  # type: ignore[attr-defined]
         if not request.user.is_authenticated:
             return HttpResponse(status=204, headers={"HX-Redirect": redirect_to_login(_page(request)).url})
         response = view(request, *args, **kwargs)

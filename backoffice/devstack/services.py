@@ -178,6 +178,8 @@ def _web(wiring: Wiring, environment: Mapping[str, str]) -> Service:
             *("--host", "127.0.0.1", "--port", str(wiring.ports["web"])),
             # Without it one open streaming client blocks the stop for ever.
             *("--timeout-graceful-shutdown", "3"),
+            # uvicorn would believe X-Forwarded-For from this machine; backoffice/proxies.py decides whom to believe.
+            "--no-proxy-headers",
         ],
         needs=("bootstrap",),
         source=ROOT / "backoffice" / "asgi.py",

@@ -84,6 +84,16 @@ class AccessAttemptAdmin(ReadOnlyAdmin):
         return bool(ModelAdmin.has_delete_permission(self, request, obj))
 
 
+@admin.register(AccessFailureLog)
+class AccessFailureLogAdmin(ReadOnlyAdmin):
+    """Every wrong sign-in, also after its lock has ended; the one that locked says so."""
+
+    list_display = ("attempt_time", "username", "ip_address", "locked_out")
+    list_filter = ("locked_out",)
+    fields = ("attempt_time", "username", "ip_address", "user_agent", "path_info", "locked_out")
+    search_fields = ("username__exact", "ip_address__exact")
+
+
 @admin.register(AccessLog)
 class AccessLogAdmin(ReadOnlyAdmin):
     list_display = ("attempt_time", "logout_time", "username", "ip_address")

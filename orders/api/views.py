@@ -83,6 +83,7 @@ class Docs(SpectacularSwaggerSplitView):
 
     permission_classes = [SignedIn]
     url_name = "api:schema"
+    template_name = "orders/api_docs.html"
 
 
 class NotHere(APIView):

@@ -135,3 +135,22 @@ def test_row_action_and_bulk_action_work_with_the_mouse(live_server: LiveServer)
 
     assert complaints == []
     assert set(Order.objects.values_list("status", flat=True)) == {OrderStatus.QUEUED}
+
+
+def test_no_page_asks_for_more_than_its_content_policy_allows(live_server: LiveServer) -> None:
+    make_user(VIEW_ORDER, START_ORDER, "orders.import_feed", "orders.view_feedimport", password=PASSWORD)
+    order = driving.drive(make_order())
+    framed = ("/admin/", "/admin/orders/order/", "/admin/orders/feedimport/import/", f"/orders/{order.number}/")
+
+    with browser.opened(live_server.url) as (page, complaints):
+        browser.sign_in(page, "olivia", PASSWORD)
+        for path in framed:
+            page.goto(path)
+            expect(page.locator("#nav-sidebar, nav").first).to_be_attached()
+        page.goto("/api/docs/")
+        # Swagger draws its page by script, from the schema it asks for.
+        expect(page.get_by_text("Place an order").first).to_be_visible(timeout=30_000)
+        page.get_by_text("Place an order").first.click()
+        expect(page.get_by_role("button", name="Try it out").first).to_be_visible(timeout=30_000)
+
+    assert complaints == []

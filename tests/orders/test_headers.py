@@ -1,0 +1,81 @@
+"""What every kind of answer tells the browser, whoever made the answer."""
+
+import pytest
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from tests.factories import make_order
+from tests.orders.staff import VIEW_ORDER, make_user
+
+pytestmark = pytest.mark.django_db
+STRICT, FRAMED = "script-src 'self';", "script-src 'self' 'unsafe-eval';"
+PAGES = [
+    ("/admin/", FRAMED, 200),
+    ("/admin/login/", FRAMED, 302),
+    ("/admin/orders/order/", FRAMED, 200),
+    ("/orders/{number}/", FRAMED, 200),
+    ("/orders/{number}/live/", FRAMED, 200),
+    ("/orders/SO-0/", FRAMED, 404),
+    ("/api/", STRICT, 200),
+    ("/api/orders/", STRICT, 200),
+    ("/api/docs/", STRICT, 200),
+    ("/api/nothing/", STRICT, 404),
+    ("/nothing/", STRICT, 404),
+    ("/healthz", STRICT, 200),
+    ("/static/orders/live.js", STRICT, 200),
+]
+
+
+@pytest.fixture
+def client() -> Client:
+    browser = Client(raise_request_exception=False)
+    browser.force_login(make_user(VIEW_ORDER))
+    return browser
+
+
+@pytest.mark.parametrize(("path", "script_source", "status"), PAGES, ids=[path for path, _, _ in PAGES])
+def test_answer_carries_the_rules_of_its_kind(client: Client, path: str, script_source: str, status: int) -> None:
+    response = client.get(path.format(number=make_order().number))
+
+    assert response.status_code == status
+    assert_rules(response, script_source)
+    # A static file stays open until its answer is closed.
+    response.close()
+
+
+def test_broken_page_carries_them_too(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orders.selectors.orders.find", lambda number: 1 / 0)
+    response = client.get("/orders/SO-1/")
+    assert response.status_code == 500
+    assert_rules(response, FRAMED)
+
+
+def test_production_speaks_https_only_and_so_do_its_cookies(client: Client, settings: Settings) -> None:
+    settings.SECURE_SSL_REDIRECT = settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
+    settings.SECURE_HSTS_SECONDS = 31_536_000
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    make_user(name="oscar", password="a-long-pass-phrase-1")
+    browser = Client()
+
+    assert browser.get("/admin/login/")["Location"] == "https://testserver/admin/login/"
+    form = {"username": "oscar", "password": "a-long-pass-phrase-1"}
+    response = browser.post("/admin/login/", form, secure=True)
+
+    assert response.status_code == 302
+    assert response["Strict-Transport-Security"].startswith("max-age=31536000")
+    for name, is_hidden in (("sessionid", True), ("csrftoken", False)):
+        cookie = response.cookies[name]
+        assert (cookie["secure"], bool(cookie["httponly"]), cookie["samesite"]) == (True, is_hidden, "Lax")
+
+
+def assert_rules(response: object, script_source: str) -> None:
+    headers = response.headers  # type: ignore[attr-defined]
+    policy = headers["Content-Security-Policy"] + ";"
+    assert script_source in policy
+    for part in ("default-src 'self';", "object-src 'none';", "frame-ancestors 'none';", "base-uri 'self';"):
+        assert part in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
+    assert headers.get("X-Frame-Options", "DENY") == "DENY"
