@@ -40,8 +40,8 @@ class SessionAge:
                 session.flush()
         response = self.get_response(request)
         # A page that polls is no person at work.
-        if session.accessed and SESSION_KEY in session and not getattr(request, "is_poll", False):
-            if now - session.get(SEEN, 0) >= SECONDS_BETWEEN_WRITES:
-                session[SEEN] = now
-                session.setdefault(BEGUN, now)
+        is_work = session.accessed and SESSION_KEY in session and not getattr(request, "is_poll", False)
+        if is_work and now - session.get(SEEN, 0) >= SECONDS_BETWEEN_WRITES:
+            session[SEEN] = now
+            session.setdefault(BEGUN, now)
         return response
