@@ -37,11 +37,12 @@ class Doors:
 class Clients:
     doors: Doors
     acknowledgements: Path
+    #: (order number, unix time) of each cancellation that the engine accepted
+    accepted: list[tuple[str, float]] = field(default_factory=list)
     #: what no client may ever be told, in words
     complaints: list[str] = field(default_factory=list)
     acknowledged: int = 0
     replayed: int = 0
-    cancellations: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _local: threading.local = field(default_factory=threading.local)
     _pool: ThreadPoolExecutor | None = None
@@ -114,7 +115,7 @@ class Clients:
                 answer = self._ask("POST", f"{self.doors.temporal_http}/workflows/{workflow}/cancel", json={})
                 if answer is not None and answer.status_code == 200:
                     with self._lock:
-                        self.cancellations += 1
+                        self.accepted.append((number, time.time()))
                     return
             self._over.wait(0.3)
 

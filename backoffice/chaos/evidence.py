@@ -6,6 +6,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -13,19 +14,27 @@ from psycopg.rows import class_row, scalar_row
 
 from backoffice.chaos.arena import Arena
 from backoffice.chaos.clients import Clients, read_acknowledgements
+from backoffice.chaos.plan import CANARY
 from backoffice.chaos.verdict import Facts, OrderRow, StockRow
 from backoffice.devstack import terminal
 
 MOVING = """
     SELECT (SELECT count(*) FROM orders_order WHERE closed_at IS NULL),
-           (SELECT count(*) FROM orders_outboxmessage WHERE delivered_at IS NULL)
+           (SELECT count(*) FROM orders_outboxmessage WHERE delivered_at IS NULL),
+           (SELECT count(*) FROM orders_orderevent WHERE type <> 'order.step_retrying')
 """
 ORDERS = """
     SELECT o.number, o.id::text AS id, o.status, o.total_minor,
         coalesce(l.gateway, 0)::bigint AS gateway_minor, coalesce(l.all_accounts, 0)::bigint AS ledger_sum,
         (SELECT count(*) FROM orders_step s WHERE s.order_id = o.id AND s.status = 'open') AS open_steps,
         (SELECT count(*) FROM orders_shipment s WHERE s.order_id = o.id AND s.status <> 'cancelled') AS shipments,
-        coalesce(r.held, 0)::bigint AS pieces_held, coalesce(r.gone, 0)::bigint AS pieces_gone
+        coalesce(r.held, 0)::bigint AS pieces_held, coalesce(r.gone, 0)::bigint AS pieces_gone, o.failure_type,
+        (SELECT extract(epoch FROM s.finished_at)::float FROM orders_step s
+            WHERE s.order_id = o.id AND s.name = 'ship' AND s.status = 'done') AS ship_ended,
+        (SELECT count(*) FROM orders_orderevent e WHERE e.order_id = o.id AND e.type = 'order.placed') AS placings,
+        (SELECT count(*) FROM orders_orderevent e WHERE e.order_id = o.id AND e.type = 'order.start_requested')
+            AS start_lines,
+        (SELECT count(*) FROM orders_command c WHERE c.order_id = o.id AND c.kind = 'start') AS starts
     FROM orders_order o
     LEFT JOIN (
         SELECT order_id, sum(amount) FILTER (WHERE account = 'gateway') AS gateway, sum(amount) AS all_accounts
@@ -55,49 +64,80 @@ STEPS = """
     SELECT s.name, s.token, s.status, s.last_error, s.claimed_at, s.finished_at
     FROM orders_step s JOIN orders_order o ON o.id = s.order_id WHERE o.number = %s ORDER BY s.claimed_at
 """
+#: open orders, but no message and no workflow that could close them: waiting longer changes nothing
 ASLEEP_SECONDS = 20.0
-RUNNING = "WorkflowType = 'OrderWorkflow' AND ExecutionStatus = 'Running'"
+#: nothing was written into any history for so long; longer than every retry pause, on a slow machine too
+STALLED_SECONDS = 120.0
+ORDER_WORKFLOWS = "WorkflowType = 'OrderWorkflow'"
+RUNNING = f"{ORDER_WORKFLOWS} AND ExecutionStatus = 'Running'"
+#: how no workflow may end, and what none may have: a task that fails again and again
+BROKEN = {
+    **{name: f"{ORDER_WORKFLOWS} AND ExecutionStatus = '{name}'" for name in ("Failed", "Terminated", "TimedOut")},
+    "reported as a problem": "TemporalReportedProblems IS NOT NULL",
+}
 
 
-def drain(arena: Arena, clients: Clients, *, limit: float, tick: Callable[[], None]) -> bool:
-    """Keep everything up until nothing moves; False when it still does after `limit` seconds."""
-    deadline = time.monotonic() + limit
-    next_look, last, asleep_since = 0.0, (0, 0), time.monotonic()
-    while time.monotonic() < deadline:
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """What still moves."""
+
+    orders: int
+    messages: int
+    #: lines in all histories; while it grows, something gets ahead
+    events: int
+
+
+def drain(arena: Arena, clients: Clients, *, tick: Callable[[], None]) -> bool:
+    """Keep everything up until nothing moves; False when something is open and nothing gets ahead any more.
+
+    How long it may take is not limited: a slow machine is no defect of the product.
+    """
+    next_look, last, moved, awake = 0.0, Left(orders=0, messages=0, events=0), time.monotonic(), time.monotonic()
+    while True:
         tick()
-        if time.monotonic() >= next_look:
+        now = time.monotonic()
+        if now >= next_look:
             left = moving(arena)
-            terminal.passing(f"draining: {'?' if left is None else left[0]} orders are open")
+            terminal.passing(f"draining: {'?' if left is None else left.orders} orders are open")
             idle = left is not None and clients.done and not running_workflows(arena)
-            if idle and left == (0, 0):
+            if idle and left is not None and not left.orders and not left.messages:
                 return True
-            # Open orders, but no message and no workflow that could close them: waiting longer changes nothing.
-            if not idle or left is None or left != last or left[1]:
-                last, asleep_since = left or (0, 0), time.monotonic()
-            elif time.monotonic() - asleep_since > ASLEEP_SECONDS:
+            if left is not None and left != last:
+                last, moved = left, now
+            if not idle or left is None or left.messages or moved == now:
+                awake = now
+            if now - awake > ASLEEP_SECONDS or now - moved > STALLED_SECONDS:
                 return False
-            next_look = time.monotonic() + 0.5
+            next_look = now + 0.5
         time.sleep(0.05)
-    return False
 
 
-def moving(arena: Arena) -> tuple[int, int] | None:
+def moving(arena: Arena) -> Left | None:
     """How many orders are not closed and messages not delivered; None when nobody answers."""
     try:
         with psycopg.connect(arena.wiring.database_url, connect_timeout=2) as connection:
             row = connection.execute(MOVING).fetchone()
     except psycopg.Error:
         return None
-    return (int(row[0]), int(row[1])) if row else None
+    return Left(orders=row[0], messages=row[1], events=row[2]) if row else None
 
 
 def running_workflows(arena: Arena) -> int:
-    query = urllib.parse.urlencode({"query": RUNNING})
-    told = _get(f"{arena.doors.temporal_http}/workflow-count?{query}")
+    return _count(arena, RUNNING)
+
+
+def _count(arena: Arena, query: str) -> int:
+    """How many workflows the query finds; 1 when nobody answers, which is never read as "none"."""
+    told = _get(f"{arena.doors.temporal_http}/workflow-count?{urllib.parse.urlencode({'query': query})}")
     return int(told.get("count", 0)) if told is not None else 1
 
 
-def gather(arena: Arena, clients: Clients) -> Facts:
+def _readable_in_temporal(arena: Arena) -> bool:
+    """Whether a customer's name lies in Temporal's files; in bytes, for its JSON shows payloads as base64."""
+    return any(CANARY.encode() in path.read_bytes() for path in arena.home.path.glob("temporal.sqlite3*"))
+
+
+def gather(arena: Arena, clients: Clients, *, hits: int) -> Facts:
     """Everything, once; the arena must be up."""
     orders: dict[str, OrderRow] = {}
     with psycopg.connect(arena.wiring.database_url) as connection:
@@ -119,6 +159,10 @@ def gather(arena: Arena, clients: Clients) -> Facts:
         invariants=_invariants(arena),
         complaints=list(clients.complaints),
         running_workflows=running_workflows(arena),
+        broken_workflows={what: count for what, query in BROKEN.items() if (count := _count(arena, query))},
+        cancellations=list(clients.accepted),
+        readable=_readable_in_temporal(arena),
+        hits=hits,
     )
 
 

@@ -10,14 +10,20 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
 
+from backoffice.chaos.aim import inside_a_step
 from backoffice.chaos.arena import Arena
-from backoffice.chaos.plan import Act
+from backoffice.chaos.plan import WORKERS, Act
 
+AIMED = " in a step"
+#: an aimed act strikes after so long whatever its target does then
+AIM_SECONDS = 12.0
+#: between two looks at what the target does
+AIM_PAUSE = 0.1
 #: how long a real partner takes to answer
 PARTNER_SECONDS = 0.4
 TERMINATE_ALL = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
@@ -31,7 +37,14 @@ class Tormentor:
     say: Callable[[str], None]
     #: (moment, end of a lasting act)
     pending: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+    #: (moment to strike at the latest, act that waits until its target is inside a step)
+    aiming: list[tuple[float, Act]] = field(default_factory=list)
+    next_look: float = 0.0
+    #: a frozen worker is left alone: its step is to wake up as a stale one
+    frozen: set[str] = field(default_factory=set)
     done: int = 0
+    #: aimed acts that found what they waited for
+    hits: int = 0
 
     def begin(self) -> None:
         """Partners that answer at once would leave a kill nothing to interrupt."""
@@ -39,8 +52,15 @@ class Tormentor:
             self._call("POST", "/faults", {"partner": partner, "mode": "latency", "seconds": PARTNER_SECONDS})
 
     def perform(self, act: Act) -> None:
+        self.done += 1
+        if act.kind.endswith(AIMED):
+            self.aiming.append((time.monotonic() + AIM_SECONDS, act))
+        else:
+            self._strike(act)
+
+    def _strike(self, act: Act) -> None:
         self.say(str(act))
-        match act.kind:
+        match act.kind.removesuffix(AIMED):
             case "kill worker" | "kill postgres" | "kill temporal" | "kill web":
                 self._send(act.target, signal.SIGKILL)
             case "take away":
@@ -54,14 +74,33 @@ class Tormentor:
                 self._cut()
             case "partner":
                 self._partner(act)
-        self.done += 1
 
-    def end_due(self) -> None:
+    def tick(self) -> None:
+        """Strike whom an act waits for, and end what has lasted long enough."""
         now = time.monotonic()
+        if self.aiming and now >= self.next_look:
+            self.next_look = now + AIM_PAUSE
+            latest, act = self.aiming[0]
+            if self._aim(act, last_chance=now >= latest):
+                self.aiming.pop(0)
         due = [end for moment, end in self.pending if moment <= now]
         self.pending = [(moment, end) for moment, end in self.pending if moment > now]
         for end in due:
             end()
+
+    def _aim(self, act: Act, *, last_chance: bool) -> bool:
+        """True when the act was carried out: on its target, or on the other worker when that one has work."""
+        awake = [name for name in (act.target, *WORKERS) if name not in self.frozen]
+        busy = next((name for name in awake if inside_a_step(self.arena, name)), None)
+        if busy is None and not last_chance:
+            return False
+        if busy is None:
+            self.say(f"  no worker was inside a step for {AIM_SECONDS:.0f} s")
+        else:
+            self.hits += 1
+            act = replace(act, target=busy)
+        self._strike(act)
+        return True
 
     def end_all(self) -> None:
         """Nothing hurts any more, whatever was still under way."""
@@ -85,7 +124,9 @@ class Tormentor:
         def thaw() -> None:
             # Popen never signals a process that it has seen ending, so this cannot hit a successor or a stranger.
             frozen.send_signal(signal.SIGCONT)
+            self.frozen.discard(act.target)
 
+        self.frozen.add(act.target)
         self.pending.append((time.monotonic() + act.seconds, thaw))
 
     def _cut(self) -> None:

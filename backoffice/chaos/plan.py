@@ -15,8 +15,10 @@ SECONDS_PER_FAULT, SECONDS_PER_ORDER = 3.0, 0.4
 WORKERS = ("worker-1", "worker-2")
 #: kind: how often it is drawn, after each kind had its turn once
 KINDS = {
-    "kill worker": 8,
-    "freeze worker": 5,
+    "kill worker": 3,
+    "kill worker in a step": 5,
+    "freeze worker": 4,
+    "freeze worker in a step": 1,
     "partner": 6,
     "kill postgres": 2,
     "cut connections": 2,
@@ -43,7 +45,11 @@ PARTNER_FAULTS = (
 )
 #: longer than the caller's patience, whatever that is
 HANG_SECONDS = 6.0
+#: outlasts the timeout of a partner call, so that the frozen attempt wakes up as a stale one
+STALE_SECONDS = 17.0
 HOT_SKU = "DEMO-CLOCK"
+#: in every customer's name; Temporal must not have it anywhere
+CANARY = "Chaos Canary"
 SKUS = ("DEMO-LANTERN", "DEMO-KETTLE", "DEMO-BLANKET", "DEMO-MUG", "DEMO-CANDLE", "DEMO-ROPE")
 DECLINED = ("pm_card_chargeDeclined", "pm_card_chargeDeclinedInsufficientFunds")
 UNSERVED_COUNTRY = "AQ"
@@ -131,12 +137,12 @@ def _acts(draw: random.Random, faults: int, seconds: float, mix: Mix) -> tuple[A
 
 def _act(draw: random.Random, kind: str, workers: Iterator[str], *, at: float) -> Act:
     match kind:
-        case "kill worker" | "terminate worker":
+        case "kill worker" | "kill worker in a step" | "terminate worker":
             return Act(at=at, kind=kind, target=next(workers))
         case "freeze worker":
-            # One in five outlasts the timeout of a partner call, so that the frozen attempt wakes up as a stale one.
-            stale = draw.random() < 0.2
-            return Act(at=at, kind=kind, target=next(workers), seconds=17.0 if stale else draw.uniform(2, 5))
+            return Act(at=at, kind=kind, target=next(workers), seconds=draw.uniform(2, 5))
+        case "freeze worker in a step":
+            return Act(at=at, kind=kind, target=next(workers), seconds=STALE_SECONDS)
         case "partner":
             partner, operation, mode = draw.choice(PARTNER_FAULTS)
             rule: dict[str, Any] = {"partner": partner, "operation": operation, "mode": mode}
@@ -168,7 +174,7 @@ def _purchase(draw: random.Random, number: int, at: float, mix: Mix) -> Purchase
         at=at,
         key=f"chaos-{number}-{draw.getrandbits(64):016x}",
         body={
-            "customer": {"reference": f"CHAOS-{number}", "name": f"Client {number}"},
+            "customer": {"reference": f"CHAOS-{number}", "name": f"{CANARY} {number}"},
             "currency": "GBP",
             "payment_method": card,
             "ship_to_country": country,

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from backoffice.chaos.arena import Arena
     from backoffice.chaos.clients import Clients
 
-DRAIN_LIMIT = 120.0
 FAILPOINTS = ("off", "pause", "crash")
 #: guards that `unguarded` can take away, each with the orders that come near it
 GUARDS: dict[str, planning.Mix] = {
@@ -119,23 +118,21 @@ def _fight(arena: "Arena", plan: planning.Plan) -> dict[str, Any]:
     tormentor.begin()
     clients.begin(plan, start)
     try:
-        while (passed := time.monotonic() - start) < plan.seconds:
+        while (passed := time.monotonic() - start) < plan.seconds or acts or tormentor.aiming:
             while acts and acts[0].at <= passed:
                 tormentor.perform(acts.pop(0))
-            tormentor.end_due()
+            tormentor.tick()
             arena.tend()
             _progress(passed, plan, tormentor.done, clients)
             time.sleep(0.02)
-        for act in acts:
-            tormentor.perform(act)
         tormentor.end_all()
-        say(f"faults are over; {clients.acknowledged} acknowledged, {clients.cancellations} cancellations")
+        say(f"faults are over; {clients.acknowledged} acknowledged, {len(clients.accepted)} cancellations")
         over = time.monotonic()
-        calm = evidence.drain(arena, clients, limit=DRAIN_LIMIT, tick=arena.tend)
+        calm = evidence.drain(arena, clients, tick=arena.tend)
         drained = time.monotonic() - over
         say(f"drained in {drained:.1f} s" if calm else f"something still moves after {drained:.0f} s")
         terminal.passing("verifying")
-        facts = evidence.gather(arena, clients)
+        facts = evidence.gather(arena, clients, hits=tormentor.hits)
     finally:
         clients.leave()
     judged = verdict.judge(facts)

@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TERMINAL = frozenset({"completed", "cancelled", "failed"})
+#: a final no, for which a cancelled order may also end as failed
+GENUINE = frozenset({"invalid_order", "out_of_stock", "payment_declined", "carrier_rejected"})
+#: how many workers must have been hit inside a step before a run without any repeated step is suspicious: one hit may
+#: come just after the commit
+ENOUGH_HITS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +30,13 @@ class OrderRow:
     shipments: int = 0
     pieces_held: int = 0
     pieces_gone: int = 0
+    failure_type: str = ""
+    #: unix time at which the step "ship" was committed
+    ship_ended: float | None = None
+    #: lines of the history, and the commands that they must tell of
+    placings: int = 1
+    start_lines: int = 1
+    starts: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +65,14 @@ class Facts:
     invariants: Mapping[str, Any]
     complaints: list[str] = field(default_factory=list)
     running_workflows: int = 0
+    #: how workflows ended that may not end so: how many
+    broken_workflows: Mapping[str, int] = field(default_factory=dict)
+    #: (order number, unix time) of each cancellation that the engine accepted
+    cancellations: list[tuple[str, float]] = field(default_factory=list)
+    #: customers' names lie in Temporal's files in plain text
+    readable: bool = False
+    #: workers that were killed or frozen while they were inside a step
+    hits: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +120,15 @@ def _all(facts: Facts) -> Iterable[Violation]:
         yield Violation(rule="outbox", subject="outbox", detail=f"{facts.outbox} messages were never delivered")
     if facts.running_workflows:
         yield Violation(rule="stuck", subject="engine", detail=f"{facts.running_workflows} workflows still run")
+    for what, count in facts.broken_workflows.items():
+        yield Violation(rule="engine", subject="engine", detail=f"{count} workflows are {what}")
+    for number, at in facts.cancellations:
+        yield from _cancellation(number, at, facts.orders.get(number))
+    if facts.readable:
+        yield Violation(rule="readable", subject="engine", detail="customers' names lie in Temporal's files")
+    if facts.hits >= ENOUGH_HITS and not facts.reexecuted_steps:
+        detail = f"{facts.hits} workers were hit inside a step, and no step ran twice: this run proves nothing"
+        yield Violation(rule="proof", subject="run", detail=detail)
     for one in facts.invariants.get("violations", []):
         rule = COUNTED_AS.get(one["invariant"], one["invariant"])
         yield Violation(rule=rule, subject=one["subject"], detail=f"verify_invariants: {one['detail']}")
@@ -123,6 +152,17 @@ def _promises(facts: Facts) -> Iterable[Violation]:
         yield Violation(rule="clients", subject=number, detail="in the database, acknowledged to no client")
 
 
+def _cancellation(number: str, at: float, order: OrderRow | None) -> Iterable[Violation]:
+    """Who was told yes sees the order cancelled, unless it had shipped before or failed for a reason of its own."""
+    if order is None or order.status not in TERMINAL:
+        return
+    if order.status == "failed" and order.failure_type not in GENUINE:
+        yield Violation(rule="cancellation", subject=number, detail=f"cancelled, it failed as {order.failure_type}")
+    if order.status == "completed" and order.ship_ended is not None and order.ship_ended > at:
+        late = order.ship_ended - at
+        yield Violation(rule="cancellation", subject=number, detail=f"it shipped {late:.1f} s after its cancellation")
+
+
 def _order(number: str, order: OrderRow, books: Mapping[str, Any] | None) -> Iterable[Violation]:
     if order.status not in TERMINAL:
         yield Violation(rule="stuck", subject=number, detail=f"still {order.status} after the drain")
@@ -144,6 +184,8 @@ def _order(number: str, order: OrderRow, books: Mapping[str, Any] | None) -> Ite
         ("unfinished_undo", completed or order.shipments == 0, f"{order.status}, a shipment stands in our table"),
         ("unfinished_undo", order.open_steps == 0, f"{order.open_steps} steps are open"),
         ("oversold", not completed or order.pieces_held == 0, f"completed, {order.pieces_held} pieces still held"),
+        ("history", order.placings == 1, f"its history tells {order.placings} times that it was placed"),
+        ("history", order.start_lines == order.starts, f"{order.start_lines} starts told, {order.starts} commanded"),
         ("books", _shipped(books) == int(completed), f"{order.status}, {_shipped(books)} shipments at the carrier"),
     )
     yield from (Violation(rule=rule, subject=number, detail=detail) for rule, holds, detail in rules if not holds)

@@ -34,6 +34,10 @@ def with_stock(**changes: int) -> Facts:
     return replace(SOUND, stock=[replace(SOUND.stock[0], **changes)])
 
 
+def cancelled(number: str, **changes: Any) -> Facts:
+    return replace(with_order(number, **changes), cancellations=[(number, 100.0)])
+
+
 def with_invariant(name: str) -> Facts:
     found = [{"invariant": name, "subject": "SO-1", "detail": "wrong"}]
     return replace(SOUND, invariants={"ok": False, "violations": found, "unchecked": {}})
@@ -91,6 +95,13 @@ def test_a_broken_promise_is_counted_under_its_name(counter: str, facts: Facts) 
         ("books", replace(SOUND, books={**SOUND.books, "stranger": NO_BOOKS})),
         ("books", replace(SOUND, books={**SOUND.books, "": BOOKS})),
         ("history", with_invariant("history")),
+        ("history", with_order("SO-1", start_lines=2)),
+        ("history", with_order("SO-1", placings=0)),
+        ("engine", replace(SOUND, broken_workflows={"Terminated": 1})),
+        ("readable", replace(SOUND, readable=True)),
+        ("proof", replace(SOUND, hits=3, reexecuted_steps=0)),
+        ("cancellation", cancelled("SO-1", status="completed", ship_ended=101.0)),
+        ("cancellation", cancelled("SO-2", status="failed", failure_type="outcome_unknown")),
         ("engine", with_invariant("one run")),
         ("unchecked", replace(SOUND, invariants={})),
         ("unchecked", replace(SOUND, invariants={"ok": False, "violations": [], "unchecked": {"engine": "away"}})),
@@ -98,6 +109,18 @@ def test_a_broken_promise_is_counted_under_its_name(counter: str, facts: Facts) 
 )
 def test_what_has_no_counter_is_a_violation_too(rule: str, facts: Facts) -> None:
     assert rule in {one["rule"] for one in judge(facts)["violations"]}
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        cancelled("SO-2"),
+        cancelled("SO-1", ship_ended=99.0),
+        cancelled("SO-2", status="failed", failure_type="payment_declined"),
+    ],
+)
+def test_a_cancellation_may_end_so(facts: Facts) -> None:
+    assert judge(facts)["violations"] == []
 
 
 def test_two_sentences_about_one_order_count_once() -> None:
