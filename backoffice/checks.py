@@ -5,6 +5,8 @@ from urllib.parse import urlparse
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from temporal_app.payload_keys import InvalidKeys, parse_keys
+
 
 @register()
 def configuration_is_complete(**_: object) -> list[CheckMessage]:
@@ -42,3 +44,20 @@ def configuration_is_complete(**_: object) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register()
+def payloads_can_be_encrypted(**_: object) -> list[CheckMessage]:
+    """Without a key the first order would stand in Temporal's history for anybody to read."""
+    try:
+        parse_keys(settings.TEMPORAL_PAYLOAD_KEYS)
+    except InvalidKeys as error:
+        return [
+            Error(
+                f"BACKOFFICE_PAYLOAD_KEYS cannot be used: {error}.",
+                hint='Set it to "id:key"; `openssl rand -base64 32` makes a key. ./dev sets it for you. '
+                "Rotation: docs/secrecy.md.",
+                id="backoffice.E004",
+            )
+        ]
+    return []

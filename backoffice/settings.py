@@ -204,6 +204,8 @@ FEED_COMMAND_MAX_ROWS = 1_000_000
 TEMPORAL_ADDRESS = env("TEMPORAL_ADDRESS", default="")
 TEMPORAL_NAMESPACE = env("TEMPORAL_NAMESPACE", default="default")
 TEMPORAL_UI_URL = env("TEMPORAL_UI_URL", default="")
+#: "id:base64key,id2:base64key": the first encrypts what Temporal stores, all decrypt (docs/secrecy.md)
+TEMPORAL_PAYLOAD_KEYS = env("BACKOFFICE_PAYLOAD_KEYS", default="")
 #: threads and activity slots of one queue in one worker process; each may hold one database connection
 TEMPORAL_ACTIVITY_THREADS = env.int("TEMPORAL_ACTIVITY_THREADS", default=24)
 WORKER_READY_FILE = env("WORKER_READY_FILE", default="")

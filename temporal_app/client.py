@@ -6,19 +6,42 @@ TEMPORAL_API_KEY, TEMPORAL_TLS_*, or a profile.
 """
 
 import asyncio
+import dataclasses
 import logging
 
+from django.conf import settings
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.envconfig import ClientConfig
 
+from temporal_app.codec import EncryptionCodec
+from temporal_app.payload_keys import parse_keys
+
 logger = logging.getLogger(__name__)
+
+
+def codec() -> EncryptionCodec:
+    """The codec with the configured keys. Raises `InvalidKeys`."""
+    return EncryptionCodec(parse_keys(settings.TEMPORAL_PAYLOAD_KEYS))
+
+
+def data_converter() -> DataConverter:
+    """How everything of ours is written to Temporal and read back; workers, clients and replays must share it.
+
+    Message and stack trace of a failure are no payload: without the second converter they are stored in the clear.
+    """
+    return dataclasses.replace(
+        pydantic_data_converter,
+        payload_codec=codec(),
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+    )
 
 
 async def connect() -> Client:
     """A connected client. Raises RuntimeError at once when Temporal does not answer."""
     config = ClientConfig.load_client_connect_config()
-    return await Client.connect(**config, data_converter=pydantic_data_converter)
+    return await Client.connect(**config, data_converter=data_converter())
 
 
 async def connect_when_reachable(stop: asyncio.Event) -> Client | None:

@@ -5,6 +5,7 @@ The engine's message names two commands and no line, so a failure here also says
 """
 
 import asyncio
+import dataclasses
 import json
 import re
 from collections import deque
@@ -15,7 +16,7 @@ from pathlib import Path
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import DataConverter, default
+from temporalio.converter import DataConverter, DefaultFailureConverter, default
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer, WorkflowReplayResult
@@ -72,7 +73,8 @@ async def replay(
     watch = Watch()
     replayer = Replayer(
         workflows=workflows,
-        data_converter=data_converter,
+        # Nothing leaves this process, and an encoded failure would hide its reason and its line.
+        data_converter=dataclasses.replace(data_converter, failure_converter_class=DefaultFailureConverter),
         workflow_runner=WatchedRunner(watch=watch),
         interceptors=[watch],
         # The engine would print each failure a second time, as one line of a thousand characters.

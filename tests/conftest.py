@@ -1,13 +1,18 @@
 """What all tests share: a database that protects its history, and a run that ends when it is over."""
 
 import os
+import secrets
 import sys
 
 import pytest
+from django.conf import settings
 from django.db.backends.postgresql.operations import DatabaseOperations
 
 if not os.environ.get("DATABASE_URL"):
     pytest.exit("The tests need PostgreSQL. Run ./dev test, which starts one.", returncode=4)
+if not settings.TEMPORAL_PAYLOAD_KEYS:
+    # Called without ./dev; the environment is for the processes that tests start.
+    os.environ["BACKOFFICE_PAYLOAD_KEYS"] = settings.TEMPORAL_PAYLOAD_KEYS = f"test:{secrets.token_urlsafe(32)}"
 
 
 @pytest.fixture(scope="session", autouse=True)

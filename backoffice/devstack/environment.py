@@ -14,7 +14,7 @@ from backoffice.devstack import ports, private_json
 from backoffice.devstack.paths import ROOT, Home, locked
 
 #: name to number of random bytes; the one people type is the shortest
-SECRETS = {"postgres_password": 36, "django_secret_key": 48, "admin_password": 12, "api_token": 36}
+SECRETS = {"postgres_password": 36, "django_secret_key": 48, "admin_password": 12, "api_token": 36, "payload_key": 32}
 
 
 def remembered_secrets(home: Home) -> dict[str, str]:
@@ -114,6 +114,8 @@ def environment(home: Home, wiring: Wiring, environ: Mapping[str, str] | None = 
         "BACKOFFICE_STATE_DIR": str(home.path),
         "BACKOFFICE_ADMIN_PASSWORD": known["admin_password"],
         "BACKOFFICE_API_TOKEN": known["api_token"],
+        # token_urlsafe is base64: the 32 bytes of an AES-256 key
+        "BACKOFFICE_PAYLOAD_KEYS": f"dev:{known['payload_key']}",
         "WORKER_READY_FILE": str(home.worker_ready),
         "PYTHONUNBUFFERED": "1",
     }

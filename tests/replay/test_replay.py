@@ -14,6 +14,7 @@ import pytest
 from temporalio.client import WorkflowHistory
 
 from temporal_app import replay
+from temporal_app.client import data_converter
 from temporal_app.workflows.order import OrderWorkflow
 from tests.replay.changed_code import changed_order_workflow
 
@@ -96,6 +97,17 @@ async def test_a_change_without_a_patch_is_found_with_its_line_and_what_to_do(
     assert found.where[0].split(" < ")[0].split("/")[-1].startswith(f"{workflow.__module__}.py:")
     assert function in found.where[0].split(" < ")[0]
     assert found.advice == advice
+
+
+async def test_a_bug_is_named_with_its_line_though_workers_encrypt_their_failures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after, reason, function, _ = CHANGES["a bug"]
+    workflow = changed_order_workflow(before, after, tmp_path, monkeypatch)
+    recorded = replay.stored([FIRST_VERSION / "completed.json"])
+    [found] = await replay.replay(recorded, workflows=[workflow], data_converter=data_converter())
+    assert reason in found.reason
+    assert function in found.where[0]
 
 
 async def test_a_workflow_that_is_under_way_is_stopped_by_a_change_behind_it(

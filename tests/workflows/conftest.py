@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from temporal_app.client import data_converter
 from temporal_app.search_attributes import REQUIRED, register
 
 PROGRAMS = Path(sys.executable).parent
@@ -21,7 +21,7 @@ PROGRAMS = Path(sys.executable).parent
 @pytest.fixture(scope="session")
 async def skipping() -> AsyncIterator[WorkflowEnvironment]:
     environment = await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(PROGRAMS / "temporal-test-server"), data_converter=pydantic_data_converter
+        test_server_existing_path=str(PROGRAMS / "temporal-test-server"), data_converter=data_converter()
     )
     async with environment:
         await register(environment.client, [key.name for key in REQUIRED])
@@ -33,7 +33,7 @@ async def dev_server() -> AsyncIterator[WorkflowEnvironment]:
     environment = await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(PROGRAMS / "temporal"),
         dev_server_log_level="error",
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter(),
         search_attributes=REQUIRED,
     )
     async with environment:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
-from temporalio.client import WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -85,11 +85,18 @@ class OrderWorld:
 
     @asynccontextmanager
     async def order(
-        self, server: WorkflowEnvironment, *, workflow: type = OrderWorkflow, cancel_before_worker: bool = False
+        self,
+        server: WorkflowEnvironment,
+        *,
+        workflow: type = OrderWorkflow,
+        cancel_before_worker: bool = False,
+        client: Client | None = None,
+        worker: bool = True,
     ) -> AsyncIterator[WorkflowHandle[Any, OrderResult]]:
-        """A started order workflow with a worker on a task queue of its own."""
+        """A started order workflow with a worker on a task queue of its own; `client` may have other keys."""
         queue = f"test-{uuid.uuid4()}"
-        handle = await server.client.start_workflow(
+        client = client or server.client
+        handle = await client.start_workflow(
             OrderWorkflow.run,
             OrderInput(order_id=str(uuid.uuid4()), number="SO-1", customer="C-1"),
             id=f"order:{uuid.uuid4()}",
@@ -97,7 +104,10 @@ class OrderWorld:
         )
         if cancel_before_worker:
             await handle.cancel()
-        async with Worker(server.client, task_queue=queue, workflows=[workflow], activities=self.activities()):
+        if not worker:
+            yield handle
+            return
+        async with Worker(client, task_queue=queue, workflows=[workflow], activities=self.activities()):
             yield handle
 
 

@@ -1,16 +1,20 @@
 """`manage.py record_histories`: keep the histories of real runs, for the replay tests of every later version."""
 
 import asyncio
+import json
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from temporalio.client import Client
+from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
+from temporalio.client import Client, WorkflowHistory
 from temporalio.service import RPCError
 
 from temporal_app import replay, stored_histories, workflow_fingerprints
-from temporal_app.client import connect
+from temporal_app.client import codec, connect
+from temporal_app.codec import EncryptionCodec, messages_within
 
 #: replay does not look at these, and they name machines and files
 PRIVATE = {"stackTrace", "identity"}
@@ -60,8 +64,24 @@ class Command(BaseCommand):
             history = await client.get_workflow_handle(workflow_id).fetch_history()
         except RPCError as error:
             raise CommandError(f"There is no history of {workflow_id}: {error.message}") from error
-        cleaned: dict[str, Any] = without_private({"workflowId": workflow_id, **history.to_json_dict()})
+        decoded = in_the_clear(history, codec())
+        cleaned: dict[str, Any] = without_private({"workflowId": workflow_id, **decoded.to_json_dict()})
         return cleaned
+
+
+def in_the_clear(history: WorkflowHistory, codec: EncryptionCodec) -> WorkflowHistory:
+    """The history as it was before it was encrypted: later versions replay it with other keys.
+
+    Without the stack traces, which would name files of this machine.
+    """
+    for event in history.events:
+        for payload in messages_within(event, Payload):
+            payload.CopyFrom(codec.decrypted(payload))
+        for failure in messages_within(event, Failure):
+            if failure.HasField("encoded_attributes"):
+                failure.message = json.loads(failure.encoded_attributes.data)["message"]
+                failure.ClearField("encoded_attributes")
+    return history
 
 
 def without_private(value: Any) -> Any:
