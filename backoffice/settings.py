@@ -112,6 +112,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+AUTH_PASSWORD_VALIDATORS.append({"NAME": "orders.services.accounts.RevokesTokens"})
 LOGIN_URL = "/admin/login/"
 LOGIN_REDIRECT_URL = "/admin/"
 AXES_FAILURE_LIMIT = 10
@@ -162,7 +163,9 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "orders.api.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
+        "orders.api.authentication.Unknown",
     ],
+    "DEFAULT_THROTTLE_CLASSES": ["orders.api.throttles.PerUser"],
     # Deny by default: a view that names no permission answers nobody.
     "DEFAULT_PERMISSION_CLASSES": ["orders.api.permissions.DenyAll"],
     "DEFAULT_PARSER_CLASSES": ["orders.api.parsers.BoundedJSONParser"],
@@ -176,6 +179,16 @@ REST_FRAMEWORK = {
     "URL_FORMAT_OVERRIDE": None,
 }
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Token", "TOKEN_TTL": None}
+KNOX_TOKEN_MODEL = "orders.ApiToken"
+TOKEN_DEFAULT_DAYS = env.int("TOKEN_DEFAULT_DAYS", default=90)
+TOKEN_MAX_DAYS = env.int("TOKEN_MAX_DAYS", default=365)
+#: reads and writes by user, the others by address; counted over all web processes (orders/limits.py)
+CALLS_PER_MINUTE = {
+    "read": env.int("API_READS_PER_MINUTE", default=12_000),
+    "write": env.int("API_WRITES_PER_MINUTE", default=12_000),
+    "anonymous": env.int("API_ANONYMOUS_PER_MINUTE", default=600),
+    "wrong_token": env.int("API_WRONG_TOKENS_PER_MINUTE", default=60),
+}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Backoffice API",
     "DESCRIPTION": "Place orders, start them, read where they stand and why.",

@@ -7,8 +7,9 @@ a command) cannot forget the check. Without it, history rows say "system" for ev
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from orders import scopes
 from orders.errors import NotPermitted
 from orders.vocabulary import ActorKind, Channel
 
@@ -24,6 +25,8 @@ class Actor:
     channel: Channel
     #: the Django user behind a person; None for the system
     user: AbstractBaseUser | AnonymousUser | None = None
+    #: the API token a person came with, whose scopes narrow what they may do; None for a session
+    token: Any = None
     #: where the engine acted from; empty for people
     workflow_id: str = ""
     run_id: str = ""
@@ -31,15 +34,25 @@ class Actor:
 
     def require(self, permission: str) -> None:
         """Raise `NotPermitted` unless this actor holds `permission` ("app.codename"). The system holds all."""
-        if self.kind is ActorKind.SYSTEM:
+        if self.may(permission):
             return
-        if self.user is None or not self.user.has_perm(permission):  # type: ignore[union-attr]
-            raise NotPermitted(f"{self.name or 'anonymous'} does not have the permission {permission}.")
+        if self.token is not None and not scopes.allow(self.token.scopes, permission):
+            raise NotPermitted(f"The scopes of this token ({', '.join(self.token.scopes)}) leave out {permission}.")
+        raise NotPermitted(f"{self.name or 'anonymous'} does not have the permission {permission}.")
+
+    def may(self, permission: str) -> bool:
+        """Whether this actor holds `permission`; a token narrows its user and never adds anything."""
+        if self.kind is ActorKind.SYSTEM:
+            return True
+        if self.token is not None and not scopes.allow(self.token.scopes, permission):
+            return False
+        return self.user is not None and bool(self.user.has_perm(permission))  # type: ignore[union-attr]
 
 
 def person(user: AbstractBaseUser | AnonymousUser, channel: Channel) -> Actor:
     """The signed-in user behind a request."""
-    return Actor(kind=ActorKind.PERSON, name=user.get_username(), channel=channel, user=user)
+    token = getattr(user, "api_token", None)
+    return Actor(kind=ActorKind.PERSON, name=user.get_username(), channel=channel, user=user, token=token)
 
 
 def system(name: str, channel: Channel = Channel.ENGINE, **where: object) -> Actor:

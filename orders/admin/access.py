@@ -1,4 +1,4 @@
-"""Users, groups, tokens and sign-in attempts, in the back office's look.
+"""Users, groups and sign-in attempts, in the back office's look.
 
 Third parties register themselves on Django's plain admin, which looks broken inside Unfold and lets rows be edited.
 """
@@ -14,13 +14,12 @@ from django.contrib.auth.admin import UserAdmin as PlainUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.http import HttpRequest
-from knox.models import AuthToken
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from orders.admin.reading import ReadOnlyAdmin
 
-for model in (User, Group, AuthToken, AccessAttempt, AccessFailureLog, AccessLog):
+for model in (User, Group, AccessAttempt, AccessFailureLog, AccessLog):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
 
@@ -57,19 +56,6 @@ class GroupAdmin(PlainGroupAdmin, ModelAdmin):
 
     has_add_permission = has_change_permission  # type: ignore[assignment]
     has_delete_permission = has_change_permission
-
-
-@admin.register(AuthToken)
-class AuthTokenAdmin(ReadOnlyAdmin):
-    """Tokens are shown by their first letters; only their digest is stored. Deleting one revokes it."""
-
-    list_display = ("token_key", "user", "created", "expiry")
-    list_select_related = ("user",)
-    fields = ("token_key", "user", "created", "expiry")
-    search_fields = ("user__username__exact",)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return bool(ModelAdmin.has_delete_permission(self, request, obj))
 
 
 @admin.register(AccessAttempt)

@@ -57,7 +57,7 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
         [
             ("Users", "person", "auth_user_changelist", "auth.view_user"),
             ("Groups", "badge", "auth_group_changelist", "auth.view_group"),
-            ("API tokens", "key", "knox_authtoken_changelist", "knox.view_authtoken"),
+            ("API tokens", "key", "orders_apitoken_changelist", "orders.view_apitoken"),
             ("Locks", "lock", "axes_accessattempt_changelist", "axes.view_accessattempt"),
             ("Failed sign-ins", "gpp_bad", "axes_accessfailurelog_changelist", "axes.view_accessfailurelog"),
             ("Sign-ins", "login", "axes_accesslog_changelist", "axes.view_accesslog"),

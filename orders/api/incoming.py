@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from orders.api.fields import Email, Moment, StrictSerializer, Text, WholeNumber, Word, YesNo
 from orders.models.rules import choices
+from orders.scopes import Scope
 from orders.services import placing
 from orders.vocabulary import MAX_LINE_QUANTITY, MAX_ORDER_LINES, Currency
 
@@ -83,3 +84,13 @@ class ImportParameters(StrictSerializer):
         required=False, default=0, min_value=0, max_value=1_000_000_000, help_text="Pieces of each product made."
     )
     process = serializers.BooleanField(required=False, default=False, help_text="Start every order of the file.")
+
+
+class TokenInput(StrictSerializer):
+    name = Text(max_length=80, help_text="What will use the token.")
+    scopes = serializers.ListField(child=Word(choices=choices(Scope)), min_length=1, max_length=len(Scope))
+    days = WholeNumber(required=False, allow_null=True, default=None, min_value=1, help_text="How many days it works.")
+
+
+class RevokeInput(StrictSerializer):
+    reason = Text(max_length=200, required=False, default="Revoked through the API")

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
-from orders.models import Command, FeedImport, Order, OrderEvent, OrderLine, Payment, Shipment
+from orders.models import ApiToken, Command, FeedImport, Order, OrderEvent, OrderLine, Payment, Shipment
 from orders.models.rules import choices
 from orders.services import feeds
 from orders.vocabulary import ActorKind, Currency, EventType, FailureType, FeedStatus, OrderStatus
@@ -223,6 +223,23 @@ class FeedOutput(serializers.ModelSerializer):
         return {"self": reverse("api:import", **at), "rejected": reverse("api:import-rejected", **at)}
 
 
+class TokenOutput(serializers.ModelSerializer):
+    id = serializers.UUIDField(source="public_id")
+    expires_at = serializers.DateTimeField(source="expiry", allow_null=True)
+    created_at = serializers.DateTimeField(source="created")
+
+    class Meta:
+        model = ApiToken
+        fields = ["id", "name", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at", "revoked_why"]
+
+
+class IssuedTokenOutput(TokenOutput):
+    token = serializers.CharField(help_text="Shown this once.")
+
+    class Meta(TokenOutput.Meta):
+        fields = [*TokenOutput.Meta.fields, "token"]
+
+
 class FieldErrorOutput(serializers.Serializer):
     field = serializers.CharField(help_text="Dotted path (`lines.0.quantity`), parameter or header.")
     message = serializers.CharField()
@@ -244,5 +261,6 @@ class Problem(serializers.Serializer):
 class RootOutput(serializers.Serializer):
     orders = serializers.URLField()
     imports = serializers.URLField()
+    tokens = serializers.URLField()
     schema = serializers.URLField()
     docs = serializers.URLField()

@@ -13,6 +13,10 @@ from rest_framework.exceptions import NotFound
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from orders.actor import person
+from orders.errors import NotPermitted
+from orders.vocabulary import Channel
+
 
 class DenyAll(BasePermission):
     """The default: a view that names no permission answers nobody."""
@@ -51,9 +55,13 @@ class PerAction(BasePermission):
         action: str = view.action
         table: Mapping[str, tuple[str, ...]] = view.action_permissions
         needed = table.get(action, ())
-        if any(request.user.has_perm(permission) for permission in needed):
+        actor = person(request.user, Channel.API)
+        if any(actor.may(permission) for permission in needed):
             return True
         if action in view.hidden_actions:
             raise NotFound(view.not_found_text)
-        self.message = f"{request.user.get_username()} does not have the permission {' or '.join(needed) or action}."
+        try:
+            actor.require(needed[0] if needed else action)
+        except NotPermitted as refusal:
+            self.message = str(refusal)
         return False

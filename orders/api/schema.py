@@ -29,7 +29,7 @@ class Words:
 
 
 #: what every address may answer
-ALWAYS = (400, 401, 403, 406, 500, 503)
+ALWAYS = (400, 401, 403, 406, 429, 500, 503)
 #: what every address that takes a body may answer besides
 WITH_BODY = (409, 411, 413, 415, 422)
 

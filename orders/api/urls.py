@@ -4,6 +4,7 @@ from django.urls import path, re_path
 
 from orders.api.import_views import Imports
 from orders.api.order_views import OrderHistory, Orders
+from orders.api.token_views import Tokens
 from orders.api.views import Docs, NotHere, Root, Schema
 
 app_name = "api"
@@ -19,6 +20,8 @@ urlpatterns = [
     path("imports/", Imports.as_view({"post": "create"}), name="imports"),
     path("imports/<uuid:pk>/", Imports.as_view({"get": "retrieve"}), name="import"),
     path("imports/<uuid:pk>/rejected/", Imports.as_view({"get": "rejected"}), name="import-rejected"),
+    path("tokens/", Tokens.as_view({"get": "list", "post": "create"}), name="tokens"),
+    path("tokens/<uuid:token_id>/revoke/", Tokens.as_view({"post": "revoke"}), name="token-revoke"),
     path("schema/", Schema.as_view(), name="schema"),
     path("docs/", Docs.as_view(), name="docs"),
     re_path(r"", NotHere.as_view(), name="not-here"),

@@ -65,8 +65,8 @@ class Root(StrictRequests, APIView):
         summary="Where everything is", description="", responses=answers({200: RootOutput}), operation_id="root"
     )
     def get(self, request: Request) -> Response:
-        names = {"orders": "api:orders", "imports": "api:imports", "schema": "api:schema", "docs": "api:docs"}
-        return Response({name: reverse(view, request=request) for name, view in names.items()})
+        names = ("orders", "imports", "tokens", "schema", "docs")
+        return Response({name: reverse(f"api:{name}", request=request) for name in names})
 
 
 class Schema(StrictRequests, SpectacularJSONAPIView):

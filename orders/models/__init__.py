@@ -12,8 +12,10 @@ from orders.models.order import Order, OrderLine
 from orders.models.outbox import OutboxMessage
 from orders.models.seal import HistorySeal, SealedHead
 from orders.models.step import Step
+from orders.models.token import ApiToken, RequestCount
 
 __all__ = [
+    "ApiToken",
     "Command",
     "CreditNote",
     "CreditNoteLine",
@@ -31,6 +33,7 @@ __all__ = [
     "PartnerHealth",
     "Payment",
     "Product",
+    "RequestCount",
     "Reservation",
     "SealedHead",
     "ServiceBeat",

@@ -8,9 +8,8 @@ from django.contrib.auth.models import Permission, User
 from django.db.models import Model
 from django.http import HttpResponse
 from django.test import Client
-from knox.models import AuthToken
 
-from orders.models import Command, Customer, IdempotencyRecord, Order, OrderEvent, OutboxMessage
+from orders.models import ApiToken, Command, Customer, IdempotencyRecord, Order, OrderEvent, OutboxMessage
 from tests.factories import make_product
 
 PLACER = ("place_order", "start_order", "view_order")
@@ -28,10 +27,16 @@ def make_user(*codenames: str) -> User:
     return user
 
 
-def token_client(*codenames: str, user: User | None = None) -> Client:
-    """A client with the token of `user`, or of a new user with these permissions."""
-    _, token = AuthToken.objects.create(user=user or make_user(*codenames))
+def token_client(*codenames: str, user: User | None = None, scopes: tuple[str, ...] = ("full",)) -> Client:
+    """A client with a token of `user`, or of a new user with these permissions."""
+    token = make_token(user or make_user(*codenames), *scopes)
     return Client(headers={"Authorization": f"Token {token}"}, raise_request_exception=False)
+
+
+def make_token(user: User, *scopes: str, **fields: Any) -> str:
+    """A new token's secret, whoever may issue one."""
+    _, secret = ApiToken.objects.create(user=user, scopes=list(scopes), name="test", issued_by="test", **fields)
+    return str(secret)
 
 
 def order_body(**changes: Any) -> dict[str, Any]:

@@ -9,12 +9,11 @@ from django.core.management import call_command
 from django.db import transaction
 from django.db.models import Sum
 from django.test import RequestFactory
-from knox.auth import TokenAuthentication
-from knox.models import AuthToken
 from pytest_django.fixtures import Settings
 from rest_framework.exceptions import AuthenticationFailed
 
-from orders.models import Order, OrderLine, OutboxMessage, Product, StockItem
+from orders.api.authentication import TokenAuthentication
+from orders.models import ApiToken, Order, OrderLine, OutboxMessage, Product, StockItem
 from orders.services import demo, invariants, placing
 from orders.vocabulary import OrderStatus
 from tests.factories import TEST_ACTOR, make_order
@@ -145,7 +144,7 @@ def test_bootstrap_runs_at_every_start_and_changes_nothing_more(dev: pytest.Monk
     run("bootstrap")
 
     assert get_user_model().objects.get().password == before
-    assert AuthToken.objects.count() == 1
+    assert ApiToken.objects.count() == 1
 
 
 def test_new_password_and_token_replace_the_old_ones(dev: pytest.MonkeyPatch) -> None:
@@ -164,7 +163,7 @@ def test_new_password_and_token_replace_the_old_ones(dev: pytest.MonkeyPatch) ->
 def test_token_is_stored_by_its_digest_only(dev: pytest.MonkeyPatch) -> None:
     run("bootstrap")
 
-    assert TOKEN not in str(AuthToken.objects.values())
+    assert TOKEN not in str(ApiToken.objects.values())
 
 
 @pytest.mark.parametrize("environment", ["production", "test"])

@@ -9,11 +9,8 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand
 from django.db import transaction
-from knox.crypto import hash_token
-from knox.models import AuthToken
-from knox.settings import CONSTANTS
 
-from orders.services import demo
+from orders.services import demo, tokens
 from orders.services.roles import ensure_roles
 
 USERNAME = "admin"
@@ -44,9 +41,6 @@ class Command(BaseCommand):
         if made or not user.check_password(password):
             user.set_password(password)
             user.save(update_fields=["password"])
-        # The token is remembered by ./dev, so it is stored by its digest instead of being minted here.
-        AuthToken.objects.filter(user=user).exclude(digest=hash_token(token)).delete()
-        if not AuthToken.objects.filter(digest=hash_token(token)).exists():
-            row = AuthToken(user=user, digest=hash_token(token), token_key=token[: CONSTANTS.TOKEN_KEY_LENGTH])
-            row.save(force_insert=True)
+        # ./dev remembers the token, so it is stored as given; one that expired would end every long-lived home.
+        tokens.remember(token, user=user, name="./dev")
         return {"username": USERNAME, "password": password, "api_token": token}

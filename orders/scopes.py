@@ -1,0 +1,39 @@
+"""What an API token leaves of its user's permissions.
+
+A token on a server somewhere should be able to do the one thing it is for. Scopes only narrow: what the user may not
+do, no scope allows. A permission that no scope names is held by `full` alone, so a new command is closed to every
+narrow token until somebody decides where it belongs.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    FULL = "full"
+    READ = "orders:read"
+    WRITE = "orders:write"
+    IMPORTS = "imports"
+
+
+SAYS: Mapping[Scope, str] = {
+    Scope.FULL: "everything its user may do",
+    Scope.READ: "read orders, their history and what belongs to them",
+    Scope.WRITE: "place and start orders",
+    Scope.IMPORTS: "send order feeds and follow them",
+}
+#: FULL is not listed: it covers all there is; every `orders.view_*` belongs to READ
+COVERS: Mapping[Scope, frozenset[str]] = {
+    Scope.WRITE: frozenset({"orders.place_order", "orders.start_order"}),
+    Scope.IMPORTS: frozenset({"orders.import_feed", "orders.add_product", "orders.view_feedimport"}),
+}
+#: commands of the API for which a token must be `full`, on purpose
+FULL_ONLY = frozenset({"orders.issue_token", "orders.revoke_token"})
+
+
+def allow(scopes: Iterable[str], permission: str) -> bool:
+    """Whether a token with these scopes lets `permission` through."""
+    held = set(scopes)
+    if Scope.FULL in held or (Scope.READ in held and permission.startswith("orders.view_")):
+        return True
+    return any(permission in COVERS.get(Scope(scope), frozenset()) for scope in held)
