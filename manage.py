@@ -5,9 +5,14 @@ import os
 import sys
 import traceback
 
+#: they change tables or roles, so they connect as the owner where one is given
+OWNER_COMMANDS = {"migrate", "bootstrap", "grant_roles"}
+
 
 def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backoffice.settings")
+    if sys.argv[1:2] and sys.argv[1] in OWNER_COMMANDS and os.environ.get("DATABASE_OWNER_URL"):
+        os.environ["DATABASE_URL"] = os.environ["DATABASE_OWNER_URL"]
     from django.core.management import execute_from_command_line
 
     try:

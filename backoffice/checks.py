@@ -1,9 +1,12 @@
 """System checks: a wrong configuration stops the start with an id and a hint, not an order halfway through."""
 
+from collections.abc import Sequence
 from urllib.parse import urlparse
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import Error as DatabaseError
+from django.db import connection
 
 from temporal_app.payload_keys import InvalidKeys, parse_keys
 
@@ -61,3 +64,31 @@ def payloads_can_be_encrypted(**_: object) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+#: NULL before the first migration
+MAY_ALTER_HISTORY = "SELECT has_table_privilege(to_regclass('orders_orderevent'), 'UPDATE')"
+
+
+@register(Tags.database)
+def history_is_out_of_reach(databases: Sequence[str] | None = None, **_: object) -> list[CheckMessage]:
+    """In production web and worker run as accounts that cannot alter history; asked by `migrate` and `run_worker`."""
+    if not databases or not settings.IS_PRODUCTION or settings.DATABASE_OWNER_URL:
+        return []
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(MAY_ALTER_HISTORY)
+            may_alter = cursor.fetchone()[0]
+    except DatabaseError:
+        # A database that is away is no reason not to start: everything waits for it and goes on.
+        return []
+    if not may_alter:
+        return []
+    return [
+        Warning(
+            "This process may alter the history: it runs as the owner of the tables.",
+            hint="Give migrate and bootstrap DATABASE_OWNER_URL, and web and worker a DATABASE_URL of the roles that "
+            "grant_roles makes (docs/history.md).",
+            id="backoffice.W002",
+        )
+    ]

@@ -95,6 +95,9 @@ DATABASES["default"].update(
         },
     }
 )
+#: the account that owns the tables, for migrate, bootstrap and grant_roles (see manage.py); web and worker never see it
+DATABASE_OWNER_URL = env("DATABASE_OWNER_URL", default="")
+DATABASE_ROLE_PREFIX = env("DATABASE_ROLE_PREFIX", default="backoffice")
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
 if DATABASE_POOL_SIZE:
     # The web server runs each request in a thread of its own, so connections must belong to the process.

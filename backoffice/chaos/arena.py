@@ -156,13 +156,13 @@ def _members(home: Home, wiring: environment.Wiring, variables: dict[str, str], 
     plan = services.build(home, wiring, variables)
     found = {item.name: item for item in plan.items if isinstance(item, Service)}
     for name in WORKERS:
-        found[name] = _worker(found["worker"], home, name, variables, program)
+        found[name] = _worker(found["worker"], home, name, program)
     found["web"] = replace(found["web"], command=_web_command(found["web"].command, program))
     order = ("postgres", "temporal", "simulator", *WORKERS, "web")
     return {name: Member(service=found[name]) for name in order}
 
 
-def _worker(model: Service, home: Home, name: str, variables: dict[str, str], program: str) -> Service:
+def _worker(model: Service, home: Home, name: str, program: str) -> Service:
     ready = home.path / f"{name}.ready"
     return replace(
         model,
@@ -170,7 +170,7 @@ def _worker(model: Service, home: Home, name: str, variables: dict[str, str], pr
         command=(lambda: [sys.executable, "-P", "-m", program]) if program else model.command,
         prepare=lambda: ready.unlink(missing_ok=True),
         ready=ready.exists,
-        environment={**variables, "WORKER_READY_FILE": str(ready)},
+        environment={**(model.environment or {}), "WORKER_READY_FILE": str(ready)},
     )
 
 

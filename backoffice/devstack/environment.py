@@ -9,12 +9,25 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from backoffice.devstack import ports, private_json
 from backoffice.devstack.paths import ROOT, Home, locked
 
 #: name to number of random bytes; the one people type is the shortest
-SECRETS = {"postgres_password": 36, "django_secret_key": 48, "admin_password": 12, "api_token": 36, "payload_key": 32}
+SECRETS = {
+    "postgres_password": 36,
+    "postgres_web_password": 36,
+    "postgres_worker_password": 36,
+    "postgres_reader_password": 36,
+    "django_secret_key": 48,
+    "admin_password": 12,
+    "api_token": 36,
+    "payload_key": 32,
+}
+ROLE_PREFIX = "backoffice"
+#: what only migrate and bootstrap may know
+OWNERS = {"DATABASE_OWNER_URL", *(f"DATABASE_{role}_PASSWORD" for role in ("WEB", "WORKER", "READER"))}
 
 
 def remembered_secrets(home: Home) -> dict[str, str]:
@@ -32,6 +45,7 @@ def remembered_secrets(home: Home) -> dict[str, str]:
 class Wiring:
     """Where each service answers, and which of them belong to somebody else."""
 
+    #: of the owner, for people and their tools; web and worker get accounts of their own (`as_role`)
     database_url: str
     temporal_address: str
     temporal_ui: str | None
@@ -93,6 +107,11 @@ def environment(home: Home, wiring: Wiring, environ: Mapping[str, str] | None = 
     result = dict(os.environ if environ is None else environ)
     known = remembered_secrets(home)
     result["DATABASE_URL"] = wiring.database_url
+    if "postgres" not in wiring.external:
+        result["DATABASE_OWNER_URL"] = wiring.database_url
+        result["DATABASE_ROLE_PREFIX"] = ROLE_PREFIX
+        for role in ("web", "worker", "reader"):
+            result[f"DATABASE_{role.upper()}_PASSWORD"] = known[f"postgres_{role}_password"]
     result["SIMULATOR_URL"] = wiring.simulator_url
     if wiring.temporal_address:
         result["TEMPORAL_ADDRESS"] = wiring.temporal_address
@@ -121,4 +140,21 @@ def environment(home: Home, wiring: Wiring, environ: Mapping[str, str] | None = 
     }
     for name, value in defaults.items():
         result.setdefault(name, value)
+    return result
+
+
+def as_role(given: Mapping[str, str], role: str) -> dict[str, str]:
+    """The environment of a process that runs as `role`: its own database account, and nothing of the owner's.
+
+    A process that knows the owner's password is as good as the owner. Without an owner of its own the database is used
+    with the account that the caller gave.
+    """
+    owner, password = given.get("DATABASE_OWNER_URL"), given.get(f"DATABASE_{role.upper()}_PASSWORD")
+    result = {name: value for name, value in given.items() if name not in OWNERS}
+    if owner and password:
+        prefix = given.get("DATABASE_ROLE_PREFIX", ROLE_PREFIX)
+        address = urlsplit(owner)
+        place = address.netloc.rpartition("@")[2]
+        account = f"{prefix}_{role}:{quote(password, safe='')}"
+        result["DATABASE_URL"] = urlunsplit(address._replace(netloc=f"{account}@{place}"))
     return result

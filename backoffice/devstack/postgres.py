@@ -26,7 +26,8 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     # No socket file: its path is limited to 107 bytes, which a deep checkout exceeds.
     "unix_socket_directories": "",
-    "max_connections": "200",
+    # Two busy workers take about a hundred each; the roles share it out (backoffice.database_roles).
+    "max_connections": "400",
     "fsync": "on",
     "timezone": "UTC",
 }

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from backoffice.devstack import foreground, postgres, terminal
 from backoffice.devstack.database_use import borrowed
-from backoffice.devstack.environment import environment, wire
+from backoffice.devstack.environment import OWNERS, environment, wire
 from backoffice.devstack.errors import DevstackError
 from backoffice.devstack.paths import ROOT, Home, home, try_lock
 
@@ -63,7 +63,7 @@ def environment_for_tests() -> Iterator[dict[str, str]]:
             if not name.startswith(("TEMPORAL_", "BACKOFFICE_", "SIMULATOR_", "DJANGO_", "WORKER_"))
         }
         given = environment(place, wire(place, outer), outer)
-        for name in ("TEMPORAL_ADDRESS", "TEMPORAL_UI_URL", "SIMULATOR_URL", "WORKER_READY_FILE"):
+        for name in ("TEMPORAL_ADDRESS", "TEMPORAL_UI_URL", "SIMULATOR_URL", "WORKER_READY_FILE", *OWNERS):
             given.pop(name, None)
         given.update({"BACKOFFICE_ENV": "test", "BACKOFFICE_TEST_HOME": str(place.path)})
         browser = find_browser()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from backoffice.devstack import http_probe, postgres, temporal
-from backoffice.devstack.environment import Wiring
+from backoffice.devstack.environment import Wiring, as_role
 from backoffice.devstack.paths import ROOT, Home
 from backoffice.devstack.postgres_place import place
 
@@ -112,6 +112,7 @@ def build(home: Home, wiring: Wiring, environment: dict[str, str], only: frozens
             prepare=lambda: home.worker_ready.unlink(missing_ok=True),
             ready=home.worker_ready.exists,
             grace=40,  # activities that talk to a partner are allowed to finish
+            environment=as_role(environment, "worker"),
         ),
         _web(wiring, environment),
         Step(
@@ -185,5 +186,5 @@ def _web(wiring: Wiring, environment: Mapping[str, str]) -> Service:
         source=ROOT / "backoffice" / "asgi.py",
         ready=lambda: http_probe.answers(f"{wiring.web_url}/healthz"),
         # Each request runs in a thread of its own, so connections must be pooled by the process.
-        environment={"DATABASE_POOL_SIZE": "10", **environment},
+        environment={"DATABASE_POOL_SIZE": "10", **as_role(environment, "web")},
     )

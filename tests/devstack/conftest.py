@@ -15,14 +15,14 @@ import pytest
 from backoffice.devstack import postgres
 from backoffice.devstack.paths import ROOT, Home
 
-OURS = ("DATABASE_URL", "SIMULATOR_URL", "WORKER_READY_FILE")
+OURS = ("SIMULATOR_URL", "WORKER_READY_FILE")
 
 
 @pytest.fixture
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The test run has a database and a home of its own in the environment; these tests must not use them."""
     for name in list(os.environ):
-        if name in OURS or name.startswith(("TEMPORAL_", "BACKOFFICE_", "DJANGO_")):
+        if name in OURS or name.startswith(("DATABASE_", "TEMPORAL_", "BACKOFFICE_", "DJANGO_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     return dict(os.environ)

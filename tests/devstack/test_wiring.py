@@ -2,11 +2,12 @@
 
 import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from backoffice.devstack import ports
-from backoffice.devstack.environment import environment, remembered_secrets, wire
+from backoffice.devstack.environment import as_role, environment, remembered_secrets, wire
 from backoffice.devstack.paths import Home
 from backoffice.devstack.services import Service, Step, build
 
@@ -84,6 +85,34 @@ def test_secrets_are_made_once(home: Home) -> None:
     first = remembered_secrets(home)
     assert remembered_secrets(home) == first
     assert len(set(first.values())) == len(first)
+
+
+def test_web_and_worker_have_accounts_of_their_own_and_do_not_know_the_owners(home: Home) -> None:
+    known = environment(home, wire(home, {}), {})
+    owner = urlsplit(known["DATABASE_OWNER_URL"])
+    for item in build(home, wire(home, {}), known).items:
+        if item.name in ("web", "worker") and isinstance(item, Service) and item.environment is not None:
+            account = urlsplit(item.environment["DATABASE_URL"])
+            assert (account.username, account.port, account.path) == (f"backoffice_{item.name}", owner.port, owner.path)
+            assert not [name for name, value in item.environment.items() if str(owner.password) in value]
+            others = {value for name, value in known.items() if name.startswith("DATABASE_") and "PASSWORD" in name}
+            others.discard(str(account.password))
+            assert len(others) == 2
+            assert not [name for name, value in item.environment.items() if value in others]
+
+
+def test_an_outside_database_is_used_with_the_account_that_was_given(home: Home) -> None:
+    given = {"DATABASE_URL": "postgres://them@db.example/orders"}
+    assert as_role(environment(home, wire(home, given), given), "web")["DATABASE_URL"] == given["DATABASE_URL"]
+
+    apart = given | {"DATABASE_OWNER_URL": "postgres://owner:x@db.example:1234/orders"}
+    kept = as_role(environment(home, wire(home, apart), apart), "web")
+    assert (kept["DATABASE_URL"], "DATABASE_OWNER_URL" in kept) == (given["DATABASE_URL"], False)
+
+    named = apart | {"DATABASE_WEB_PASSWORD": "a/b", "DATABASE_ROLE_PREFIX": "shop"}
+    kept = as_role(environment(home, wire(home, named), named), "web")
+    assert kept["DATABASE_URL"] == "postgres://shop_web:a%2Fb@db.example:1234/orders"
+    assert "DATABASE_WEB_PASSWORD" not in kept
 
 
 def names(home: Home, given: dict[str, str]) -> list[str]:

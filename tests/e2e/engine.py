@@ -15,10 +15,11 @@ from typing import Any
 
 import requests
 from django.conf import settings
-from django.db import connection
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from backoffice.devstack import paths, ports, temporal
+from backoffice.database_roles import Role
+from backoffice.devstack import http_probe, paths, ports, temporal
+from tests.accounts import account_url
 from tests.simulator.process import SimulatorProcess, start_simulator
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -30,13 +31,6 @@ def eventually(condition: Callable[[], object], *, seconds: float = 60, what: st
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come true within {seconds:.0f} s"
         time.sleep(0.05)
-
-
-def database_url() -> str:
-    """The test database as other processes reach it."""
-    database = connection.settings_dict
-    credentials = f"{database['USER']}:{database['PASSWORD']}" if database["PASSWORD"] else database["USER"]
-    return f"postgres://{credentials}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
 
 
 class TemporalServer:
@@ -84,11 +78,12 @@ class Engine:
     simulator: SimulatorProcess
     folder: Path
     worker: subprocess.Popen[bytes] | None = None
+    web: subprocess.Popen[bytes] | None = None
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, role: Role = Role.WORKER) -> dict[str, str]:
         return {
             **os.environ,
-            "DATABASE_URL": database_url(),
+            "DATABASE_URL": account_url(role),
             "TEMPORAL_ADDRESS": self.temporal.address,
             "TEMPORAL_NAMESPACE": temporal.NAMESPACE,
             "SIMULATOR_URL": self.simulator.url,
@@ -109,6 +104,21 @@ class Engine:
             )
         eventually(ready.exists, what="the worker")
 
+    def start_web(self) -> str:
+        """The address of a web server on the test database."""
+        port = ports.choose(self.temporal.home, "web")
+        with open(self.folder / "web.log", "ab") as log:
+            self.web = subprocess.Popen(
+                [sys.executable, "-m", "uvicorn", "backoffice.asgi:application", "--port", str(port)],
+                cwd=CHECKOUT,
+                env={**self.environment(Role.WEB), "DATABASE_POOL_SIZE": "4"},
+                stdout=log,
+                stderr=log,
+            )
+        url = f"http://127.0.0.1:{port}"
+        eventually(lambda: http_probe.answers(f"{url}/healthz"), what="the web server")
+        return url
+
     def kill_worker(self) -> None:
         assert self.worker is not None
         self.worker.kill()
@@ -120,16 +130,20 @@ class Engine:
         self.worker.terminate()
         return self.worker.wait(40)
 
-    def verify_invariants(self) -> tuple[int, dict[str, Any]]:
-        """The command's exit code and its JSON; run as a process, because its exit is part of the promise."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", "verify_invariants", "--json"],
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command as the worker's account."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
             cwd=CHECKOUT,
             env=self.environment(),
             capture_output=True,
             text=True,
             check=False,
         )
+
+    def verify_invariants(self) -> tuple[int, dict[str, Any]]:
+        """The command's exit code and its JSON; run as a process, because its exit is part of the promise."""
+        done = self.manage("verify_invariants", "--json")
         return done.returncode, json.loads(done.stdout.splitlines()[-1])
 
     def faults(self, *rules: dict[str, object]) -> None:
@@ -170,5 +184,8 @@ def running() -> Iterator[Engine]:
             settings.SIMULATOR_URL, settings.PAYMENTS_URL, settings.CARRIER_URL = saved
             if engine.worker is not None and engine.worker.poll() is None:
                 engine.stop_worker()
+            if engine.web is not None:
+                engine.web.kill()
+                engine.web.wait()
             simulator.stop()
             server.stop()

@@ -1,4 +1,4 @@
-"""`manage.py bootstrap`: the roles, and for `./dev` an administrator, an API token and a catalogue to order from."""
+"""`manage.py bootstrap`: the roles of people and of the database; for `./dev` also a login, a token and a catalogue."""
 
 import json as jsonlib
 import os
@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
@@ -27,6 +28,9 @@ class Command(BaseCommand):
     @transaction.atomic
     def handle(self, *, json: bool, **_: object) -> None:
         ensure_roles()
+        if settings.DATABASE_OWNER_URL:
+            # A migration may have made tables; without rights on them web and worker would stop at the first query.
+            call_command("grant_roles", stdout=self.stderr, stderr=self.stderr)
         made: dict[str, Any] = {"roles": True}
         if settings.ENVIRONMENT == "dev":
             demo.ensure_catalogue()

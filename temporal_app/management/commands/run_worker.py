@@ -3,6 +3,7 @@
 import asyncio
 from argparse import ArgumentParser
 
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand
 
 from temporal_app import worker
@@ -23,5 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--no-relay", action="store_true", help="leave the outbox to other workers")
 
     def handle(self, *, queue: list[str] | None, no_relay: bool, **_: object) -> None:
+        # Those that ask the database: above all, whether this account can alter the history.
+        self.check(tags=[Tags.database], databases=["default"])
         queues = [TaskQueue(name) for name in queue] if queue else list(REGISTRY)
         asyncio.run(worker.run(queues, with_relay=not no_relay))

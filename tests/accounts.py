@@ -1,0 +1,29 @@
+"""The database accounts of web, worker and reports, made for the test database; tests themselves are its owner."""
+
+import functools
+import secrets
+from urllib.parse import quote
+
+from django.conf import settings
+from django.db import connection
+
+from backoffice import database_roles
+from backoffice.database_roles import Role
+
+
+def account_url(role: Role) -> str:
+    """The test database as a process of that role reaches it. Not inside a transaction: others must see the account."""
+    return _urls(connection.settings_dict["NAME"])[role]
+
+
+@functools.cache
+def _urls(database: str) -> dict[Role, str]:
+    # Roles belong to the whole server: two test runs on it must not set each other's passwords.
+    settings.DATABASE_ROLE_PREFIX = database
+    passwords = {role: secrets.token_urlsafe(24) for role in Role}
+    database_roles.grant(passwords)
+    where = connection.settings_dict
+    return {
+        role: f"postgres://{quote(database_roles.name_of(role))}:{password}@{where['HOST']}:{where['PORT']}/{database}"
+        for role, password in passwords.items()
+    }
