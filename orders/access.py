@@ -204,6 +204,7 @@ COMMANDS: tuple[CommandRule, ...] = (
 #: management commands that are no command of a person: what each is for. They need a shell on the machine.
 MACHINE_COMMANDS: Mapping[str, str] = {
     "bootstrap": "makes the roles, and the login of a developer's machine",
+    "grant_roles": "gives the database accounts their rights; needs the owner's password",
     "seed_demo": "fills an empty database with demo orders",
     "run_worker": "the worker process",
     "record_histories": "writes workflow histories to files, for replay tests",
