@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from temporal_app.payload_keys import InvalidKeys, parse_keys
+from orders.keyring import InvalidKeys, parse_keys
 
 
 @register()
@@ -92,3 +92,20 @@ def history_is_out_of_reach(databases: Sequence[str] | None = None, **_: object)
             id="backoffice.W002",
         )
     ]
+
+
+@register()
+def personal_data_can_be_encrypted(**_: object) -> list[CheckMessage]:
+    """Without a key no customer could be stored, and that would show with the first order."""
+    try:
+        parse_keys(settings.PERSONAL_DATA_KEYS)
+    except InvalidKeys as error:
+        return [
+            Error(
+                f"BACKOFFICE_PERSONAL_DATA_KEYS cannot be used: {error}.",
+                hint='Set it to "id:key"; `openssl rand -base64 32` makes a key. ./dev sets it for you. '
+                "Keep it apart from the database's backups: docs/personal-data.md.",
+                id="backoffice.E005",
+            )
+        ]
+    return []

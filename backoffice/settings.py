@@ -104,6 +104,9 @@ if DATABASE_POOL_SIZE:
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 5}
 
+#: "id:base64key,id2:base64key": the first wraps new customers' keys, all unwrap (docs/personal-data.md)
+PERSONAL_DATA_KEYS = env("BACKOFFICE_PERSONAL_DATA_KEYS", default="")
+
 # --- Sign-in ----------------------------------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [

@@ -117,6 +117,17 @@ COMMANDS: tuple[CommandRule, ...] = (
         },
     ),
     CommandRule(
+        name=CommandKind.ERASE_CUSTOMER,
+        says="Erase the personal data of a customer, for ever",
+        permission="orders.erase_customer",
+        roles=LEADS,
+        doors={
+            Channel.ADMIN: ("CustomerAdmin.erase",),
+            Channel.API: ("Customers.erase",),
+            Channel.CLI: ("erase_customer",),
+        },
+    ),
+    CommandRule(
         name="seal_history",
         says="Seal all histories now instead of in the night; a day has one seal",
         permission="orders.seal_history",

@@ -66,6 +66,7 @@ EVENT_TITLES: dict[EventType, str] = {
     EventType.SHIPMENT_UNDONE: "Shipment undone",
     EventType.CANCELLED: "Order cancelled",
     EventType.FAILED: "Order failed",
+    EventType.CUSTOMER_ERASED: "Customer's personal data erased",
 }
 EVENT_TONES: dict[EventType, Tone] = {
     EventType.STEP_RETRYING: Tone.WAITING,

@@ -93,6 +93,7 @@ class EventType(StrEnum):
     SHIPMENT_UNDONE = "order.shipment_undone"
     CANCELLED = "order.cancelled"
     FAILED = "order.failed"
+    CUSTOMER_ERASED = "order.customer_erased"
 
 
 class FailureType(StrEnum):
@@ -156,6 +157,7 @@ class Channel(StrEnum):
 class CommandKind(StrEnum):
     START = "start"
     IMPORT_FEED = "import_feed"
+    ERASE_CUSTOMER = "erase_customer"
 
 
 class CommandStatus(StrEnum):

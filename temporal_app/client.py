@@ -15,8 +15,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.envconfig import ClientConfig
 
+from orders.keyring import parse_keys
 from temporal_app.codec import EncryptionCodec
-from temporal_app.payload_keys import parse_keys
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError, Message
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
-from temporal_app.payload_keys import Key
+from orders.keyring import Key
 
 ENCODING = b"binary/encrypted"
 #: metadata beside "encoding"; `key-id` is the name that Temporal's samples use

@@ -13,6 +13,9 @@ if not os.environ.get("DATABASE_URL"):
 if not settings.TEMPORAL_PAYLOAD_KEYS:
     # Called without ./dev; the environment is for the processes that tests start.
     os.environ["BACKOFFICE_PAYLOAD_KEYS"] = settings.TEMPORAL_PAYLOAD_KEYS = f"test:{secrets.token_urlsafe(32)}"
+if not settings.PERSONAL_DATA_KEYS:
+    # Called without ./dev; the environment is for the processes that tests start.
+    os.environ["BACKOFFICE_PERSONAL_DATA_KEYS"] = settings.PERSONAL_DATA_KEYS = f"test:{secrets.token_urlsafe(32)}"
 
 
 @pytest.fixture(scope="session", autouse=True)

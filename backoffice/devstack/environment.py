@@ -24,6 +24,7 @@ SECRETS = {
     "admin_password": 12,
     "api_token": 36,
     "payload_key": 32,
+    "personal_data_key": 32,
 }
 ROLE_PREFIX = "backoffice"
 #: what only migrate and bootstrap may know
@@ -135,6 +136,7 @@ def environment(home: Home, wiring: Wiring, environ: Mapping[str, str] | None = 
         "BACKOFFICE_API_TOKEN": known["api_token"],
         # token_urlsafe is base64: the 32 bytes of an AES-256 key
         "BACKOFFICE_PAYLOAD_KEYS": f"dev:{known['payload_key']}",
+        "BACKOFFICE_PERSONAL_DATA_KEYS": f"dev:{known['personal_data_key']}",
         "WORKER_READY_FILE": str(home.worker_ready),
         "PYTHONUNBUFFERED": "1",
     }

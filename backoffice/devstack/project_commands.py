@@ -117,6 +117,7 @@ def _production() -> dict[str, str]:
         "BACKOFFICE_BASE_URL": "https://backoffice.example",
         "TEMPORAL_ADDRESS": "temporal.example:7233",
         "BACKOFFICE_PAYLOAD_KEYS": f"check:{secrets.token_urlsafe(32)}",
+        "BACKOFFICE_PERSONAL_DATA_KEYS": f"check:{secrets.token_urlsafe(32)}",
         "STRIPE_API_KEY": "sk_test_check",
         "PAYMENTS_URL": "https://payments.example",
         "CARRIER_URL": "https://carrier.example",

@@ -2,26 +2,77 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import action
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminTextInputWidget
 
+from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin
 from orders.amounts import number, price
+from orders.errors import InvalidInput, WrongState
 from orders.models import Customer, Product, StockItem
+from orders.services import erasing
+from orders.vocabulary import Channel
+
+
+class EraseDialog(BaseDialogForm):
+    reason = forms.CharField(
+        max_length=500,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Who asked for it. Kept in the history, so no names.",
+    )
 
 
 @admin.register(Customer)
 class CustomerAdmin(ReadOnlyAdmin):
-    list_display = ("reference", "name", "email", "country", "orders_")
+    list_display = ("reference", "name", "email", "country", "erased_at", "orders_")
+    list_select_related = ("key",)
+    fields = readonly_fields = ("reference", "name", "email", "country", "created_at", "erased_at")
     search_fields = ("reference__startswith",)
     search_help_text = "Reference"
     ordering = ("reference",)
+    actions_row = ("erase",)
+
+    def has_erase_customer_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return request.user.has_perm("orders.erase_customer")  # type: ignore[union-attr]
+
+    @action(  # type: ignore[untyped-decorator]
+        description="Erase personal data",
+        permissions=["erase_customer"],
+        icon="person_off",
+        dialog={
+            "title": "Erase personal data",
+            "description": "Name, e-mail, country and reference of this customer are erased and cannot be "
+            "brought back. Orders, history and books stay.",
+            "form_class": EraseDialog,
+            "form_submit_text": "Erase for ever",
+        },
+    )
+    def erase(self, request: HttpRequest, form: EraseDialog, object_id: str) -> HttpResponse:
+        """The row's action, behind a dialog that has to be confirmed."""
+        customer = Customer.objects.filter(pk=int(object_id)).first() if object_id.isdecimal() else None
+        if customer is None:
+            messages.error(request, "There is no such customer.")
+        else:
+            actor = person(request.user, Channel.ADMIN)
+            try:
+                done = erasing.erase_customer(customer.reference, actor=actor, reason=form.cleaned_data["reason"])
+            except (WrongState, InvalidInput) as refusal:
+                messages.warning(request, str(refusal))
+            else:
+                (messages.success if done.is_new else messages.info)(request, done.words)
+        target = reverse("admin:orders_customer_changelist")
+        return HttpResponse(headers={"HX-Redirect": target}) if request.headers.get("HX-Request") else redirect(target)
 
     @admin.display(description="Orders")
     def orders_(self, customer: Customer) -> SafeString:

@@ -121,7 +121,7 @@ class CreditNoteLines(TabularInline):
 @admin.register(CreditNote)
 class CreditNoteAdmin(ReadOnlyAdmin):
     list_display = ("number", "matched", "customer", "total", "source", "issued_at")
-    list_select_related = ("order", "customer")
+    list_select_related = ("order", "customer__key")
     list_filter = (MatchedFilter, ("issued_at", DayRangeFilter))
     search_fields = ("number__exact", "customer__reference__startswith", "order__number__exact")
     search_help_text = "Number, order or customer"

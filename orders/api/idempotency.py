@@ -31,6 +31,7 @@ from rest_framework.request import Request
 
 from orders.api.problems import IN_PROGRESS, KEY_REUSED, Refused, refuse_field
 from orders.models import IdempotencyRecord
+from orders.services import saved_answers
 
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"
@@ -152,7 +153,7 @@ def _save(claim: Claim, answer: Answer, response: HttpResponse) -> None:
     # The body is kept as text: jsonb would give it back with its keys in another order.
     saved = _ours(claim).update(
         status_code=answer.status,
-        body={"location": answer.location, "text": response.content.decode()},
+        body=saved_answers.seal(claim.record_id, answer.location, response.content.decode()),
         locked_until=None,
     )
     if not saved:
@@ -160,8 +161,8 @@ def _save(claim: Claim, answer: Answer, response: HttpResponse) -> None:
 
 
 def _replay(record: IdempotencyRecord) -> HttpResponse:
-    saved: dict[str, str] = record.body or {}
-    response = HttpResponse(saved["text"], status=record.status_code, content_type=JSONRenderer.media_type)
-    response["Location"] = saved["location"]
+    location, text = saved_answers.unseal(record)
+    response = HttpResponse(text, status=record.status_code, content_type=JSONRenderer.media_type)
+    response["Location"] = location
     response[REPLAYED_HEADER] = "true"
     return response

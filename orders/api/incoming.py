@@ -74,6 +74,10 @@ class StartInput(StrictSerializer):
     reason = Text(max_length=500, required=False, default="Processing requested", help_text="Kept in the history.")
 
 
+class ErasureInput(StrictSerializer):
+    reason = Text(max_length=500, help_text="Who asked for it. Kept in the history, so no names.")
+
+
 class ImportParameters(StrictSerializer):
     """Query parameters: text, so numbers and yes/no are read from text here."""
 

@@ -104,7 +104,7 @@ class Orders(StrictViewSet):
     def _whole(self, number: str) -> Order:
         lines = OrderLine.objects.select_related("product").order_by("position")
         order = (
-            Order.objects.select_related("customer", "payment")
+            Order.objects.select_related("customer__key", "payment")
             .prefetch_related(Prefetch("lines", lines), "shipments")
             .filter(number=number)
             .first()

@@ -185,6 +185,17 @@ class CommandOutput(serializers.ModelSerializer):
         return {"order": reverse("api:order", **at), "history": reverse("api:order-history", **at)}
 
 
+class ErasureOutput(serializers.ModelSerializer):
+    """The erasure of a customer's personal data; the first one, however often it is asked for."""
+
+    customer = serializers.CharField(source="customer.reference", help_text="What the customer is called from now on.")
+    requested_by = serializers.CharField(source="actor")
+
+    class Meta:
+        model = Command
+        fields = ["id", "kind", "status", "customer", "requested_by", "channel", "reason", "outcome", "created_at"]
+
+
 class FeedOutput(serializers.ModelSerializer):
     """An import: where it stands and what it found."""
 

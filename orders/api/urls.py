@@ -2,6 +2,7 @@
 
 from django.urls import path, re_path
 
+from orders.api.customer_views import Customers
 from orders.api.import_views import Imports
 from orders.api.order_views import OrderHistory, Orders
 from orders.api.token_views import Tokens
@@ -17,6 +18,11 @@ urlpatterns = [
     re_path(rf"{ORDER}\Z", Orders.as_view({"get": "retrieve"}), name="order"),
     re_path(rf"{ORDER}start/\Z", Orders.as_view({"post": "start"}), name="order-start"),
     re_path(rf"{ORDER}history/\Z", OrderHistory.as_view({"get": "list"}), name="order-history"),
+    re_path(
+        r"^customers/(?P<reference>[^/\x00]{1,64})/erase/\Z",
+        Customers.as_view({"post": "erase"}),
+        name="customer-erase",
+    ),
     path("imports/", Imports.as_view({"post": "create"}), name="imports"),
     path("imports/<uuid:pk>/", Imports.as_view({"get": "retrieve"}), name="import"),
     path("imports/<uuid:pk>/rejected/", Imports.as_view({"get": "rejected"}), name="import-rejected"),

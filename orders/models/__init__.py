@@ -1,8 +1,9 @@
 """The tables. Rows are the truth; services are the only writers."""
 
-from orders.models.catalogue import Customer, Product, StockItem
+from orders.models.catalogue import Product, StockItem
 from orders.models.command import Command, IdempotencyRecord
 from orders.models.credit import CreditNote, CreditNoteLine
+from orders.models.customer import Customer, CustomerKey
 from orders.models.feed import FeedDocument, FeedImport, FeedRow
 from orders.models.fulfilment import Reservation, Shipment
 from orders.models.health import PartnerHealth, ServiceBeat
@@ -20,6 +21,7 @@ __all__ = [
     "CreditNote",
     "CreditNoteLine",
     "Customer",
+    "CustomerKey",
     "FeedDocument",
     "FeedImport",
     "FeedRow",

@@ -1,4 +1,4 @@
-"""Customers, products and their stock.
+"""Products and their stock.
 
 Stock is conserved by a CHECK (`received = on_hand + shipped`): without it, one forgotten column in one service makes
 units appear or vanish and nobody can say when.
@@ -10,19 +10,6 @@ from django.db.models import F, Q
 
 from orders.models.rules import check, one_of, word_field
 from orders.vocabulary import Currency
-
-
-class Customer(models.Model):
-    """A known buyer; guests have no row."""
-
-    reference = models.CharField(max_length=64, unique=True)
-    name = models.CharField(max_length=200, blank=True)
-    email = models.EmailField(blank=True)
-    country = models.CharField(max_length=80, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    def __str__(self) -> str:
-        return self.name or self.reference
 
 
 @pghistory.track(append_only=True)

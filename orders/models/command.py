@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from orders.models.customer import Customer
 from orders.models.order import Order
 from orders.models.rules import one_of, word_field
 from orders.vocabulary import Channel, CommandKind, CommandStatus
@@ -17,6 +18,7 @@ class Command(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = word_field(CommandKind)
     order = models.ForeignKey(Order, on_delete=models.PROTECT, null=True, blank=True, related_name="commands")
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, null=True, blank=True, related_name="commands")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True)
     actor = models.CharField(max_length=150)
     channel = word_field(Channel)
@@ -32,6 +34,9 @@ class Command(models.Model):
             one_of("command", "kind", CommandKind),
             one_of("command", "status", CommandStatus),
             one_of("command", "channel", Channel),
+            models.UniqueConstraint(
+                fields=["customer"], condition=Q(kind=CommandKind.ERASE_CUSTOMER), name="command_one_erasure"
+            ),
             # One order, one start, ever: the guard that outlives Temporal's retention.
             models.UniqueConstraint(fields=["order"], condition=Q(kind=CommandKind.START), name="command_one_start"),
         ]

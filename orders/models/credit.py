@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from orders.models.catalogue import Customer
+from orders.models.customer import Customer
 from orders.models.order import Order
 from orders.models.rules import check, one_of, word_field
 from orders.vocabulary import Currency

@@ -11,7 +11,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from orders.errors import WrongState
-from orders.models.catalogue import Customer, Product
+from orders.models.catalogue import Product
+from orders.models.customer import Customer
 from orders.models.rules import check, never_deleted, one_of, word_field
 from orders.vocabulary import (
     ALLOWED_MOVES,

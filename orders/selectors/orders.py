@@ -119,7 +119,7 @@ def _with_surroundings(orders: QuerySet[Order]) -> QuerySet[Order]:
         for status in ReservationStatus
     }
     notes = CreditNote.objects.filter(order=OuterRef("pk")).order_by().values("order").annotate(n=Count("pk"))
-    return orders.select_related("customer", "payment").annotate(
+    return orders.select_related("customer__key", "payment").annotate(
         worker_seen_at=Subquery(beats.annotate(newest=Max("at")).values("newest")),
         outbox_error=Subquery(waiting.values("last_error")[:1]),
         reserved_products=Subquery(mine.annotate(n=Count("pk")).values("n")),

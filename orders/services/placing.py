@@ -17,6 +17,8 @@ from orders import history, outbox, vocabulary
 from orders.actor import Actor
 from orders.errors import AlreadyExists, InvalidInput, WrongState
 from orders.models import Command, Customer, Order, OrderLine, Product
+from orders.models.customer import Personal
+from orders.services import customers
 from orders.vocabulary import CommandKind, Currency, EventType, OrderStatus, Topic
 
 
@@ -140,8 +142,8 @@ def start_locked(order: Order, *, actor: Actor, reason: str) -> Command:
             "command_id": str(command.id),
             "order_id": str(order.id),
             "number": order.number,
-            # Never a name: search attributes are stored in plain text.
-            "customer": order.customer.reference if order.customer else "guest",
+            # Never a name or a reference: search attributes are plain text, and Temporal forgets nobody on request.
+            "customer": f"customer-{order.customer_id}" if order.customer_id else "guest",
         },
     )
     return command
@@ -212,7 +214,4 @@ def _customer(new: NewCustomer | None) -> Customer | None:
     """The known customer of that reference; the first order makes it, later ones do not rewrite it."""
     if new is None:
         return None
-    customer, _ = Customer.objects.get_or_create(
-        reference=new.reference, defaults={"name": new.name, "email": new.email, "country": new.country}
-    )
-    return customer
+    return customers.known(new.reference, Personal(name=new.name, email=new.email, country=new.country))

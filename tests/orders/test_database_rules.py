@@ -13,6 +13,7 @@ from orders.models import (
     Command,
     CreditNote,
     CreditNoteLine,
+    Customer,
     FeedDocument,
     FeedImport,
     FeedRow,
@@ -113,6 +114,7 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("credit_note_total_not_negative", CreditNote, {"total_minor": -1}),
     ("credit_line_quantity_not_negative", CreditNoteLine, {"quantity": -1}),
     ("credit_line_quantity_not_negative", CreditNoteLine, {"total_minor": -1}),
+    ("customer_erased_has_no_key", Customer, {"reference": "X-1", "key_id": None}),
     # Unique rules: the copy alone breaks them, as long as nothing else does first.
     ("order_one_run_each", Order, {"id": "00000000-0000-4000-8000-000000000001", "number": "SO-1"}),
     ("command_one_start", Command, {"id": "00000000-0000-4000-8000-000000000001"}),
@@ -163,8 +165,8 @@ def test_every_rule_of_the_models_has_a_case() -> None:
         for model in apps.get_app_config("orders").get_models()
         for constraint in model._meta.constraints
     }
-    # A reference of a sender's own needs an order that has one; it has a test of its own below.
-    covered = {rule for rule, _, _ in [*CASES, *word_checks()]} | {"order_reference"}
+    # These need rows of their own: the test below, and test_erase_customer.py.
+    covered = {rule for rule, _, _ in [*CASES, *word_checks()]} | {"order_reference", "command_one_erasure"}
 
     assert declared - covered == set(), "These constraints have no case: add a row that breaks each to CASES."
 

@@ -46,7 +46,7 @@ def test_start_leaves_one_message_for_temporal_with_ids_and_no_name() -> None:
         "command_id": str(command.id),
         "order_id": str(order.id),
         "number": order.number,
-        "customer": order.customer.reference,
+        "customer": f"customer-{order.customer_id}",
     }
     assert order.customer.name not in str(message.body)
 

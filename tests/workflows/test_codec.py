@@ -15,10 +15,10 @@ from temporalio.converter import DataConverter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
+from orders.keyring import parse_keys
 from temporal_app.client import data_converter
 from temporal_app.codec import ENCODING, KEY_ID, EncryptionCodec, UnreadablePayload, messages_within
 from temporal_app.management.commands.record_histories import in_the_clear
-from temporal_app.payload_keys import parse_keys
 from temporal_app.workflows.order import OrderWorkflow
 from tests.workflows.order_world import OrderWorld, final
 

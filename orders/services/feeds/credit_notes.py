@@ -15,6 +15,8 @@ from uuid import UUID
 from django.db.models import Sum
 
 from orders.models import CreditNote, CreditNoteLine, Customer, OrderLine
+from orders.models.customer import Personal
+from orders.services import customers
 from orders.services.feeds.layouts import Layout
 from orders.services.feeds.lines import InvoiceLine
 from orders.services.placing import line_total_minor
@@ -47,10 +49,14 @@ def _locked_customer(row: InvoiceLine) -> Customer | None:
     """The note's customer; locked, so that two notes of one customer are matched one after the other."""
     if not row.customer_reference:
         return None
-    customer, _ = Customer.objects.select_for_update(no_key=True).get_or_create(
-        reference=row.customer_reference, defaults={"country": row.country}
-    )
-    return customer
+    wanted = Customer.objects.select_for_update(no_key=True)
+    if customer := wanted.filter(reference=row.customer_reference).first():
+        return customer
+    # A note over an order of a customer who was erased since belongs to what is left of that customer.
+    if erased := customers.erased(row.customer_reference):
+        return wanted.get(pk=erased.pk)
+    made = customers.known(row.customer_reference, Personal(country=row.country))
+    return wanted.get(pk=made.pk)
 
 
 def _line(position: int, row: InvoiceLine) -> CreditNoteLine:

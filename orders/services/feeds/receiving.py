@@ -74,7 +74,7 @@ def receive(
             requested_by=user,  # type: ignore[misc]
             actor=actor.name,
         )
-        _write_content(feed, content)
+        write_content(feed, content)
         Command.objects.create(
             # One file, one command: the same id lets the end of the import find it.
             id=feed.id,
@@ -92,7 +92,7 @@ def receive(
     return feed
 
 
-def _write_content(feed: FeedImport, content: bytes) -> None:
+def write_content(feed: FeedImport, content: bytes) -> None:
     # Django writes parameters into the statement as text: 50 MB of file became 400 MB of memory (measured).
     with psycopg.Cursor(connection.connection) as cursor:
         cursor.execute("UPDATE orders_feedimport SET content = %b WHERE id = %s", [content, feed.id])

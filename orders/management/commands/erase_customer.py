@@ -1,0 +1,35 @@
+"""`manage.py erase_customer REFERENCE --reason TEXT`: erase the personal data of a customer, for ever."""
+
+import json as jsonlib
+from argparse import ArgumentParser
+
+from django.core.management.base import BaseCommand, CommandError
+
+from orders.actor import system
+from orders.errors import DomainError
+from orders.models import Customer
+from orders.services import erasing
+from orders.vocabulary import Channel
+
+
+class Command(BaseCommand):
+    help = "Erase the personal data of a customer, for ever; orders, history and books stay."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("reference", help="the customer's reference")
+        parser.add_argument("--reason", required=True, help="who asked for it; kept in the history, so no names")
+        parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+
+    def handle(self, *, reference: str, reason: str, json: bool, **_: object) -> None:
+        try:
+            done = erasing.erase_customer(reference, actor=system("erase_customer", Channel.CLI), reason=reason)
+        except Customer.DoesNotExist as error:
+            raise CommandError("There is no customer of that reference.") from error
+        except DomainError as error:
+            raise CommandError(str(error)) from error
+        customer = done.command.customer
+        assert customer is not None
+        if json:
+            self.stdout.write(jsonlib.dumps({"customer": customer.reference, "new": done.is_new, "told": done.words}))
+        else:
+            self.stdout.write(f"{customer.reference}: {done.words}")

@@ -1,0 +1,130 @@
+"""Customers. What names a person is encrypted with a key of that customer's own, so that it can be forgotten.
+
+Orders, history and books must stay, and backups and dead rows cannot be searched for a name. So the row keeps only what
+was encrypted; when the key is destroyed, every copy of it is unreadable. Without a key for each customer, erasing one
+would mean rewriting rows that must not change.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from orders import keyring
+from orders.keyring import Keyring
+from orders.models.rules import check
+
+#: shown instead of what was erased
+ERASED = "erased"
+KEYS_VARIABLE = "BACKOFFICE_PERSONAL_DATA_KEYS"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Personal:
+    """What a customer told us about themselves."""
+
+    name: str = ""
+    email: str = ""
+    country: str = ""
+
+
+def master_keys() -> Keyring:
+    """The keys that wrap the customers' keys; from the environment, never from the database."""
+    return keyring.keyring(KEYS_VARIABLE, settings.PERSONAL_DATA_KEYS)
+
+
+class CustomerKey(models.Model):
+    """The data key of one customer, wrapped by the master key of that id. Deleting the row is the erasure."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    master_key_id = models.CharField(max_length=64)
+    wrapped = models.BinaryField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    @classmethod
+    def new(cls) -> CustomerKey:
+        """A fresh random key, not saved yet."""
+        key = cls(id=uuid.uuid4())
+        key.master_key_id, key.wrapped = master_keys().encrypt(os.urandom(keyring.KEY_BYTES), place=key._place)
+        return key
+
+    @property
+    def _place(self) -> str:
+        return f"orders_customerkey.wrapped of {self.id}"
+
+    @property
+    def _personal_place(self) -> str:
+        # The key stands for the row: each customer has one, and it is known before the row has a number.
+        return f"orders_customer.personal under {self.id}"
+
+    @cached_property
+    def _secret(self) -> bytes:
+        return master_keys().decrypt(self.master_key_id, bytes(self.wrapped), place=self._place)
+
+    def encrypt(self, personal: Personal) -> bytes:
+        return keyring.encrypt(self._secret, json.dumps(asdict(personal)).encode(), place=self._personal_place)
+
+    def decrypt(self, sealed: bytes) -> Personal:
+        """Raises `keyring.Unreadable`."""
+        return Personal(**json.loads(keyring.decrypt(self._secret, sealed, place=self._personal_place)))
+
+
+class Customer(models.Model):
+    """A known buyer; guests have no row. Read it with `select_related("key")`, or each name costs a query."""
+
+    #: the sender's own name for the customer; replaced when the customer is erased
+    reference = models.CharField(max_length=64, unique=True)
+    #: `Personal`, encrypted with `key`; empty when erased
+    personal = models.BinaryField(default=b"")
+    key = models.OneToOneField(
+        CustomerKey, on_delete=models.PROTECT, null=True, blank=True, related_name="customer", editable=False
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    erased_at = models.DateTimeField(null=True, blank=True)
+    #: keyed digest of the reference that an erased customer had: to answer a second request, and later credit notes
+    erased_digest = models.CharField(max_length=64, blank=True, db_index=True)
+
+    class Meta:
+        permissions = [("erase_customer", "May erase the personal data of customers")]
+        default_permissions = ("view",)
+        constraints = [
+            check(
+                "customer_erased_has_no_key",
+                Q(erased_at__isnull=True, key__isnull=False, erased_digest="")
+                | Q(erased_at__isnull=False, key__isnull=True, personal=b"") & ~Q(erased_digest=""),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.reference
+
+    @cached_property
+    def _known(self) -> Personal:
+        if self.key is None:
+            return Personal(name=ERASED, email=ERASED, country=ERASED)
+        return self.key.decrypt(bytes(self.personal))
+
+    @property
+    def name(self) -> str:
+        return self._known.name
+
+    @property
+    def email(self) -> str:
+        return self._known.email
+
+    @property
+    def country(self) -> str:
+        return self._known.country

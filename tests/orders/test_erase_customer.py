@@ -1,0 +1,352 @@
+"""Erasing the personal data of a customer: nothing of it is left in the database, and history and books still hold."""
+
+import json
+import secrets
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.checks import run_checks
+from django.core.management import CommandError, call_command
+from django.db import IntegrityError, connection, transaction
+from django.http import HttpResponse
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
+
+from orders.actor import person
+from orders.errors import InvalidInput, NotPermitted, WrongState
+from orders.keyring import Unreadable
+from orders.models import Command, CreditNote, Customer, CustomerKey, IdempotencyRecord, LedgerTransfer, Order
+from orders.services import erasing, invariants, placing
+from orders.services.feeds import bad_rows_csv
+from orders.services.roles import ensure_roles
+from orders.vocabulary import Channel, CommandKind, EventType
+from tests.factories import TEST_ACTOR, make_product
+from tests.orders import driving, feed_files
+from tests.orders.api_calls import (
+    PLACER,
+    assert_problem,
+    make_user,
+    new_key,
+    order_body,
+    post_order,
+    token_client,
+)
+from tests.orders.connections import PATIENCE, connections, wait_for_a_blocked_connection
+from tests.orders.staff import signed_in
+
+pytestmark = pytest.mark.django_db
+
+NAME, EMAIL, COUNTRY, TOKEN = "Zanzibar Canary", "canary@zanzibar.example", "Zanzibarland", "pm_canaryZanzibar"
+REFERENCE = "ZB-4711"
+CUSTOMER = {"reference": REFERENCE, "name": NAME, "email": EMAIL, "country": COUNTRY}
+READABLE = ("character varying", "text", "jsonb", "json", "bytea", "character", "xml", "ARRAY")
+
+
+def found_in_database(*canaries: str) -> set[tuple[str, str, str]]:
+    """(table, column, canary) of every place where a canary stands, in every table of the database."""
+    found = set()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT table_name, column_name, data_type FROM information_schema.columns"
+            " JOIN information_schema.tables USING (table_schema, table_name)"
+            " WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND data_type = ANY(%s)",
+            [list(READABLE)],
+        )
+        columns = cursor.fetchall()
+        assert len(columns) > 100
+        for table, column, kind in columns:
+            text = f"encode(\"{column}\", 'escape')" if kind == "bytea" else f'"{column}"::text'
+            for canary in canaries:
+                cursor.execute(f'SELECT 1 FROM "{table}" WHERE strpos({text}, %s) > 0 LIMIT 1', [canary])
+                if cursor.fetchone():
+                    found.add((table, column, canary))
+    return found
+
+
+def placed(**changes: Any) -> Order:
+    """An order of the canary, through the API, so that the saved answer exists too."""
+    client = token_client(*PLACER)
+    response = post_order(client, order_body(**{"customer": CUSTOMER, "payment_method": TOKEN, **changes}))
+    assert response.status_code == 201, response.content
+    return Order.objects.get(number=response.json()["number"])
+
+
+def completed() -> Order:
+    return driving.drive(placed(process=False))
+
+
+def erase(reference: str = REFERENCE, reason: str = "Request 17") -> erasing.Erasure:
+    return erasing.erase_customer(reference, actor=TEST_ACTOR, reason=reason)
+
+
+def post_erase(client: Client, reference: str = REFERENCE, *, key: str | None = None) -> HttpResponse:
+    return client.post(
+        f"/api/customers/{reference}/erase/",
+        json.dumps({"reason": "Request 17"}),
+        content_type="application/json",
+        headers={"Idempotency-Key": key or new_key()},
+    )
+
+
+def imported() -> Any:
+    """A feed of the same customer: an order, a row that is cut off, one over two lines, and another's same digits."""
+    return feed_files.imported(
+        feed_files.row("1", customer=REFERENCE),
+        feed_files.row("2", customer=REFERENCE, quantity="many"),
+        feed_files.row("3", customer=REFERENCE, description='"two\nlines"', price="-1"),
+        feed_files.row("4", customer="12345", description=REFERENCE, price="-1"),
+        f"5,only,{REFERENCE}",
+    )
+
+
+def test_before_erasing_no_name_stands_in_clear_anywhere() -> None:
+    completed()
+
+    assert found_in_database(NAME, EMAIL, COUNTRY) == set()
+    assert Customer.objects.get().email == EMAIL
+
+
+def test_after_erasing_nothing_of_the_customer_is_in_any_table_and_everything_still_verifies() -> None:
+    order = completed()
+    imported()
+    Order.objects.filter(source="online-retail").update(status="failed", closed_at=order.closed_at)
+    books = list(LedgerTransfer.objects.values_list())
+    assert {canary for _, _, canary in found_in_database(REFERENCE, TOKEN)} == {REFERENCE, TOKEN}
+
+    assert post_erase(token_client("erase_customer")).status_code == 200
+
+    left = found_in_database(NAME, EMAIL, COUNTRY, TOKEN)
+    assert left == set()
+    # The other customer's description has the same digits and is not ours to touch.
+    assert {table for table, _, _ in found_in_database(REFERENCE)} <= {"orders_feedrow", "orders_feedimport"}
+    assert not CustomerKey.objects.filter(customer__reference__startswith="erased").exists()
+    assert list(invariants.history_verifies(None)) == []
+    assert list(LedgerTransfer.objects.values_list()) == books
+    order.refresh_from_db()
+    last = order.events.last()
+    assert last is not None
+    assert (last.type, last.reason, order.payment_method) == (EventType.CUSTOMER_ERASED, "Request 17", "erased")
+
+
+def test_a_feed_loses_the_reference_in_the_customers_rows_and_nothing_else() -> None:
+    feed = imported()
+    Order.objects.update(status="failed", closed_at=feed.created_at)
+    before = "".join(bad_rows_csv(feed))
+
+    customer = erase().command.customer
+
+    assert customer is not None
+    after = "".join(bad_rows_csv(feed))
+    other = f"{REFERENCE},1,2010-12-01 08:26:00,-1,12345"
+    assert other in after
+    assert after.replace(other, "") == before.replace(other, "").replace(REFERENCE, customer.reference)
+
+
+def test_a_saved_answer_keeps_the_order_and_loses_the_customer() -> None:
+    client, key = token_client(*PLACER), new_key()
+    body = order_body(customer=CUSTOMER, process=False)
+    first = post_order(client, body, key=key)
+    assert (NAME in first.content.decode(), IdempotencyRecord.objects.count()) == (True, 1)
+    driving.drive(Order.objects.get())
+    erase()
+
+    again = post_order(client, body, key=key)
+
+    assert (again.status_code, again["Idempotent-Replayed"], Order.objects.count()) == (201, "true", 1)
+    assert again.json()["number"] == first.json()["number"]
+    assert {again.json()["customer"][name] for name in ("name", "email", "country")} == {"erased"}
+
+
+def test_a_second_request_says_when_and_by_whom_and_does_nothing() -> None:
+    completed()
+    first, second = erase(), erase()
+
+    assert (first.is_new, second.is_new, second.command) == (True, False, first.command)
+    assert "already erased by test at 20" in second.words
+    assert Order.objects.get().events.filter(type=EventType.CUSTOMER_ERASED).count() == 1
+    with pytest.raises(IntegrityError, match="command_one_erasure"), transaction.atomic():
+        Command.objects.create(
+            kind=CommandKind.ERASE_CUSTOMER, customer=first.command.customer, actor="x", channel=Channel.CLI, reason="x"
+        )
+
+
+def test_open_orders_are_named_and_nothing_is_erased() -> None:
+    completed()
+    waiting = placed()
+
+    with pytest.raises(WrongState, match=f"open orders: {waiting.number}"):
+        erase()
+
+    assert {customer.name for customer in Customer.objects.all()} == {NAME}
+
+
+def test_an_import_under_way_is_waited_for() -> None:
+    feed = imported()
+    Order.objects.update(status="failed", closed_at=feed.created_at)
+    type(feed).objects.update(status="storing")
+
+    with pytest.raises(WrongState, match=r"still under way: day\.csv"):
+        erase()
+
+
+@pytest.mark.parametrize(("role", "may"), [("viewer", False), ("agent", False), ("lead", True)])
+def test_only_a_lead_may_erase(role: str, may: bool) -> None:
+    ensure_roles()
+    completed()
+    user = make_user()
+    user.groups.add(Group.objects.get(name=role))
+    if may:
+        assert erasing.erase_customer(REFERENCE, actor=person(user, Channel.API), reason="Request 17").is_new
+        return
+    with pytest.raises(NotPermitted, match=r"orders\.erase_customer"):
+        erasing.erase_customer(REFERENCE, actor=person(user, Channel.API), reason="Request 17")
+    assert_problem(post_erase(token_client(user=user)), 403)
+    assert Customer.objects.get().name == NAME
+
+
+@pytest.mark.parametrize("reason", ["", " ", "x" * 501])
+def test_a_reason_is_needed_and_limited(reason: str) -> None:
+    completed()
+    with pytest.raises(InvalidInput, match="reason"):
+        erase(reason=reason)
+
+
+def test_reasons_lose_the_name_and_lines_of_history_that_keep_it_are_counted() -> None:
+    order = placed(process=False)
+    placing.start(order.number, actor=TEST_ACTOR, reason=f"{NAME} called")
+    Order.objects.update(status="failed", closed_at=order.created_at)
+
+    done = erase(reason=f"{EMAIL} asked")
+
+    assert done.command.reason == "erased asked"
+    assert "1 lines of the history name the customer" in done.words
+    assert order.commands.get(kind=CommandKind.START).reason == "erased called"
+
+
+def test_the_command_line_erases_and_says_why_not() -> None:
+    completed()
+    said = StringIO()
+    call_command("erase_customer", REFERENCE, reason="Request 17", json=True, stdout=said)
+    assert json.loads(said.getvalue().splitlines()[-1])["new"] is True
+    with pytest.raises(CommandError, match="no customer"):
+        call_command("erase_customer", "C-unknown", reason="Request 17")
+
+
+def test_the_api_answers_once_for_a_key_and_the_detail_says_erased() -> None:
+    order = completed()
+    client, key = token_client("erase_customer", "view_order"), new_key()
+
+    first, again = post_erase(client, key=key), post_erase(client, key=key)
+
+    assert (first.status_code, again["Idempotent-Replayed"], first.content) == (200, "true", again.content)
+    assert first.json()["customer"] == Customer.objects.get().reference
+    assert client.get(f"/api/orders/{order.number}/").json()["customer"]["name"] == "erased"
+    assert_problem(post_erase(client, "C-unknown"), 404)
+
+
+def test_the_admin_erases_by_a_confirmed_dialog_and_pages_say_erased() -> None:
+    order = completed()
+    client = signed_in("orders.view_customer", "orders.view_order", "orders.erase_customer")
+    pk = Customer.objects.get().pk
+    address = f"/admin/orders/customer/{pk}/erase/"
+    client.get(address)
+    assert Customer.objects.get().name == NAME
+
+    client.post(address, {"_form_submitted": "on", "reason": "Request 17"}, follow=True)
+
+    assert Customer.objects.get().erased_at is not None
+    for page in ("/admin/orders/customer/", f"/admin/orders/customer/{pk}/change/", f"/orders/{order.number}/"):
+        response = client.get(page, follow=True)
+        assert response.status_code == 200
+        assert f"erased-{pk}" in response.content.decode()
+        assert NAME not in response.content.decode()
+
+
+def test_a_credit_note_over_an_erased_customers_order_is_still_matched() -> None:
+    feed = feed_files.imported(feed_files.row("1", quantity=5))
+    Order.objects.update(status="failed", closed_at=feed.created_at)
+    erase("17850")
+
+    feed_files.imported(feed_files.row("C1", quantity=-2, at="2010-12-02 08:26:00"))
+
+    assert CreditNote.objects.get().order == Order.objects.get()
+
+
+def test_whoever_comes_back_is_a_new_customer() -> None:
+    completed()
+    erase()
+    order = placed(process=False)
+    assert order.customer is not None
+    assert (order.customer.name, Customer.objects.count()) == (NAME, 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_order_placed_while_the_customer_is_erased_belongs_to_a_new_one() -> None:
+    order = completed()
+    product = make_product()
+    new = placing.NewOrder(
+        currency="GBP",
+        payment_method="pm_card_visa",
+        ship_to_country="GB",
+        customer=placing.NewCustomer(reference=REFERENCE, name=NAME),
+        lines=(placing.NewLine(sku=product.sku, quantity=1),),
+    )
+    with connections(1) as others:
+        with transaction.atomic():
+            erase()
+            later = others.begin(placing.place, new, actor=TEST_ACTOR)
+            wait_for_a_blocked_connection()
+        placed_later = later.result(PATIENCE)
+    assert placed_later.customer_id != order.customer_id
+    assert Customer.objects.get(pk=placed_later.customer_id).name == NAME
+
+
+def test_a_wrong_or_missing_master_key_says_which(settings: Settings) -> None:
+    completed()
+    key_id = settings.PERSONAL_DATA_KEYS.partition(":")[0]
+    for ring, words in ((key_id, f"holds another key under the id '{key_id}'"), ("other", "does not hold")):
+        settings.PERSONAL_DATA_KEYS = f"{ring}:{secrets.token_urlsafe(32)}"
+        with pytest.raises(Unreadable, match=words):
+            _ = Customer.objects.get().name
+
+
+def test_an_encrypted_text_moved_to_another_customer_cannot_be_read() -> None:
+    placed()
+    other = placed(customer={"reference": "C-other", "name": "Other"}).customer
+    assert other is not None
+    assert other.key is not None
+    Customer.objects.filter(pk=other.pk).update(personal=Customer.objects.get(reference=REFERENCE).personal)
+    with pytest.raises(Unreadable):
+        _ = Customer.objects.get(pk=other.pk).name
+
+
+@pytest.mark.parametrize("ring", ["", "id", "id:short", "a b:x", "id:%%"])
+def test_unusable_keys_stop_the_start_with_a_hint(settings: Settings, ring: str) -> None:
+    settings.PERSONAL_DATA_KEYS = ring
+    found = [message for message in run_checks() if message.id == "backoffice.E005"]
+    assert len(found) == 1
+    assert found[0].hint
+
+
+def test_200_orders_are_listed_with_their_names_in_as_few_queries_as_one(
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    product = make_product(stock=1000)
+    for number in range(200):
+        placing.place(
+            placing.NewOrder(
+                currency="GBP",
+                payment_method="pm_card_visa",
+                ship_to_country="GB",
+                customer=placing.NewCustomer(reference=f"C-{number}", name=f"Buyer {number}"),
+                lines=(placing.NewLine(sku=product.sku, quantity=1),),
+            ),
+            actor=TEST_ACTOR,
+        )
+    client = signed_in("orders.view_order", "orders.view_customer")
+    for page in ("/admin/orders/order/?all=", "/admin/orders/customer/?all="):
+        with django_assert_max_num_queries(9):
+            assert "Buyer 199" in client.get(page).content.decode()
