@@ -19,9 +19,22 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from backoffice.database_roles import Role
 from backoffice.devstack import http_probe, paths, ports, temporal
+from temporal_app.client import data_converter
 from tests.accounts import account_url
+from tests.e2e.gate import Gate
 from tests.simulator.process import SimulatorProcess, start_simulator
 
+#: `manage.py run_worker` under a clock of its own
+RUN_WORKER = """
+import datetime, sys, time_machine
+hours = int(sys.argv[1])
+if hours:
+    shifted = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=hours)
+    time_machine.travel(shifted, tick=True).start()
+sys.argv = ["manage.py", "run_worker"]
+from manage import main
+main()
+"""
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -79,11 +92,13 @@ class Engine:
     folder: Path
     worker: subprocess.Popen[bytes] | None = None
     web: subprocess.Popen[bytes] | None = None
+    #: between the processes and PostgreSQL
+    gate: Gate | None = None
 
     def environment(self, role: Role = Role.WORKER) -> dict[str, str]:
         return {
             **os.environ,
-            "DATABASE_URL": account_url(role),
+            "DATABASE_URL": self.gate.before(account_url(role)) if self.gate else account_url(role),
             "TEMPORAL_ADDRESS": self.temporal.address,
             "TEMPORAL_NAMESPACE": temporal.NAMESPACE,
             "SIMULATOR_URL": self.simulator.url,
@@ -91,18 +106,19 @@ class Engine:
             "BACKOFFICE_ENV": "test",
         }
 
-    def start_worker(self) -> None:
+    def start_worker(self, *, hours_ahead: int = 0) -> None:
+        """Start it and wait until it polls; its clock may be wrong by some hours."""
         ready = self.folder / "worker.ready"
         ready.unlink(missing_ok=True)
         with open(self.folder / "worker.log", "ab") as log:
             self.worker = subprocess.Popen(
-                [sys.executable, "manage.py", "run_worker"],
+                [sys.executable, "-c", RUN_WORKER, str(hours_ahead)],
                 cwd=CHECKOUT,
                 env=self.environment(),
                 stdout=log,
                 stderr=log,
             )
-        eventually(ready.exists, what="the worker")
+        eventually(ready.exists, seconds=120, what="the worker")
 
     def start_web(self) -> str:
         """The address of a web server on the test database."""
@@ -146,6 +162,14 @@ class Engine:
         done = self.manage("verify_invariants", "--json")
         return done.returncode, json.loads(done.stdout.splitlines()[-1])
 
+    def log(self) -> str:
+        """What the workers of this engine have logged so far."""
+        return (self.folder / "worker.log").read_text(errors="replace")
+
+    def forget_the_books(self) -> None:
+        """An empty simulator, for the next test's empty database."""
+        requests.delete(f"{self.simulator.url}/store", timeout=30).raise_for_status()
+
     def faults(self, *rules: dict[str, object]) -> None:
         """Replace the simulator's fault rules."""
         requests.put(f"{self.simulator.url}/faults", json=list(rules), timeout=5).raise_for_status()
@@ -163,18 +187,20 @@ class Engine:
         return asyncio.run(status())
 
     async def client(self) -> Client:
-        return await Client.connect(self.temporal.address, namespace=temporal.NAMESPACE)
+        return await Client.connect(
+            self.temporal.address, namespace=temporal.NAMESPACE, data_converter=data_converter()
+        )
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Engine]:
+def running(*, gate: Gate | None = None) -> Iterator[Engine]:
     """Temporal, the simulator and one worker, for the duration of the block."""
     with tempfile.TemporaryDirectory(prefix="engine-") as name:
         folder = Path(name)
         server = TemporalServer(folder / "temporal")
         server.start()
-        simulator = start_simulator(folder / "simulator.sqlite3")
-        engine = Engine(temporal=server, simulator=simulator, folder=folder)
+        simulator = start_simulator(folder / "simulator.sqlite3", extra=("--allow-reset",))
+        engine = Engine(temporal=server, simulator=simulator, folder=folder, gate=gate)
         saved = settings.SIMULATOR_URL, settings.PAYMENTS_URL, settings.CARRIER_URL
         settings.SIMULATOR_URL = settings.PAYMENTS_URL = settings.CARRIER_URL = simulator.url
         try:

@@ -13,6 +13,7 @@ from orders.services.roles import ensure_roles
 from orders.vocabulary import Channel, CommandKind, CommandStatus, EventType, OrderStatus, Topic
 from tests.factories import TEST_ACTOR, make_order
 from tests.orders.connections import PATIENCE, connections
+from tests.orders.driving import drive
 
 pytestmark = pytest.mark.django_db
 
@@ -65,6 +66,16 @@ def test_second_start_is_refused_and_says_who_was_first() -> None:
         start(order)
 
     assert (Command.objects.count(), OutboxMessage.objects.count(), order.events.count()) == (1, 1, 2)
+
+
+def test_start_of_a_closed_order_is_refused_and_says_how_it_ended() -> None:
+    order = drive(make_order())
+    before = order.events.count()
+
+    with pytest.raises(WrongState, match=rf"{order.number} was already started by test at 2.* UTC; it is completed"):
+        start(order)
+
+    assert (Command.objects.count(), order.events.count()) == (1, before)
 
 
 def test_order_that_is_unknown_cannot_be_started() -> None:
