@@ -252,10 +252,19 @@ PGHISTORY_ADMIN_ALL_EVENTS = False
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "line": {"()": "backoffice.logs.WithoutValues", "format": "%(asctime)s %(levelname)s %(name)s %(message)s"}
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", default="INFO")},
-    "loggers": {"httpx": {"level": "WARNING"}, "stripe": {"level": "WARNING"}, "axes": {"level": "WARNING"}},
+    "filters": {"without_query": {"()": "backoffice.logs.WithoutQuery"}},
+    "loggers": {
+        "uvicorn.access": {"handlers": ["console"], "filters": ["without_query"], "propagate": False},
+        "uvicorn.error": {"handlers": ["console"], "propagate": False},
+        "httpx": {"level": "WARNING"},
+        "stripe": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},
+    },
 }
 
 UNFOLD = {

@@ -5,6 +5,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from temporal_app.codec_endpoint import decode
+
 
 def healthz(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok\n", content_type="text/plain")
@@ -17,5 +19,6 @@ urlpatterns = [
     path("healthz", healthz),
     path("admin/", admin.site.urls),
     path("orders/", include("orders.urls")),
+    path("codec/decode", decode),
     path("api/", include("orders.api.urls")),
 ]

@@ -32,6 +32,9 @@ class UnreadablePayload(Exception):
     back. A non-retryable `ApplicationError` would end the workflow without its undo.
     """
 
+    #: its words are ours: which key is missing must stand in the log
+    safe_to_log = True
+
 
 class EncryptionCodec(PayloadCodec):
     """AES-256-GCM over the whole payload, its metadata included."""

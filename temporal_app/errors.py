@@ -37,7 +37,8 @@ def translated_errors(*, undoing: bool = False) -> Iterator[None]:
             category=ApplicationErrorCategory.UNSPECIFIED if undoing else ApplicationErrorCategory.BENIGN,
         ) from None
     except DatabaseError as error:
-        logger.warning("The database failed an activity: %s", error)
+        # Its message quotes values of the row.
+        logger.warning("The database failed an activity: %s", type(error).__name__, exc_info=True)
         raise ApplicationError(f"The database did not answer: {type(error).__name__}", type="database") from None
     except FailureError:
         # Temporal's own words: a cancellation, or an error that is told as it must be.

@@ -15,7 +15,7 @@ class OrderInput:
 
     order_id: str
     number: str
-    #: the customer's reference, or "guest"; for the search attribute only
+    #: our id of the customer's row, or "guest"; for the search attribute only
     customer: str
 
 

@@ -151,7 +151,7 @@ def _postgres(home: Home, wiring: Wiring) -> Service:
 def _temporal(home: Home, wiring: Wiring) -> Service:
     return Service(
         name="temporal",
-        command=lambda: temporal.command(home, wiring.ports),
+        command=lambda: temporal.command(home, wiring.ports, codec_endpoint=f"{wiring.web_url}/codec"),
         ready=lambda: temporal.answers(wiring.ports),
         environment=temporal.minimal_environment(home),
     )

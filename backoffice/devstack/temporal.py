@@ -35,11 +35,13 @@ def program(name: str = "temporal") -> Path:
     return found
 
 
-def command(home: Home, ports: Mapping[str, int]) -> list[str]:
+def command(home: Home, ports: Mapping[str, int], *, codec_endpoint: str = "") -> list[str]:
     line = [str(program()), "server", "start-dev", "--ip", "127.0.0.1", "--log-level", "warn"]
     line += ["--port", str(ports["temporal"]), "--ui-port", str(ports["temporal_ui"])]
     line += ["--http-port", str(ports["temporal_http"]), "--metrics-port", str(ports["temporal_metrics"])]
     line += ["--db-filename", str(home.path / "temporal.sqlite3"), "--namespace", NAMESPACE]
+    if codec_endpoint:
+        line += ["--ui-codec-endpoint", codec_endpoint]
     for name, value in PRAGMAS.items():
         line += ["--sqlite-pragma", f"{name}={value}"]
     for name, value in DYNAMIC_CONFIG.items():

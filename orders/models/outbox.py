@@ -26,6 +26,7 @@ class OutboxMessage(models.Model):
 
     class Meta:
         default_permissions = ("view",)
+        permissions = [("decode_payloads", "May read decrypted what Temporal stores")]
         indexes = [
             # Both are read by the relay's claim only; they stay as small as the backlog.
             models.Index(fields=["available_at", "id"], condition=Q(delivered_at=None), name="outbox_pending"),

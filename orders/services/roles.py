@@ -31,7 +31,7 @@ OPERATIONS = ("view_outboxmessage", "view_partnerhealth", "view_servicebeat", "v
 SIGHT: dict[Role, tuple[str, ...]] = {
     Role.VIEWER: VIEW,
     Role.AGENT: (*VIEW, *FEEDS),
-    Role.LEAD: (*VIEW, *FEEDS, *OPERATIONS),
+    Role.LEAD: (*VIEW, *FEEDS, *OPERATIONS, "decode_payloads"),
 }
 
 #: role -> its permissions, as "app.codename"

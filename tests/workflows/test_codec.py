@@ -15,8 +15,8 @@ from temporalio.converter import DataConverter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
-from orders.keyring import parse_keys
-from temporal_app.client import data_converter
+from orders.keyring import InvalidKeys, parse_keys
+from temporal_app.client import connect, data_converter
 from temporal_app.codec import ENCODING, KEY_ID, EncryptionCodec, UnreadablePayload, messages_within
 from temporal_app.management.commands.record_histories import in_the_clear
 from temporal_app.workflows.order import OrderWorkflow
@@ -121,12 +121,18 @@ def test_the_keys_id_is_authenticated_with_the_data() -> None:
     ],
 )
 def test_keys_that_cannot_be_used_stop_the_start_with_a_hint(settings: Settings, text: str, words: str) -> None:
-    settings.TEMPORAL_PAYLOAD_KEYS = text
+    settings.TEMPORAL_PAYLOAD_KEYS, settings.IS_PRODUCTION = text, True
     with pytest.raises(SystemCheckError, match=words) as caught:
         call_command("check")
     assert "(backoffice.E004)" in str(caught.value)
     assert "HINT: Set it to" in str(caught.value)
     assert key("o") not in str(caught.value)
+
+
+async def test_without_a_key_nobody_connects_to_temporal_outside_production_either(settings: Settings) -> None:
+    settings.TEMPORAL_PAYLOAD_KEYS = ""
+    with pytest.raises(InvalidKeys, match="there is no key"):
+        await connect()
 
 
 def test_keys_are_taken_in_either_base64_alphabet_with_or_without_padding() -> None:

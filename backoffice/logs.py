@@ -1,0 +1,48 @@
+"""Log lines without what customers and partners said.
+
+An exception's message may hold anything: PostgreSQL quotes the values of a row, a KeyError its key, a partner's answer
+a name. Logs live longer than orders and are read by more people, so an exception is told by its types and the lines it
+passed, never by its message. A query string may be a search for an e-mail address; it is left out too.
+"""
+
+import logging
+import traceback
+from types import TracebackType
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class WithoutValues(logging.Formatter):
+    """Formats an exception as its chain of types, each with the lines it passed.
+
+    An error class whose messages are ours throughout may say `safe_to_log = True` and is told with its words.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        # Handlers share what the first of them made of the exception; a plain one must not decide for us.
+        record.exc_text = None
+        return super().format(record)
+
+    def formatException(self, ei: ExcInfo) -> str:  # noqa: N802 - logging's name
+        error = ei[1]
+        told: list[str] = []
+        seen: set[int] = set()
+        while error is not None and id(error) not in seen:
+            seen.add(id(error))
+            lines = "".join(traceback.format_tb(error.__traceback__))
+            kind = getattr(error, "type", None)
+            named = type(error).__qualname__ + (f" of type {kind}" if isinstance(kind, str) else "")
+            words = str(error) if getattr(error, "safe_to_log", False) else "(its message is not logged)"
+            told.append(f"{named}: {words}\n{lines}")
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        return "caused by\n".join(told).rstrip()
+
+
+class WithoutQuery(logging.Filter):
+    """For uvicorn's access log, whose third argument is the path with its query."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple) and len(record.args) == 5:
+            client, method, path, *rest = record.args
+            record.args = (client, method, str(path).partition("?")[0], *rest)
+        return True
