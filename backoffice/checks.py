@@ -112,3 +112,35 @@ def personal_data_can_be_encrypted(**_: object) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+#: characters; as in the deploy check of Django
+SHORTEST_KEY = 50
+
+
+@register()
+def production_is_closed(**_: object) -> list[CheckMessage]:
+    """What is handy on a developer's machine and a hole elsewhere."""
+    if not settings.IS_PRODUCTION:
+        return []
+    found: list[CheckMessage] = []
+    if settings.DEBUG:
+        found.append(Error("DJANGO_DEBUG is on in production.", hint="Leave it out.", id="backoffice.E006"))
+    if not settings.ALLOWED_HOSTS or any(host in {"*", "."} for host in settings.ALLOWED_HOSTS):
+        found.append(
+            Error(
+                f"DJANGO_ALLOWED_HOSTS is {','.join(settings.ALLOWED_HOSTS) or 'empty'} in production.",
+                hint="Name the hosts that are served, as in backoffice.example.com.",
+                id="backoffice.E007",
+            )
+        )
+    key = settings.SECRET_KEY
+    if key and (len(key) < SHORTEST_KEY or len(set(key)) < 5 or key.startswith("django-insecure-")):
+        found.append(
+            Error(
+                "DJANGO_SECRET_KEY can be guessed.",
+                hint=f"Set at least {SHORTEST_KEY} random characters; `openssl rand -base64 64` makes them.",
+                id="backoffice.E008",
+            )
+        )
+    return found

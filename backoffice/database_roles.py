@@ -172,7 +172,7 @@ def _grant_tables() -> None:
             rights = SQL(", ").join(SQL(word) for word in sorted(granted))
             _run(SQL("GRANT {} ON {} TO {}").format(rights, Identifier(schema, table), writers))
     for model in apps.get_app_config("orders").get_models(include_auto_created=True):
-        if model._meta.db_table in present:
+        if model._meta.db_table in present and model._meta.model_name != "apitoken":
             reader = Identifier(name_of(Role.READER))
             _run(SQL("GRANT SELECT ON {} TO {}").format(Identifier(schema, model._meta.db_table), reader))
 
