@@ -6,16 +6,16 @@ import pytest
 import requests
 from django.contrib.auth.models import User
 from django.db import connection
-from knox.models import AuthToken
 
 from backoffice.database_roles import APPLICATION, name_of
 from orders.models import Order, Product
 from orders.services import invariants
 from orders.vocabulary import OrderStatus
 from tests.e2e.engine import Engine, eventually
-from tests.orders.api_calls import order_body
+from tests.orders.api_calls import make_token, order_body
 
-pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+# Five processes start one after the other, which a busy machine may take its time for.
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 
 def accounts_in_use() -> set[str]:
@@ -29,7 +29,7 @@ def test_an_order_goes_from_the_api_to_its_end_and_staff_sign_in_without_the_rig
 ) -> None:
     web = running_engine.start_web()
     root = User.objects.create_superuser("root", password="correct horse battery")
-    _, token = AuthToken.objects.create(user=root)
+    token = make_token(root, "full")
     headers = {"Authorization": f"Token {token}", "Idempotency-Key": "one", "Content-Type": "application/json"}
     answer = requests.post(f"{web}/api/orders/", data=json.dumps(order_body()), headers=headers, timeout=60)
     assert answer.status_code == 201, answer.text
