@@ -32,7 +32,7 @@ ALL = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 #: written by migrations only
 READ_ONLY = frozenset({"django_migrations", "django_content_type", "auth_permission"})
 #: tables of orders that are no business of a report
-NOT_FOR_REPORTS = frozenset({"orders_apitoken", "orders_requestcount"})
+NOT_FOR_REPORTS = frozenset({"orders_apitoken", "orders_customerkey", "orders_refusedaction", "orders_requestcount"})
 #: in per cent of max_connections: workers at their limit leave connections to the web, and both leave some to the owner
 CONNECTION_SHARE = {Role.WORKER: 65, Role.WEB: 20, Role.READER: 5}
 #: a forgotten transaction or a lost lock ends by itself, also on connections that our settings did not open
@@ -76,7 +76,7 @@ def refused_by_triggers(model: type[Model]) -> frozenset[str]:
     return frozenset(
         operation
         for trigger in triggers
-        if isinstance(trigger, pgtrigger.Protect) and trigger.condition is None
+        if isinstance(trigger, pgtrigger.Protect) and trigger.get_condition(model) is None  # type: ignore[arg-type]
         for operation in str(trigger.operation).split(" OR ")
     )
 

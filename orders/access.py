@@ -183,7 +183,7 @@ COMMANDS: tuple[CommandRule, ...] = (
         says="Delete a group",
         permission="auth.delete_group",
         roles=SUPERUSERS,
-        doors={Channel.ADMIN: ("GroupAdmin.delete",)},
+        doors={Channel.ADMIN: ("GroupAdmin.delete", "GroupAdmin.delete_selected")},
         not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
     ),
     CommandRule(
@@ -207,7 +207,7 @@ COMMANDS: tuple[CommandRule, ...] = (
         says="Lift the lock that wrong sign-ins put on an account",
         permission="axes.delete_accessattempt",
         roles=SUPERUSERS,
-        doors={Channel.ADMIN: ("AccessAttemptAdmin.delete",)},
+        doors={Channel.ADMIN: ("AccessAttemptAdmin.delete", "AccessAttemptAdmin.delete_selected")},
         not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
     ),
 )
@@ -225,6 +225,22 @@ MACHINE_COMMANDS: Mapping[str, str] = {
 }
 
 RULES: Mapping[str, CommandRule] = {rule.name: rule for rule in COMMANDS}
+
+
+#: (channel, door) -> the commands that are given through it
+DOORS: Mapping[tuple[Channel, str], tuple[CommandRule, ...]] = {
+    (channel, door): tuple(rule for rule in COMMANDS if door in rule.doors.get(channel, ()))
+    for named in COMMANDS
+    for channel, names in named.doors.items()
+    for door in names
+}
+
+
+def command_named(channel: Channel, door: str, permission: str = "") -> str:
+    """The command that `permission` stands for at this door, else the door's first one, else the door's own name."""
+    here = DOORS.get((channel, door), ())
+    by_permission = [rule.name for rule in (*here, *COMMANDS) if rule.permission == permission]
+    return next(iter([*by_permission, *(rule.name for rule in here)]), door)
 
 
 def permissions_of(role: Role) -> tuple[str, ...]:

@@ -37,8 +37,10 @@ class Actor:
         if self.may(permission):
             return
         if self.token is not None and not scopes.allow(self.token.scopes, permission):
-            raise NotPermitted(f"The scopes of this token ({', '.join(self.token.scopes)}) leave out {permission}.")
-        raise NotPermitted(f"{self.name or 'anonymous'} does not have the permission {permission}.")
+            why = f"The scopes of this token ({', '.join(self.token.scopes)}) leave out {permission}."
+        else:
+            why = f"{self.name or 'anonymous'} does not have the permission {permission}."
+        raise NotPermitted(why, permission=permission)
 
     def may(self, permission: str) -> bool:
         """Whether this actor holds `permission`; a token narrows its user and never adds anything."""

@@ -28,6 +28,11 @@ class InvalidInput(DomainError):
 class NotPermitted(DomainError):
     """You do not have the permission for this action."""
 
+    def __init__(self, message: str | None = None, *, permission: str = "") -> None:
+        #: what was missing, as "app.codename"; empty when it is something else than a permission
+        self.permission = permission
+        super().__init__(message)
+
 
 class WrongState(DomainError):
     """The order is not in a state that allows this."""

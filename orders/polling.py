@@ -13,6 +13,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_GET
 
 #: htmx ends its polling on this status
 STOP_POLLING = 286
@@ -24,6 +25,7 @@ def polled(view: View) -> View:
     """For signed-in people only; anybody else's page is sent to the sign-in as a whole. Never cached."""
 
     @wraps(view)
+    @require_GET
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         # Nobody is at work here: see backoffice/session_age.py.
         request.is_poll = True  # type: ignore[attr-defined]

@@ -14,10 +14,14 @@ from django.contrib.auth.admin import UserAdmin as PlainUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from orders.admin.reading import ReadOnlyAdmin
+from orders.admin.reading import HonestActions, ReadOnlyAdmin, ago
+from orders.models import RefusedAction
 
 for model in (User, Group, AccessAttempt, AccessFailureLog, AccessLog):
     if admin.site.is_registered(model):
@@ -28,7 +32,7 @@ FOR_SUPERUSERS = ("is_superuser", "is_staff", "groups", "user_permissions")
 
 
 @admin.register(User)
-class UserAdmin(PlainUserAdmin, ModelAdmin):
+class UserAdmin(PlainUserAdmin, HonestActions):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -50,7 +54,7 @@ class UserAdmin(PlainUserAdmin, ModelAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(PlainGroupAdmin, ModelAdmin):
+class GroupAdmin(PlainGroupAdmin, HonestActions):
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return bool(request.user.is_superuser)  # type: ignore[union-attr]
 
@@ -85,3 +89,19 @@ class AccessLogAdmin(ReadOnlyAdmin):
     list_display = ("attempt_time", "logout_time", "username", "ip_address")
     fields = ("attempt_time", "logout_time", "username", "ip_address", "user_agent", "path_info")
     search_fields = ("username__exact", "ip_address__exact")
+
+
+@admin.register(RefusedAction)
+class RefusedActionAdmin(ReadOnlyAdmin):
+    """Who tried what without the permission; refusals of one hour are counted in one row."""
+
+    list_display = ("last", "actor", "action", "subject", "times", "channel", "permission", "address", "request_id")
+    list_filter = (("channel", ChoicesDropdownFilter),)
+    search_fields = ("actor__exact", "action__exact", "subject__exact", "request_id__exact")
+    search_help_text = "Who, command, object or request id"
+    ordering = ("-last_at",)
+    sortable_by = ()
+
+    @admin.display(description="Last time")
+    def last(self, refusal: RefusedAction) -> SafeString:
+        return ago(refusal.last_at, timezone.now())

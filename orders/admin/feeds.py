@@ -15,6 +15,7 @@ from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_safe
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import (
     UnfoldAdminFileFieldWidget,
@@ -89,10 +90,11 @@ class FeedImportAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
+        rejected = view(require_safe(self.rejected_view))
         return [
             path("import/", view(self.import_view), name="orders_feedimport_import"),
             path("<uuid:feed_id>/live/", polled(self.live_view), name="orders_feedimport_live"),
-            path("<uuid:feed_id>/rejected.csv", view(self.rejected_view), name="orders_feedimport_rejected"),
+            path("<uuid:feed_id>/rejected.csv", rejected, name="orders_feedimport_rejected"),
             *super().get_urls(),
         ]
 

@@ -60,6 +60,7 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
             ("API tokens", "key", "orders_apitoken_changelist", "orders.view_apitoken"),
             ("Locks", "lock", "axes_accessattempt_changelist", "axes.view_accessattempt"),
             ("Failed sign-ins", "gpp_bad", "axes_accessfailurelog_changelist", "axes.view_accessfailurelog"),
+            ("Refused actions", "block", "orders_refusedaction_changelist", "orders.view_refusedaction"),
             ("Sign-ins", "login", "axes_accesslog_changelist", "axes.view_accesslog"),
         ],
     ),

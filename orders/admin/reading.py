@@ -72,7 +72,19 @@ class QuietChangeList(UnfoldChangeList):
             self.full_result_count = self.result_count
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class HonestActions(ModelAdmin):
+    """A forged action gets a 403. Django only leaves a forbidden one out of the menu and ignores its POST."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        wanted = request.POST.get("action") if request.method == "POST" else None
+        if wanted and wanted not in self.get_actions(request):
+            known = {name for _, name, _ in self._get_base_actions()}  # type: ignore[attr-defined]
+            if wanted in known:
+                raise PermissionDenied(f"{request.user} may not do {wanted}.")
+        return cast(HttpResponse, super().changelist_view(request, extra_context))
+
+
+class ReadOnlyAdmin(HonestActions):
     """A list and a page to read; nothing is added, changed or deleted."""
 
     paginator = EstimatedPaginator
@@ -97,17 +109,7 @@ class ReadOnlyAdmin(ModelAdmin):
         if any("\x00" in value for values in request.GET.lists() for value in (values[0], *values[1])):
             # PostgreSQL has no NUL in text: such a question would end as a server error.
             return HttpResponseRedirect(request.path)
-        self._refuse_forged_action(request)
-        return cast(HttpResponse, super().changelist_view(request, extra_context))
-
-    def _refuse_forged_action(self, request: HttpRequest) -> None:
-        """Django only leaves a forbidden action out of the menu and ignores its POST; a forged one gets a 403."""
-        wanted = request.POST.get("action") if request.method == "POST" else None
-        if not wanted or wanted in self.get_actions(request):
-            return
-        known = {name for _, name, _ in self._get_base_actions()}  # type: ignore[attr-defined]
-        if wanted in known:
-            raise PermissionDenied(f"{request.user} may not do {wanted}.")
+        return super().changelist_view(request, extra_context)
 
 
 def badge(tone: Tone, word: str) -> SafeString:

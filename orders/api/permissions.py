@@ -58,10 +58,12 @@ class PerAction(BasePermission):
         actor = person(request.user, Channel.API)
         if any(actor.may(permission) for permission in needed):
             return True
-        if action in view.hidden_actions:
-            raise NotFound(view.not_found_text)
         try:
             actor.require(needed[0] if needed else action)
         except NotPermitted as refusal:
             self.message = str(refusal)
+            # The answer may hide that there was something to refuse; the record of refusals must not.
+            request._request.not_permitted = refusal  # type: ignore[attr-defined]
+        if action in view.hidden_actions:
+            raise NotFound(view.not_found_text)
         return False

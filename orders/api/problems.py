@@ -7,8 +7,6 @@ bare 500. A client then cannot tell "mend your request" from "try again later", 
 from __future__ import annotations
 
 import logging
-import re
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +19,7 @@ from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 
 from orders import errors as domain
+from orders.request_ids import request_id
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +28,6 @@ MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 100
 #: seconds after which a client may try again when the database is away
 RETRY_AFTER_SECONDS = 5
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +106,8 @@ def problem_handler(error: Exception, context: Mapping[str, Any]) -> JsonRespons
     """DRF's EXCEPTION_HANDLER: whatever a view raised, as a problem document."""
     request: Request = context["request"]
     refused = describe(error)
+    if isinstance(error, domain.NotPermitted):
+        request._request.not_permitted = error  # type: ignore[attr-defined]
     if refused.kind.status == INTERNAL_ERROR.status:
         logger.error("Request %s failed", request_id(request), exc_info=error)
     elif refused.kind is UNAVAILABLE:
@@ -137,15 +137,6 @@ def problem_response(request: Request | HttpRequest, refused: Refused) -> JsonRe
         content_type=MEDIA_TYPE,
         headers={"X-Request-Id": body["request_id"], "Cache-Control": "no-store", **refused.headers},
     )
-
-
-def request_id(request: Request | HttpRequest) -> str:
-    """The caller's X-Request-Id when it is harmless in a log line, else one of ours; the same for the whole request."""
-    plain: HttpRequest = getattr(request, "_request", request)
-    if not hasattr(plain, "request_id"):
-        given = plain.headers.get("X-Request-Id", "")
-        plain.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex  # type: ignore[attr-defined]
-    return str(plain.request_id)  # type: ignore[attr-defined]
 
 
 def describe(error: Exception) -> Refused:

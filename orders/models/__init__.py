@@ -11,6 +11,7 @@ from orders.models.history import OrderEvent
 from orders.models.money import LedgerTransfer, Payment
 from orders.models.order import Order, OrderLine
 from orders.models.outbox import OutboxMessage
+from orders.models.refusal import RefusedAction
 from orders.models.seal import HistorySeal, SealedHead
 from orders.models.step import Step
 from orders.models.token import ApiToken, RequestCount
@@ -35,6 +36,7 @@ __all__ = [
     "PartnerHealth",
     "Payment",
     "Product",
+    "RefusedAction",
     "RequestCount",
     "Reservation",
     "SealedHead",

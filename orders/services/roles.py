@@ -25,7 +25,14 @@ VIEW = (
     "view_command",
 )
 FEEDS = ("view_feedimport", "view_feeddocument")
-OPERATIONS = ("view_outboxmessage", "view_partnerhealth", "view_servicebeat", "view_historyseal", "view_apitoken")
+OPERATIONS = (
+    "view_outboxmessage",
+    "view_partnerhealth",
+    "view_servicebeat",
+    "view_historyseal",
+    "view_apitoken",
+    "view_refusedaction",
+)
 
 #: what each role sees
 SIGHT: dict[Role, tuple[str, ...]] = {

@@ -5,20 +5,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from django.apps import apps
+from django.apps import AppConfig, apps
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.core.management import find_commands
+from django.core.management import find_commands, load_command_class
 from django.test import RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from orders import access
 from orders.access import CHANNELS, COMMANDS, MACHINE_COMMANDS, RULES, CommandRule
 from orders.api import urls as api_urls
+from orders.management.acting import ActingCommand
 from orders.vocabulary import Channel, CommandKind
 
 ROOT = Path(__file__).resolve().parents[2]
-ACTION_LISTS = ("actions", "actions_list", "actions_row", "actions_detail", "actions_submit_line")
+ACTION_LISTS = ("actions_list", "actions_row", "actions_detail", "actions_submit_line")
 WRITING = {"post", "put", "patch", "delete"}
 HINT = "Add a row to orders/access.py, or name the door in the row it belongs to."
 
@@ -32,8 +33,17 @@ def doors(channel: Channel) -> dict[str, list[CommandRule]]:
     return found
 
 
+def superuser_request() -> Any:
+    """Whoever holds everything: what is not offered to them is offered to nobody."""
+    request = RequestFactory().get("/")
+    request.user = User(is_superuser=True, is_active=True)
+    return request
+
+
 def admin_actions() -> Iterator[tuple[str, Any]]:
     for model_admin in admin.site._registry.values():
+        for name, (action, *_) in model_admin.get_actions(superuser_request()).items():
+            yield f"{type(model_admin).__name__}.{name}", action
         for attribute in ACTION_LISTS:
             for entry in getattr(model_admin, attribute, None) or ():
                 for action in entry["items"] if isinstance(entry, dict) else [entry]:
@@ -42,9 +52,8 @@ def admin_actions() -> Iterator[tuple[str, Any]]:
 
 
 def admin_forms() -> Iterator[str]:
-    """Forms through which even a superuser, who holds everything, can change a row."""
-    request = RequestFactory().get("/")
-    request.user = User(is_superuser=True, is_active=True)
+    """Forms through which even a superuser can change a row."""
+    request = superuser_request()
     for model_admin in admin.site._registry.values():
         for verb, may in (
             ("add", model_admin.has_add_permission),
@@ -64,6 +73,10 @@ def api_calls() -> Iterator[tuple[str, type]]:
         for method, action in by_method.items():
             if method in WRITING:
                 yield f"{view.__name__}.{action}", view
+
+
+def commands_of(config: AppConfig) -> list[str]:
+    return find_commands(str(Path(config.path) / "management"))
 
 
 def names_of_addresses(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Iterator[str]:
@@ -117,9 +130,12 @@ def test_every_admin_action_has_a_row_and_asks_for_its_permission() -> None:
     for name, action in found.items():
         assert name in named, f"{name} has no row. {HINT}"
         permissions = {rule.permission.split(".")[1] for rule in named[name]}
-        assert set(getattr(action, "allowed_permissions", ())) == permissions, (
-            f"{name} needs permissions={permissions}."
-        )
+        # Django's own delete_selected says "delete", which stands for delete_<model>.
+        asked = {
+            one if "_" in one else next(wanted for wanted in permissions if wanted.startswith(f"{one}_"))
+            for one in getattr(action, "allowed_permissions", ())
+        }
+        assert asked == permissions, f"{name} needs permissions={permissions}."
 
 
 def test_every_form_that_writes_has_a_row() -> None:
@@ -128,8 +144,7 @@ def test_every_form_that_writes_has_a_row() -> None:
 
 
 def test_no_list_or_inline_is_edited_in_place() -> None:
-    request = RequestFactory().get("/")
-    request.user = User(is_superuser=True, is_active=True)
+    request = superuser_request()
     for model, model_admin in admin.site._registry.items():
         assert not model_admin.list_editable, model_admin
         for inline in (cls(model, admin.site) for cls in model_admin.inlines):
@@ -154,8 +169,11 @@ def test_every_management_command_has_a_row_or_belongs_to_the_machine() -> None:
         for config in apps.get_app_configs()
         if Path(config.path).is_relative_to(ROOT) and ".venv" not in config.path
     ]
-    found = {name for config in ours for name in find_commands(str(Path(config.path) / "management"))}
+    found = {name for config in ours for name in commands_of(config)}
     named = set(doors(Channel.CLI))
+    for name in named:
+        command = load_command_class(next(config.name for config in ours if name in commands_of(config)), name)
+        assert isinstance(command, ActingCommand), f"{name} cannot act for a person: derive it from ActingCommand."
     assert found - named - set(MACHINE_COMMANDS) == set(), HINT
     assert not named & set(MACHINE_COMMANDS)
     assert named | set(MACHINE_COMMANDS) <= found, "The table names a management command that does not exist."

@@ -3,16 +3,15 @@
 import json as jsonlib
 from argparse import ArgumentParser
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
-from orders.actor import system
-from orders.errors import DomainError
+from orders.errors import DomainError, NotPermitted
+from orders.management.acting import ActingCommand
 from orders.models import Customer
 from orders.services import erasing
-from orders.vocabulary import Channel
 
 
-class Command(BaseCommand):
+class Command(ActingCommand):
     help = "Erase the personal data of a customer, for ever; orders, history and books stay."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -20,11 +19,13 @@ class Command(BaseCommand):
         parser.add_argument("--reason", required=True, help="who asked for it; kept in the history, so no names")
         parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 
-    def handle(self, *, reference: str, reason: str, json: bool, **_: object) -> None:
+    def handle(self, *, reference: str, reason: str, json: bool, acting_as: str | None, **_: object) -> None:
         try:
-            done = erasing.erase_customer(reference, actor=system("erase_customer", Channel.CLI), reason=reason)
+            done = erasing.erase_customer(reference, actor=self.actor(acting_as), reason=reason)
         except Customer.DoesNotExist as error:
             raise CommandError("There is no customer of that reference.") from error
+        except NotPermitted:
+            raise
         except DomainError as error:
             raise CommandError(str(error)) from error
         customer = done.command.customer

@@ -3,11 +3,8 @@
 from argparse import ArgumentParser, ArgumentTypeError
 from datetime import date
 
-from django.core.management.base import BaseCommand
-
-from orders.actor import system
+from orders.management.acting import ActingCommand
 from orders.services import seals
-from orders.vocabulary import Channel
 
 
 def day(text: str) -> date:
@@ -17,7 +14,7 @@ def day(text: str) -> date:
         raise ArgumentTypeError("must be a day such as 2026-01-31") from error
 
 
-class Command(BaseCommand):
+class Command(ActingCommand):
     help = (
         "Write seals and what they sealed as JSON lines to standard output; `verify_history --seals FILE` reads them."
     )
@@ -27,6 +24,6 @@ class Command(BaseCommand):
             "--since", type=day, metavar="DAY", help="only seals of this UTC day (YYYY-MM-DD) and later"
         )
 
-    def handle(self, *, since: date | None, **_: object) -> None:
-        for line in seals.export_lines(actor=system("export_seals", Channel.CLI), since=since):
+    def handle(self, *, since: date | None, acting_as: str | None, **_: object) -> None:
+        for line in seals.export_lines(actor=self.actor(acting_as), since=since):
             self.stdout.write(line, ending="")

@@ -13,21 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import InterfaceError, OperationalError
 
-from orders.actor import system
 from orders.errors import InvalidInput
+from orders.management.acting import ActingCommand
 from orders.models import FeedImport
 from orders.services import feeds
 from orders.services.feeds.layouts import LAYOUTS
-from orders.vocabulary import TERMINAL_STATUSES, Channel, FeedStatus
+from orders.vocabulary import TERMINAL_STATUSES, FeedStatus
 
 BAR_WIDTH = 30
 SECONDS_BETWEEN_LINES = 10.0
 
 
-class Command(BaseCommand):
+class Command(ActingCommand):
     help = "Import a CSV file of invoices as orders and credit notes."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -66,6 +66,7 @@ class Command(BaseCommand):
             raise CommandError(f"The import failed: {feed.failure_message}")
 
     def received(self, options: dict[str, Any]) -> FeedImport:
+        actor = self.actor(options["acting_as"])
         file: Path = options["file"]
         try:
             # Asked before reading: a file of the wrong size need not enter memory.
@@ -80,7 +81,7 @@ class Command(BaseCommand):
                 content,
                 name=file.name,
                 layout=options["layout"],
-                actor=system("import_orders", Channel.CLI),
+                actor=actor,
                 create_products=options["create_products"],
                 initial_stock=options["initial_stock"],
                 process=options["process"],

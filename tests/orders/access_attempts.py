@@ -1,0 +1,355 @@
+"""How to try each command at each of its doors: what `test_access_matrix.py` does as every kind of person.
+
+A command that is added to `orders.access.COMMANDS` gets an entry for each door here; a test says which are missing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from axes.models import AccessAttempt
+from django.contrib.auth.models import Group, User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
+from django.db import transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+
+from orders.models import ApiToken, Customer
+from orders.models.customer import Personal
+from orders.services import customers, seals
+from orders.vocabulary import Channel
+from tests.factories import TEST_ACTOR, make_order, make_product
+from tests.orders.api_calls import make_token, new_key, order_body, token_client
+from tests.orders.feed_files import csv_of, row
+
+PASSWORD = "correct-horse-battery-9"
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Somebody at the three doors; without a user, somebody whom nobody knows."""
+
+    role: str
+    user: User | None
+
+    @cached_property
+    def browser(self) -> Client:
+        client = Client(raise_request_exception=False)
+        if self.user:
+            client.force_login(self.user)
+        return client
+
+    @cached_property
+    def program(self) -> Client:
+        """A client of the API, with this person's token."""
+        return token_client(user=self.user) if self.user else Client(raise_request_exception=False)
+
+    def post(self, name: str, data: dict[str, Any] | None = None, *args: Any) -> HttpResponse:
+        """A form of the admin, by the name of its address."""
+        return self.browser.post(reverse(name, args=args), data or {})
+
+    def call(self, address: str, body: Any, content_type: str = "application/json") -> HttpResponse:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.program.post(address, content, content_type=content_type, headers={"Idempotency-Key": new_key()})
+
+    def run(self, *arguments: Any) -> None:
+        """A management command. Raises `CommandError`."""
+        name = self.user.get_username() if self.user else "whoever"
+        call_command(*map(str, arguments), "--as", name, stdout=StringIO(), stderr=StringIO())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    command: str
+    channel: Channel
+    door: str
+    #: tries it with what `prepare` made; a command line answers None or raises
+    do: Callable[[Person, Any], HttpResponse | None]
+    prepare: Callable[[], Any] = lambda: None
+    #: hands out something instead of changing anything
+    reads: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.command}-{self.channel}-{self.door}"
+
+
+def _upload(**options: str) -> dict[str, Any]:
+    file = SimpleUploadedFile("day.csv", csv_of(row(f"54{next(_numbers):04}")))
+    return {"file": file, "layout": "online-retail", "initial_stock": "1", **options}
+
+
+def _file() -> Path:
+    with tempfile.NamedTemporaryFile(suffix=".csv", delete=False) as file:
+        file.write(csv_of(row(f"55{next(_numbers):04}")))
+    return Path(file.name)
+
+
+def _import_file(person: Person, path: Path, *options: str) -> None:
+    try:
+        person.run("import_orders", path, *options)
+    finally:
+        path.unlink()
+
+
+def _account() -> User:
+    return User.objects.create_user(f"somebody-{next(_numbers)}")
+
+
+def _group() -> Group:
+    return Group.objects.create(name=f"group-{next(_numbers)}")
+
+
+def _token() -> ApiToken:
+    make_token(user := _account(), "full")
+    return ApiToken.objects.get(user=user)
+
+
+def _lock() -> AccessAttempt:
+    return AccessAttempt.objects.create(username=f"locked-{next(_numbers)}", failures_since_start=3)
+
+
+def _customer() -> Customer:
+    with transaction.atomic():
+        return customers.known(f"ERASE-{next(_numbers)}", Personal())
+
+
+def _seal() -> int:
+    return seals.seal_history(actor=TEST_ACTOR).seal.sequence
+
+
+def _change_user(person: Person, account: User) -> HttpResponse:
+    form = {"username": account.username, "date_joined_0": "2026-01-01", "date_joined_1": "10:00:00"}
+    return person.post("admin:auth_user_change", {**form, "last_name": "New"}, account.pk)
+
+
+def _tick(list_name: str, action: str) -> Callable[[Person, Any], HttpResponse]:
+    return lambda person, thing: person.post(
+        list_name, {"action": action, "_selected_action": [str(thing.pk)], "index": "0", "post": "yes"}
+    )
+
+
+def _delete(address: str) -> Callable[[Person, Any], HttpResponse]:
+    return lambda person, thing: person.post(address, {"post": "yes"}, thing.pk)
+
+
+ADMIN, API, CLI = Channel.ADMIN, Channel.API, Channel.CLI
+TWO_PASSWORDS = {"password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
+
+ATTEMPTS: tuple[Attempt, ...] = (
+    Attempt(
+        command="place",
+        channel=API,
+        door="Orders.create",
+        prepare=lambda: order_body(process=False),
+        do=lambda person, body: person.call("/api/orders/", body),
+    ),
+    Attempt(
+        command="start",
+        channel=ADMIN,
+        door="OrderAdmin.start_processing",
+        prepare=make_order,
+        do=_tick("admin:orders_order_changelist", "start_processing"),
+    ),
+    Attempt(
+        command="start",
+        channel=ADMIN,
+        door="OrderAdmin.start_one",
+        prepare=make_order,
+        do=lambda person, order: person.post("admin:orders_order_start_one", {"_form_submitted": "on"}, order.pk),
+    ),
+    Attempt(
+        command="start",
+        channel=ADMIN,
+        door="orders:start",
+        prepare=make_order,
+        do=lambda person, order: person.post("orders:start", {}, order.number),
+    ),
+    Attempt(
+        command="start",
+        channel=API,
+        door="Orders.start",
+        prepare=make_order,
+        do=lambda person, order: person.call(f"/api/orders/{order.number}/start/", {}),
+    ),
+    Attempt(
+        command="import_feed",
+        channel=ADMIN,
+        door="admin:orders_feedimport_import",
+        do=lambda person, _: person.post("admin:orders_feedimport_import", _upload()),
+    ),
+    Attempt(
+        command="import_feed",
+        channel=API,
+        door="Imports.create",
+        do=lambda person, _: person.call("/api/imports/", csv_of(row("536365")), "text/csv"),
+    ),
+    Attempt(
+        command="import_feed",
+        channel=CLI,
+        door="import_orders",
+        prepare=_file,
+        do=lambda person, path: _import_file(person, path),
+    ),
+    Attempt(
+        command="add_product",
+        channel=ADMIN,
+        door="admin:orders_feedimport_import",
+        do=lambda person, _: person.post("admin:orders_feedimport_import", _upload(create_products="on")),
+    ),
+    Attempt(
+        command="add_product",
+        channel=API,
+        door="Imports.create",
+        do=lambda person, _: person.call("/api/imports/?create_products=true", csv_of(row("536365")), "text/csv"),
+    ),
+    Attempt(
+        command="add_product",
+        channel=CLI,
+        door="import_orders",
+        prepare=_file,
+        do=lambda person, path: _import_file(person, path, "--create-products"),
+    ),
+    Attempt(
+        command="change_product",
+        channel=ADMIN,
+        door="ProductAdmin.change",
+        prepare=make_product,
+        do=lambda person, product: person.post(
+            "admin:orders_product_change", {"name": "Lamp", "unit_price": "10.50"}, product.pk
+        ),
+    ),
+    Attempt(
+        command="erase_customer",
+        channel=ADMIN,
+        door="CustomerAdmin.erase",
+        prepare=_customer,
+        do=lambda person, customer: person.post(
+            "admin:orders_customer_erase", {"_form_submitted": "on", "reason": "Asked, case 7"}, customer.pk
+        ),
+    ),
+    Attempt(
+        command="erase_customer",
+        channel=API,
+        door="Customers.erase",
+        prepare=_customer,
+        do=lambda person, customer: person.call(
+            f"/api/customers/{customer.reference}/erase/", {"reason": "Asked, case 7"}
+        ),
+    ),
+    Attempt(
+        command="erase_customer",
+        channel=CLI,
+        door="erase_customer",
+        prepare=_customer,
+        do=lambda person, customer: person.run("erase_customer", customer.reference, "--reason", "Asked, case 7"),
+    ),
+    Attempt(command="seal_history", channel=CLI, door="seal_history", do=lambda person, _: person.run("seal_history")),
+    Attempt(
+        command="export_seals",
+        channel=ADMIN,
+        door="admin:orders_historyseal_download",
+        prepare=_seal,
+        do=lambda person, sequence: person.post("admin:orders_historyseal_download", {}, sequence),
+        reads=True,
+    ),
+    Attempt(
+        command="export_seals",
+        channel=CLI,
+        door="export_seals",
+        prepare=_seal,
+        do=lambda person, _: person.run("export_seals"),
+        reads=True,
+    ),
+    Attempt(
+        command="add_user",
+        channel=ADMIN,
+        door="UserAdmin.add",
+        do=lambda person, _: person.post("admin:auth_user_add", {"username": f"u{next(_numbers)}", **TWO_PASSWORDS}),
+    ),
+    Attempt(command="change_user", channel=ADMIN, door="UserAdmin.change", prepare=_account, do=_change_user),
+    Attempt(
+        command="change_user",
+        channel=ADMIN,
+        door="admin:auth_user_password_change",
+        prepare=_account,
+        do=lambda person, account: person.post("admin:auth_user_password_change", TWO_PASSWORDS, account.pk),
+    ),
+    Attempt(
+        command="add_group",
+        channel=ADMIN,
+        door="GroupAdmin.add",
+        do=lambda person, _: person.post("admin:auth_group_add", {"name": f"group-{next(_numbers)}"}),
+    ),
+    Attempt(
+        command="change_group",
+        channel=ADMIN,
+        door="GroupAdmin.change",
+        prepare=_group,
+        do=lambda person, group: person.post("admin:auth_group_change", {"name": f"{group.name}-new"}, group.pk),
+    ),
+    Attempt(
+        command="delete_group",
+        channel=ADMIN,
+        door="GroupAdmin.delete",
+        prepare=_group,
+        do=_delete("admin:auth_group_delete"),
+    ),
+    Attempt(
+        command="delete_group",
+        channel=ADMIN,
+        door="GroupAdmin.delete_selected",
+        prepare=_group,
+        do=_tick("admin:auth_group_changelist", "delete_selected"),
+    ),
+    Attempt(
+        command="issue_token",
+        channel=ADMIN,
+        door="admin:orders_apitoken_issue",
+        do=lambda person, _: person.post("admin:orders_apitoken_issue", {"name": "job", "scopes": "full", "days": "9"}),
+    ),
+    Attempt(
+        command="issue_token",
+        channel=API,
+        door="Tokens.create",
+        do=lambda person, _: person.call("/api/tokens/", {"name": "job", "scopes": ["full"], "days": 9}),
+    ),
+    Attempt(
+        command="revoke_token",
+        channel=ADMIN,
+        door="ApiTokenAdmin.revoke",
+        prepare=_token,
+        do=_tick("admin:orders_apitoken_changelist", "revoke"),
+    ),
+    Attempt(
+        command="revoke_token",
+        channel=API,
+        door="Tokens.revoke",
+        prepare=_token,
+        do=lambda person, token: person.call(f"/api/tokens/{token.public_id}/revoke/", {}),
+    ),
+    Attempt(
+        command="lift_lock",
+        channel=ADMIN,
+        door="AccessAttemptAdmin.delete",
+        prepare=_lock,
+        do=_delete("admin:axes_accessattempt_delete"),
+    ),
+    Attempt(
+        command="lift_lock",
+        channel=ADMIN,
+        door="AccessAttemptAdmin.delete_selected",
+        prepare=_lock,
+        do=_tick("admin:axes_accessattempt_changelist", "delete_selected"),
+    ),
+)
