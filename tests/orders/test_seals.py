@@ -19,6 +19,7 @@ from orders.actor import person
 from orders.errors import InvalidInput, NotPermitted
 from orders.models import HistorySeal, Order, OrderEvent, SealedHead
 from orders.services import invariants, seals
+from orders.services.seals import making
 from orders.vocabulary import Channel
 from tests.factories import TEST_ACTOR, make_order
 from tests.orders import driving
@@ -255,3 +256,16 @@ def test_the_statement_limit_of_pages_does_not_stop_a_seal() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SHOW statement_timeout")
         assert cursor.fetchone() == ("15min",)
+
+
+@pytest.mark.django_db
+def test_a_first_seal_of_many_orders_does_not_compare_each_with_each() -> None:
+    """With the statistics of an empty table the plan was a nested loop: 100,000 orders took minutes without an end."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE orders_order, orders_sealedhead")
+    seals.seal_history(actor=TEST_ACTOR)
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {making.SEAL_HEADS}", [2])
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+        assert "Anti Join" in plan
+        assert "Nested Loop Anti Join" not in plan

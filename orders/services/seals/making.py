@@ -21,13 +21,15 @@ CHUNK = 5_000
 SEAL_HEADS = """
     WITH totals AS (
         SELECT count(*) AS orders, coalesce(sum(event_count), 0) AS events FROM orders_order
-    ), sealed AS (
-        INSERT INTO orders_sealedhead (seal_id, order_id, order_number, event_count, chain_head)
-        SELECT %s, o.id, o.number, o.event_count, o.chain_head FROM orders_order o
+    ), moved AS MATERIALIZED (
+        SELECT o.id, o.number, o.event_count, o.chain_head FROM orders_order o
         WHERE NOT EXISTS (
             SELECT 1 FROM orders_sealedhead known
             WHERE known.order_id = o.id AND known.event_count = o.event_count AND known.chain_head = o.chain_head
         )
+    ), sealed AS (
+        INSERT INTO orders_sealedhead (seal_id, order_id, order_number, event_count, chain_head)
+        SELECT %s, * FROM moved
         RETURNING 1
     )
     SELECT totals.orders, totals.events, (SELECT count(*) FROM sealed) FROM totals
@@ -63,6 +65,8 @@ def _make(today: date, actor: Actor) -> HistorySeal:
     with connection.cursor() as cursor:
         # It reads every order; the limit of a page would stop it in a large shop.
         cursor.execute("SET LOCAL statement_timeout = '15min'")
+        # With the statistics of a still empty table PostgreSQL would compare every order with every sealed head.
+        cursor.execute("SET LOCAL enable_nestloop = off")
         cursor.execute(SEAL_HEADS, [sequence])
         order_count, event_count, head_count = cursor.fetchone()
     heads = HeadsHash()
