@@ -111,6 +111,12 @@ class Arena:
             if time.monotonic() > max(member.started + BREATH, member.held_until):
                 self.start(name)
 
+    def tend_for(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.tend()
+            time.sleep(0.05)
+
     def calm(self) -> None:
         """From now on nothing is held down, and a worker that a failpoint kills comes back without failpoints."""
         for name, member in self.members.items():
@@ -198,7 +204,13 @@ def _outside() -> dict[str, str]:
 
 @contextlib.contextmanager
 def running(
-    folder: Home, *, extra: dict[str, str], hot_stock: int, program: str, say: Callable[[str], None]
+    folder: Home,
+    *,
+    extra: dict[str, str],
+    hot_stock: int,
+    program: str,
+    say: Callable[[str], None],
+    with_workers: bool = True,
 ) -> Iterator[Arena]:
     """Everything up and answering, for the duration of the block; `program` replaces the worker and web programs."""
     home = folder.create()
@@ -215,9 +227,10 @@ def running(
         terminal.passing("migrating")
         _prepare(arena, hot_stock)
         terminal.passing("starting two workers and the web server")
-        for name in (*WORKERS, "web"):
+        last = (*WORKERS, "web") if with_workers else ("web",)
+        for name in last:
             arena.start(name)
-        arena.wait_ready(*WORKERS, "web")
+        arena.wait_ready(*last)
         terminal.clear()
         yield arena
     finally:

@@ -16,6 +16,7 @@ import psycopg
 import requests
 
 from backoffice.chaos.plan import Plan, Purchase
+from backoffice.chaos.verdict import TERMINAL
 
 THREADS = 24
 REQUEST_TIMEOUT = 8.0
@@ -71,7 +72,10 @@ class Clients:
             self._over.wait(max(0.0, moment - time.monotonic()))
             number = self._order(purchase)
             if number is not None and purchase.cancel_after is not None:
-                self._over.wait(purchase.cancel_after)
+                if purchase.cancel_when:
+                    self._await(number, purchase.cancel_when)
+                else:
+                    self._over.wait(purchase.cancel_after)
                 self._cancel(number)
         except Exception as error:
             self._complain(f"client {purchase.key} failed: {error!r}")
@@ -119,10 +123,20 @@ class Clients:
                     return
             self._over.wait(0.3)
 
+    def _await(self, number: str, status: str) -> None:
+        """Return when the order is in the status, or over, or nobody waits any more."""
+        give_up = time.monotonic() + PATIENCE
+        while time.monotonic() < give_up and not self._over.wait(0.2):
+            if self._look(number, "status") in {status, *TERMINAL}:
+                return
+
     def _order_id(self, number: str) -> str | None:
+        return self._look(number, "id::text")
+
+    def _look(self, number: str, column: str) -> str | None:
         try:
             with psycopg.connect(self.doors.database_url, connect_timeout=2) as connection:
-                row = connection.execute("SELECT id FROM orders_order WHERE number = %s", [number]).fetchone()
+                row = connection.execute(f"SELECT {column} FROM orders_order WHERE number = %s", [number]).fetchone()
         except psycopg.Error:
             return None
         return str(row[0]) if row else None

@@ -78,6 +78,8 @@ class Purchase:
     key: str
     body: dict[str, Any]
     cancel_after: float | None = None
+    #: it waits for this status before it changes its mind
+    cancel_when: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,8 @@ class Mix:
     unserved: float = 0.08
     slow: float = 0.2
     hot: float = 0.25
+    #: the status in which it does so; without one, seconds after our answer
+    cancel_when: str = ""
     #: an undo is hindered at the gateway for most of the run
     hindered_undo: bool = False
     #: Temporal is away for so many seconds in one piece
@@ -173,12 +177,18 @@ def _purchase(draw: random.Random, number: int, at: float, mix: Mix) -> Purchase
     return Purchase(
         at=at,
         key=f"chaos-{number}-{draw.getrandbits(64):016x}",
-        body={
-            "customer": {"reference": f"CHAOS-{number}", "name": f"{CANARY} {number}"},
-            "currency": "GBP",
-            "payment_method": card,
-            "ship_to_country": country,
-            "lines": lines,
-        },
+        body=body(number, card=card, country=country, lines=lines),
         cancel_after=draw.uniform(0, 4) if draw.random() < mix.cancelled else None,
+        cancel_when=mix.cancel_when,
     )
+
+
+def body(number: int, *, card: str, country: str, lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a client sends to the API."""
+    return {
+        "customer": {"reference": f"CHAOS-{number}", "name": f"{CANARY} {number}"},
+        "currency": "GBP",
+        "payment_method": card,
+        "ship_to_country": country,
+        "lines": lines,
+    }

@@ -8,6 +8,7 @@ import json
 import secrets
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from backoffice.chaos import plan as planning
@@ -18,18 +19,20 @@ if TYPE_CHECKING:
     from backoffice.chaos.arena import Arena
     from backoffice.chaos.clients import Clients
 
-FAILPOINTS = ("off", "pause", "crash")
+FAILPOINTS = ("off", "pause", "crash", "each")
 #: guards that `unguarded` can take away, each with the orders that come near it
 GUARDS: dict[str, planning.Mix] = {
-    "fence": planning.Mix(cancelled=0.6, declined=0.0, unserved=0.2),
+    "fence": planning.Mix(cancelled=0.8, cancel_when="shipping", declined=0.0, unserved=0.0),
     "business_key": planning.Mix(),
     "outbox": planning.Mix(engine_away=25.0),
-    "shield": planning.Mix(cancelled=0.9, declined=0.0, unserved=0.6, hindered_undo=True),
+    "shield": planning.Mix(cancelled=0.9, cancel_when="undoing", declined=0.0, unserved=0.6, hindered_undo=True),
 }
 UNGUARDED = "backoffice.chaos.unguarded"
 #: a failpoint pauses longer than the timeouts, which are shortened so that a run does not take an hour
 TIMEOUT_SCALE, PARTNER_TIMEOUT, PAUSE_SECONDS = 0.25, 1.0, 9.0
 PAUSE_PROBABILITY, CRASH_PROBABILITY = 0.08, 0.012
+#: without a fence only an attempt that wakes up after the undo does harm, so it must sleep until then
+FENCE_PAUSE_PROBABILITY, FENCE_PAUSE_SECONDS = 0.2, 25.0
 TIMELINES_SHOWN = 5
 
 
@@ -55,8 +58,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if asked.disable is not None and asked.disable not in GUARDS:
         parser.error(f"the guard {asked.disable!r} cannot be taken away; {', '.join(GUARDS)} can")
     if asked.failpoints is None:
-        # Measured: without pauses a missing fence is not noticed.
-        asked.failpoints = "pause" if asked.disable == "fence" else "off"
+        # Measured: without pauses a missing fence is not noticed, and a missing key is noticed by luck.
+        asked.failpoints = "pause" if asked.disable in {"fence", "business_key"} else "off"
     return asked
 
 
@@ -71,12 +74,21 @@ def chaos(arguments: list[str]) -> int:
     mix = GUARDS.get(asked.disable, planning.Mix(cancelled=0.4) if asked.failpoints == "pause" else planning.Mix())
     plan = planning.make(seed=asked.seed, orders=asked.orders, faults=asked.faults, mix=mix)
     extra, program = variables(asked), UNGUARDED if asked.disable else ""
-    say(f"seed {asked.seed}: {asked.orders} orders, {asked.faults} faults within {plan.seconds:.0f} s")
+    each = asked.failpoints == "each"
+    if each:
+        say("one order for each failpoint")
+        points = folder.create().path / "failpoints"
+        points.mkdir()
+        extra |= {"BACKOFFICE_FAILPOINTS": f"listed:{PAUSE_SECONDS}:{points}"}
+    else:
+        say(f"seed {asked.seed}: {asked.orders} orders, {asked.faults} faults within {plan.seconds:.0f} s")
     keep = True
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with arenas.running(folder, extra=extra, hot_stock=plan.hot_stock, program=program, say=say) as arena:
-            report = _fight(arena, plan)
+        with arenas.running(
+            folder, extra=extra, hot_stock=plan.hot_stock, program=program, say=say, with_workers=not each
+        ) as arena:
+            report = _each(arena, points) if each else _fight(arena, plan, afterwards=_zombies(asked))
         keep = asked.keep or bool(report["violations"])
     except KeyboardInterrupt:
         keep = asked.keep
@@ -94,9 +106,11 @@ def chaos(arguments: list[str]) -> int:
 def variables(asked: argparse.Namespace) -> dict[str, str]:
     """What the processes of the arena are told about failpoints and the missing guard."""
     given = {"BACKOFFICE_DISABLE_GUARD": asked.disable} if asked.disable else {}
-    if asked.failpoints == "pause":
-        given["BACKOFFICE_FAILPOINTS"] = f"pause:{PAUSE_PROBABILITY}:{PAUSE_SECONDS}:{asked.seed}"
+    if asked.failpoints in {"pause", "each"}:
         given |= {"BACKOFFICE_TIMEOUT_SCALE": str(TIMEOUT_SCALE), "PARTNER_TIMEOUT_SECONDS": str(PARTNER_TIMEOUT)}
+    if asked.failpoints == "pause":
+        probability = FENCE_PAUSE_PROBABILITY if asked.disable == "fence" else PAUSE_PROBABILITY
+        given["BACKOFFICE_FAILPOINTS"] = f"pause:{probability}:{_pause(asked)}:{asked.seed}"
     elif asked.failpoints == "crash":
         given["BACKOFFICE_FAILPOINTS"] = f"crash:{CRASH_PROBABILITY}:{asked.seed}"
     return given
@@ -106,7 +120,26 @@ def say(words: str) -> None:
     terminal.say("chaos", words)
 
 
-def _fight(arena: "Arena", plan: planning.Plan) -> dict[str, Any]:
+def _zombies(asked: argparse.Namespace) -> float:
+    """How long to wait before the verdict: an attempt that wakes up after it would do its damage unseen."""
+    return _pause(asked) + 1 if asked.failpoints == "pause" else 0.0
+
+
+def _pause(asked: argparse.Namespace) -> float:
+    return FENCE_PAUSE_SECONDS if asked.disable == "fence" else PAUSE_SECONDS
+
+
+def _each(arena: "Arena", points: Path) -> dict[str, Any]:
+    from backoffice.chaos import each, verdict
+
+    facts, took = each.strike_each(arena, points, zombies=PAUSE_SECONDS + 1)
+    judged = verdict.judge(facts)
+    report = {"orders": judged.pop("orders"), "faults": len(facts.acknowledged), **judged}
+    _timelines(arena, report)
+    return {**report, "drain_seconds": round(took, 1)}
+
+
+def _fight(arena: "Arena", plan: planning.Plan, *, afterwards: float) -> dict[str, Any]:
     from backoffice.chaos import evidence, verdict
     from backoffice.chaos.clients import Clients
     from backoffice.chaos.faults import Tormentor
@@ -131,16 +164,24 @@ def _fight(arena: "Arena", plan: planning.Plan) -> dict[str, Any]:
         calm = evidence.drain(arena, clients, tick=arena.tend)
         drained = time.monotonic() - over
         say(f"drained in {drained:.1f} s" if calm else f"something still moves after {drained:.0f} s")
+        arena.tend_for(afterwards)
         terminal.passing("verifying")
         facts = evidence.gather(arena, clients, hits=tormentor.hits)
     finally:
         clients.leave()
     judged = verdict.judge(facts)
     report = {"orders": judged.pop("orders"), "faults": tormentor.done, **judged, "drain_seconds": round(drained, 1)}
+    _timelines(arena, report)
+    return report
+
+
+def _timelines(arena: "Arena", report: dict[str, Any]) -> None:
+    """What happened to the first few that something is wrong with."""
+    from backoffice.chaos import evidence
+
     for number in list(dict.fromkeys(one["subject"] for one in report["violations"]))[:TIMELINES_SHOWN]:
         for line in evidence.timeline(arena, number):
             say(f"  {number}: {line}")
-    return report
 
 
 def _progress(passed: float, plan: planning.Plan, done: int, clients: "Clients") -> None:

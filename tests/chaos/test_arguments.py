@@ -32,6 +32,7 @@ def test_without_arguments_it_is_the_small_run() -> None:
 
 def test_a_missing_fence_is_looked_for_with_pauses() -> None:
     assert run.parse(["--disable", "fence"]).failpoints == "pause"
+    assert run.parse(["--disable", "business_key"]).failpoints == "pause"
     assert run.parse(["--disable", "fence", "--failpoints", "off"]).failpoints == "off"
     assert run.parse(["--disable", "outbox"]).failpoints == "off"
 
