@@ -21,7 +21,7 @@ from backoffice.chaos.verdict import TERMINAL
 THREADS = 24
 REQUEST_TIMEOUT = 8.0
 #: a client whose key is leased by a killed web process waits 30 seconds; nobody waits longer than this
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,8 @@ class Clients:
     acknowledgements: Path
     #: (order number, unix time) of each cancellation that the engine accepted
     accepted: list[tuple[str, float]] = field(default_factory=list)
+    #: seconds that each acknowledging request took
+    _answered: list[float] = field(default_factory=list)
     #: what no client may ever be told, in words
     complaints: list[str] = field(default_factory=list)
     acknowledged: int = 0
@@ -60,6 +62,14 @@ class Clients:
     @property
     def done(self) -> bool:
         return self._left == 0
+
+    def answers_ms(self) -> dict[str, int]:
+        """How long the requests took that were answered with 201."""
+        ordered = sorted(self._answered) or [0.0]
+        return {
+            "median": round(1000 * ordered[len(ordered) // 2]),
+            "p95": round(1000 * ordered[int(0.95 * (len(ordered) - 1))]),
+        }
 
     def leave(self) -> None:
         """Send everybody home; a thread that still waited would keep the command from ending."""
@@ -87,10 +97,12 @@ class Clients:
         give_up = time.monotonic() + PATIENCE
         wait = 0.2
         while time.monotonic() < give_up and not self._over.is_set():
+            asked = time.monotonic()
             answer = self._ask(
                 "POST", f"{self.doors.api}orders/", json=purchase.body, headers={"Idempotency-Key": purchase.key}
             )
             if answer is not None and answer.status_code == 201:
+                self._answered.append(time.monotonic() - asked)
                 return self._note(purchase.key, answer)
             if answer is not None and answer.status_code < 500 and answer.status_code not in {409, 429}:
                 self._complain(f"{purchase.key} was refused with {answer.status_code}: {answer.text[:300]}")

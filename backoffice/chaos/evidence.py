@@ -65,9 +65,9 @@ STEPS = """
     FROM orders_step s JOIN orders_order o ON o.id = s.order_id WHERE o.number = %s ORDER BY s.claimed_at
 """
 #: open orders, but no message and no workflow that could close them: waiting longer changes nothing
-ASLEEP_SECONDS = 20.0
+ASLEEP_SECONDS = 30.0
 #: nothing was written into any history for so long; longer than every retry pause, on a slow machine too
-STALLED_SECONDS = 120.0
+STALLED_SECONDS = 240.0
 ORDER_WORKFLOWS = "WorkflowType = 'OrderWorkflow'"
 RUNNING = f"{ORDER_WORKFLOWS} AND ExecutionStatus = 'Running'"
 #: how no workflow may end, and what none may have: a task that fails again and again

@@ -70,6 +70,8 @@ class Tormentor:
                 self._send(act.target, signal.SIGTERM)
             case "freeze worker":
                 self._freeze(act)
+            case "exhaust":
+                self._exhaust(act)
             case "cut connections":
                 self._cut()
             case "partner":
@@ -128,6 +130,21 @@ class Tormentor:
 
         self.frozen.add(act.target)
         self.pending.append((time.monotonic() + act.seconds, thaw))
+
+    def _exhaust(self, act: Act) -> None:
+        """Take every connection that PostgreSQL still gives to an ordinary account."""
+        taken: list[psycopg.Connection[Any]] = []
+        try:
+            while True:
+                taken.append(psycopg.connect(self.arena.variables["DATABASE_URL"], connect_timeout=2))
+        except psycopg.Error as full:
+            self.say(f"  {len(taken)} connections taken, then: {str(full).strip().splitlines()[-1][-80:]}")
+
+        def give_back() -> None:
+            for connection in taken:
+                connection.close()
+
+        self.pending.append((time.monotonic() + act.seconds, give_back))
 
     def _cut(self) -> None:
         try:

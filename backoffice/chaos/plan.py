@@ -101,6 +101,20 @@ class Mix:
     engine_away: float = 0.0
 
 
+#: named schedules in place of the drawn one: what one machine after the other does to a back office in a bad week
+PROFILES: dict[str, tuple[Act, ...]] = {
+    "outages": (
+        Act(at=5, kind="take away", target="temporal", seconds=60),
+        Act(at=85, kind="take away", target="postgres", seconds=60),
+        Act(at=165, kind="exhaust", target="postgres", seconds=20),
+        *(Act(at=200 + 6 * number, kind="kill postgres", target="postgres") for number in range(10)),
+    ),
+    "steady": (),
+}
+#: how long a profile lasts unless told otherwise
+PROFILE_SECONDS = {"outages": 270.0, "steady": 1800.0}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     seed: int
@@ -119,6 +133,18 @@ def make(*, seed: int, orders: int, faults: int, mix: Mix) -> Plan:
         seconds=seconds,
         acts=_acts(random.Random(f"{seed}:acts"), faults, seconds, mix),
         purchases=_purchases(random.Random(f"{seed}:purchases"), orders, seconds, mix),
+        hot_stock=max(3, orders // 12),
+    )
+
+
+def profile(name: str, *, seed: int, orders: int, seconds: float | None, mix: Mix) -> Plan:
+    """The run of a named schedule; orders are drawn from the seed over all of it."""
+    length = seconds or PROFILE_SECONDS[name]
+    return Plan(
+        seed=seed,
+        seconds=length,
+        acts=PROFILES[name],
+        purchases=_purchases(random.Random(f"{seed}:purchases"), orders, length, mix),
         hot_stock=max(3, orders // 12),
     )
 

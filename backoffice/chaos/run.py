@@ -49,12 +49,16 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="what both are drawn from")
     parser.add_argument("--failpoints", choices=FAILPOINTS, help="also stop or kill steps in the middle")
     parser.add_argument("--disable", metavar="GUARD", help="take one guard away; the run must then find violations")
+    parser.add_argument("--profile", choices=tuple(planning.PROFILES), help="a fixed schedule in place of drawn faults")
+    parser.add_argument("--minutes", type=float, help="how long a profile lasts")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     parser.add_argument("--keep", action="store_true", help="keep the folder with data and logs")
     asked = parser.parse_args(arguments)
     for name, low, high in (("orders", 1, 100_000), ("faults", 0, 10_000)):
         if not low <= getattr(asked, name) <= high:
             parser.error(f"--{name} must be {low} to {high}")
+    if asked.minutes is not None and (asked.profile is None or not 0 < asked.minutes <= 600):
+        parser.error("--minutes must be 0 to 600, and needs a --profile")
     if asked.disable is not None and asked.disable not in GUARDS:
         parser.error(f"the guard {asked.disable!r} cannot be taken away; {', '.join(GUARDS)} can")
     if asked.failpoints is None:
@@ -72,7 +76,7 @@ def chaos(arguments: list[str]) -> int:
     folder = paths.Home(path=paths.home().create().path / f"chaos-{asked.seed}-{secrets.token_hex(3)}")
     started = time.monotonic()
     mix = GUARDS.get(asked.disable, planning.Mix(cancelled=0.4) if asked.failpoints == "pause" else planning.Mix())
-    plan = planning.make(seed=asked.seed, orders=asked.orders, faults=asked.faults, mix=mix)
+    plan = _plan(asked, mix)
     extra, program = variables(asked), UNGUARDED if asked.disable else ""
     each = asked.failpoints == "each"
     if each:
@@ -81,7 +85,7 @@ def chaos(arguments: list[str]) -> int:
         points.mkdir()
         extra |= {"BACKOFFICE_FAILPOINTS": f"listed:{PAUSE_SECONDS}:{points}"}
     else:
-        say(f"seed {asked.seed}: {asked.orders} orders, {asked.faults} faults within {plan.seconds:.0f} s")
+        say(f"seed {asked.seed}: {asked.orders} orders, {len(plan.acts)} faults within {plan.seconds:.0f} s")
     keep = True
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -101,6 +105,13 @@ def chaos(arguments: list[str]) -> int:
     report |= {"seed": asked.seed, "seconds": round(time.monotonic() - started, 1)}
     _show(report, asked)
     return 1 if report["violations"] else 0
+
+
+def _plan(asked: argparse.Namespace, mix: planning.Mix) -> planning.Plan:
+    if asked.profile is None:
+        return planning.make(seed=asked.seed, orders=asked.orders, faults=asked.faults, mix=mix)
+    seconds = None if asked.minutes is None else 60 * asked.minutes
+    return planning.profile(asked.profile, seed=asked.seed, orders=asked.orders, seconds=seconds, mix=mix)
 
 
 def variables(asked: argparse.Namespace) -> dict[str, str]:
@@ -143,8 +154,9 @@ def _fight(arena: "Arena", plan: planning.Plan, *, afterwards: float) -> dict[st
     from backoffice.chaos import evidence, verdict
     from backoffice.chaos.clients import Clients
     from backoffice.chaos.faults import Tormentor
+    from backoffice.chaos.memory import Memory
 
-    tormentor = Tormentor(arena=arena, say=say)
+    tormentor, memory = Tormentor(arena=arena, say=say), Memory(arena=arena)
     clients = Clients(doors=arena.doors, acknowledgements=arena.home.path / "acknowledged.tsv")
     start = time.monotonic()
     acts = list(plan.acts)
@@ -156,6 +168,7 @@ def _fight(arena: "Arena", plan: planning.Plan, *, afterwards: float) -> dict[st
                 tormentor.perform(acts.pop(0))
             tormentor.tick()
             arena.tend()
+            memory.look()
             _progress(passed, plan, tormentor.done, clients)
             time.sleep(0.02)
         tormentor.end_all()
@@ -171,6 +184,7 @@ def _fight(arena: "Arena", plan: planning.Plan, *, afterwards: float) -> dict[st
         clients.leave()
     judged = verdict.judge(facts)
     report = {"orders": judged.pop("orders"), "faults": tormentor.done, **judged, "drain_seconds": round(drained, 1)}
+    report |= {"memory": memory.report(), "answers_ms": clients.answers_ms()}
     _timelines(arena, report)
     return report
 

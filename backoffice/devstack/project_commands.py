@@ -100,6 +100,8 @@ class Check:
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    #: it takes minutes and tells on stderr how far it is
+    tells_progress: bool = False
 
 
 def _tool(name: str) -> str:
@@ -125,6 +127,12 @@ def _production() -> dict[str, str]:
     }
 
 
+_CHAOS = (
+    *(sys.executable, "-P", "-m", "backoffice.devstack", "chaos"),
+    *("--orders", "60", "--faults", "12", "--seed", "1"),
+)
+
+
 def checks() -> list[Check]:
     django = (sys.executable, MANAGE)
     return [
@@ -143,11 +151,12 @@ def checks() -> list[Check]:
             name="replay and architecture",
             command=(sys.executable, "-m", "pytest", "-q", "tests/replay", "tests/architecture"),
         ),
+        Check(name="chaos", command=_CHAOS, environment={"BACKOFFICE_HOME": str(home().path)}, tells_progress=True),
     ]
 
 
 def check(arguments: list[str]) -> int:
-    """lint, types, import rules, deploy check, migrations, replay"""
+    """lint, types, import rules, deploy check, migrations, replay, a small chaos run"""
     wanted = [check for check in checks() if not arguments or any(word in check.name for word in arguments)]
     if not wanted:
         raise DevstackError(f"no check matches {' '.join(arguments)}; there are: {', '.join(c.name for c in checks())}")
@@ -162,7 +171,7 @@ def check(arguments: list[str]) -> int:
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                stderr=None if one.tells_progress else subprocess.STDOUT,
                 text=True,
                 errors="replace",
                 check=False,

@@ -15,6 +15,8 @@ from backoffice.devstack.errors import DevstackError
         (["--faults", "-1"], "--faults must be 0 to"),
         (["--failpoints", "sometimes"], "invalid choice: 'sometimes'"),
         (["--disable", "luck"], "the guard 'luck' cannot be taken away; fence, business_key, outbox, shield can"),
+        (["--minutes", "5"], "needs a --profile"),
+        (["--profile", "quiet"], "invalid choice: 'quiet'"),
         (["--speed", "5"], "unrecognized arguments"),
     ],
 )

@@ -1,6 +1,7 @@
 """Failpoints and missing guards exist in a chaos run, and nowhere else."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,28 @@ def test_a_draw_is_the_same_for_the_same_attempt_and_new_for_the_next() -> None:
     draws = [points.strikes("order:charge", token, "claim") for token in range(1, 50)]
     assert draws == [points.strikes("order:charge", token, "claim") for token in range(1, 50)]
     assert 10 < sum(draws) < 40
+
+
+def test_a_listed_point_strikes_once(tmp_path: Path) -> None:
+    (tmp_path / "order:charge.effect").write_text("pause")
+    points = asked_for({"BACKOFFICE_ENV": "chaos", "BACKOFFICE_FAILPOINTS": f"listed:0:{tmp_path}"})
+    assert points is not None
+    points.strike("order:charge", 1, "claim")
+    assert [path.name for path in tmp_path.iterdir()] == ["order:charge.effect"]
+    points.strike("order:charge", 1, "effect")
+    assert list(tmp_path.iterdir()) == []
+    points.strike("order:charge", 2, "effect")
+
+
+def test_the_table_of_points_is_what_the_code_reaches() -> None:
+    """`claim`, `commit` and `committed` are in the fence, hence in every step."""
+    reached = [
+        word
+        for path in [ROOT / "orders/fence.py", *(ROOT / "orders/services").glob("*.py")]
+        for word in re.findall(r'failpoints\.reach\([^"]*"(\w+)"\)', path.read_text())
+    ]
+    listed = [point for points in failpoints.POINTS.values() for point in points if point not in failpoints.EVERYWHERE]
+    assert sorted(reached) == sorted([*failpoints.EVERYWHERE, *listed])
 
 
 def test_a_crash_ends_the_process_at_once() -> None:

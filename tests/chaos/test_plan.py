@@ -2,7 +2,7 @@
 
 import pytest
 
-from backoffice.chaos.plan import HOT_SKU, KINDS, UNSERVED_COUNTRY, Mix, Plan, make
+from backoffice.chaos.plan import HOT_SKU, KINDS, UNSERVED_COUNTRY, Mix, Plan, make, profile
 from simulator.faults import parse_rule
 
 
@@ -68,3 +68,12 @@ def test_a_hindered_undo_is_one_act_more() -> None:
     made = plan(mix=Mix(hindered_undo=True))
     assert len(made.acts) == 41
     assert made.acts[0].rule["operation"] == "refunds.create"
+
+
+def test_the_outages_leave_room_for_one_another_and_orders_come_all_the_time() -> None:
+    made = profile("outages", seed=1, orders=200, seconds=None, mix=Mix())
+    ends = [act.at + act.seconds for act in made.acts]
+    assert all(end < later.at for end, later in zip(ends, made.acts[1:], strict=False))
+    assert ends[-1] < made.seconds
+    assert [act.kind for act in made.acts].count("kill postgres") == 10
+    assert made.purchases[0].at < 10 < made.seconds - 10 < made.purchases[-1].at
