@@ -193,7 +193,7 @@ class ErasureOutput(serializers.ModelSerializer):
 
     class Meta:
         model = Command
-        fields = ["id", "kind", "status", "customer", "requested_by", "channel", "reason", "outcome", "created_at"]
+        fields = ["id", "status", "customer", "requested_by", "channel", "reason", "outcome", "created_at"]
 
 
 class FeedOutput(serializers.ModelSerializer):

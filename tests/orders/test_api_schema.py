@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
+from orders.models.customer import Personal
+from orders.services import customers
 from tests.factories import make_order, make_product
 from tests.orders.api_calls import make_token, make_user, token_client
 
@@ -27,6 +29,7 @@ OPERATIONS = (
     ("/api/orders/{number}/", "GET"),
     ("/api/orders/{number}/start/", "POST"),
     ("/api/orders/{number}/history/", "GET"),
+    ("/api/customers/{reference}/erase/", "POST"),
     ("/api/imports/", "POST"),
     ("/api/imports/{id}/", "GET"),
     ("/api/imports/{id}/rejected/", "GET"),
@@ -35,7 +38,10 @@ OPERATIONS = (
     ("/api/tokens/{token_id}/revoke/", "POST"),
 )
 NOTHING_TO_GET_WRONG = {("/api/", "GET"), ("/api/tokens/", "GET")}
-EVERYTHING = ("place_order", "start_order", "view_order", "import_feed", "add_product", "issue_token", "revoke_token")
+EVERYTHING = (
+    *("place_order", "start_order", "view_order", "import_feed", "add_product", "issue_token", "revoke_token"),
+    "erase_customer",
+)
 # What the document allows and the catalogue does not (an unknown SKU, a cursor of somebody else) is rightly refused.
 NOT_ASKED = [positive_data_acceptance]
 # A feed is any text, so there is no body that breaks its type; the import itself judges what is in it.
@@ -80,6 +86,7 @@ def test_the_answers_are_as_the_document_says(
     schema = schemathesis.openapi.from_dict(document)
     schema.app = get_wsgi_application()
     sku = make_product().sku
+    reference = customers.known("C-gone", Personal(name="Ada Buyer")).reference
     numbers = [make_order().number, make_order(started=True).number]
 
     @settings(max_examples=15, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -91,6 +98,8 @@ def test_the_answers_are_as_the_document_says(
             # Random words never meet an order or a product; half of the good cases should.
             if "number" in case.path_parameters:
                 case.path_parameters["number"] = which
+            if "reference" in case.path_parameters:
+                case.path_parameters["reference"] = reference
             if isinstance(case.body, dict):
                 for line in case.body.get("lines", ()):
                     line["sku"] = sku
