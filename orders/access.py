@@ -115,6 +115,7 @@ COMMANDS: tuple[CommandRule, ...] = (
             Channel.API: "the catalogue is not part of the API",
             Channel.CLI: "a price is changed by a person who sees the old one",
         },
+        four_eyes="when the price more than doubles or halves",
     ),
     CommandRule(
         name=CommandKind.ERASE_CUSTOMER,
@@ -145,6 +146,17 @@ COMMANDS: tuple[CommandRule, ...] = (
             Channel.CLI: ("export_seals",),
         },
         not_offered={Channel.API: "a seal is kept by a person or a job on the machine, away from the API's reach"},
+    ),
+    CommandRule(
+        name="decide_approval",
+        says="Approve or decline what a colleague asked for; needs the permission of that command too",
+        permission="orders.decide_approval",
+        roles=LEADS,
+        doors={
+            Channel.ADMIN: ("ApprovalAdmin.approve_one", "ApprovalAdmin.decline_one"),
+            Channel.API: ("Approvals.approve", "Approvals.decline"),
+        },
+        not_offered={Channel.CLI: "the second pair of eyes is that of a person who signed in"},
     ),
     CommandRule(
         name="add_user",

@@ -28,7 +28,7 @@ COVERS: Mapping[Scope, frozenset[str]] = {
     Scope.IMPORTS: frozenset({"orders.import_feed", "orders.add_product", "orders.view_feedimport"}),
 }
 #: commands of the API for which a token must be `full`, on purpose
-FULL_ONLY = frozenset({"orders.issue_token", "orders.revoke_token", "orders.erase_customer"})
+FULL_ONLY = frozenset({"orders.issue_token", "orders.revoke_token", "orders.erase_customer", "orders.decide_approval"})
 
 
 def allow(scopes: Iterable[str], permission: str) -> bool:

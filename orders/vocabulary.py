@@ -165,6 +165,16 @@ class CommandStatus(StrEnum):
     DONE = "done"
 
 
+class ApprovalStatus(StrEnum):
+    """What became of a command that needs a second person."""
+
+    WAITING = "waiting"
+    DONE = "done"  # a second person agreed, and it was done
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    VOID = "void"  # approved too late: what it was about had changed
+
+
 class Topic(StrEnum):
     """Outbox topics: imperative; the starter has one function for each."""
 

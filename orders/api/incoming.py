@@ -96,5 +96,13 @@ class TokenInput(StrictSerializer):
     days = WholeNumber(required=False, allow_null=True, default=None, min_value=1, help_text="How many days it works.")
 
 
+class ApproveInput(StrictSerializer):
+    reason = Text(max_length=500, required=False, allow_blank=True, default="")
+
+
+class DeclineInput(StrictSerializer):
+    reason = Text(max_length=500, help_text="Your colleague reads it.")
+
+
 class RevokeInput(StrictSerializer):
     reason = Text(max_length=200, required=False, default="Revoked through the API")

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
-from orders.models import ApiToken, Command, FeedImport, Order, OrderEvent, OrderLine, Payment, Shipment
+from orders.models import ApiToken, Approval, Command, FeedImport, Order, OrderEvent, OrderLine, Payment, Shipment
 from orders.models.rules import choices
 from orders.services import feeds
 from orders.vocabulary import ActorKind, Currency, EventType, FailureType, FeedStatus, OrderStatus
@@ -249,6 +249,30 @@ class IssuedTokenOutput(TokenOutput):
 
     class Meta(TokenOutput.Meta):
         fields = [*TokenOutput.Meta.fields, "token"]
+
+
+class ApprovalOutput(serializers.ModelSerializer):
+    """A command that one person asked for and another decides."""
+
+    requested_by = serializers.CharField(source="requested_by.username")
+    decided_by = serializers.CharField(source="decided_by.username", allow_null=True, default=None)
+
+    class Meta:
+        model = Approval
+        fields = [
+            "id",
+            "command",
+            "subject",
+            "says",
+            "reason",
+            "status",
+            "requested_by",
+            "requested_at",
+            "expires_at",
+            "decided_by",
+            "decided_at",
+            "decision",
+        ]
 
 
 class FieldErrorOutput(serializers.Serializer):

@@ -25,6 +25,7 @@ class Words:
     PaymentStatus = choices(vocabulary.PaymentStatus)
     ShipmentStatus = choices(vocabulary.ShipmentStatus)
     CommandStatus = choices(vocabulary.CommandStatus)
+    ApprovalStatus = choices(vocabulary.ApprovalStatus)
     FeedStatus = choices(vocabulary.FeedStatus)
 
 

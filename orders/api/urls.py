@@ -2,6 +2,7 @@
 
 from django.urls import path, re_path
 
+from orders.api.approval_views import Approvals
 from orders.api.customer_views import Customers
 from orders.api.import_views import Imports
 from orders.api.order_views import OrderHistory, Orders
@@ -26,6 +27,9 @@ urlpatterns = [
     path("imports/", Imports.as_view({"post": "create"}), name="imports"),
     path("imports/<uuid:pk>/", Imports.as_view({"get": "retrieve"}), name="import"),
     path("imports/<uuid:pk>/rejected/", Imports.as_view({"get": "rejected"}), name="import-rejected"),
+    path("approvals/", Approvals.as_view({"get": "list"}), name="approvals"),
+    path("approvals/<uuid:pk>/approve/", Approvals.as_view({"post": "approve"}), name="approval-approve"),
+    path("approvals/<uuid:pk>/decline/", Approvals.as_view({"post": "decline"}), name="approval-decline"),
     path("tokens/", Tokens.as_view({"get": "list", "post": "create"}), name="tokens"),
     path("tokens/<uuid:token_id>/revoke/", Tokens.as_view({"post": "revoke"}), name="token-revoke"),
     path("schema/", Schema.as_view(), name="schema"),

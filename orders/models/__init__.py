@@ -1,5 +1,6 @@
 """The tables. Rows are the truth; services are the only writers."""
 
+from orders.models.approval import Approval
 from orders.models.catalogue import Product, StockItem
 from orders.models.command import Command, IdempotencyRecord
 from orders.models.credit import CreditNote, CreditNoteLine
@@ -18,6 +19,7 @@ from orders.models.token import ApiToken, RequestCount
 
 __all__ = [
     "ApiToken",
+    "Approval",
     "Command",
     "CreditNote",
     "CreditNoteLine",

@@ -32,6 +32,7 @@ OPERATIONS = (
     "view_historyseal",
     "view_apitoken",
     "view_refusedaction",
+    "view_approval",
 )
 
 #: what each role sees

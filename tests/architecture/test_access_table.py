@@ -16,6 +16,7 @@ from orders import access
 from orders.access import CHANNELS, COMMANDS, MACHINE_COMMANDS, RULES, CommandRule
 from orders.api import urls as api_urls
 from orders.management.acting import ActingCommand
+from orders.services import deciding
 from orders.vocabulary import Channel, CommandKind
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -177,6 +178,10 @@ def test_every_management_command_has_a_row_or_belongs_to_the_machine() -> None:
     assert found - named - set(MACHINE_COMMANDS) == set(), HINT
     assert not named & set(MACHINE_COMMANDS)
     assert named | set(MACHINE_COMMANDS) <= found, "The table names a management command that does not exist."
+
+
+def test_a_second_person_can_decide_every_command_that_needs_one() -> None:
+    assert set(deciding.WORK) == {rule.name for rule in COMMANDS if rule.four_eyes}
 
 
 def test_every_door_of_the_table_exists() -> None:

@@ -10,6 +10,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
@@ -24,9 +25,10 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from orders.models import ApiToken, Customer
+from orders.actor import person as acting
+from orders.models import ApiToken, Approval, Customer
 from orders.models.customer import Personal
-from orders.services import customers, seals
+from orders.services import catalogue, customers, seals
 from orders.vocabulary import Channel
 from tests.factories import TEST_ACTOR, make_order, make_product
 from tests.orders.api_calls import make_token, new_key, order_body, token_client
@@ -122,6 +124,17 @@ def _lock() -> AccessAttempt:
 def _customer() -> Customer:
     with transaction.atomic():
         return customers.known(f"ERASE-{next(_numbers)}", Personal())
+
+
+def _approval() -> Approval:
+    """A price that somebody wants changed by far."""
+    chief = User.objects.create_superuser(f"asking-{next(_numbers)}")
+    product = make_product()
+    approval = catalogue.change_product(
+        product.sku, name=product.name, unit_price=Decimal("99.00"), actor=acting(chief, Channel.ADMIN)
+    )
+    assert approval is not None
+    return approval
 
 
 def _seal() -> int:
@@ -270,6 +283,38 @@ ATTEMPTS: tuple[Attempt, ...] = (
         prepare=_seal,
         do=lambda person, _: person.run("export_seals"),
         reads=True,
+    ),
+    Attempt(
+        command="decide_approval",
+        channel=ADMIN,
+        door="ApprovalAdmin.approve_one",
+        prepare=_approval,
+        do=lambda person, approval: person.post(
+            "admin:orders_approval_approve_one", {"_form_submitted": "on"}, approval.pk
+        ),
+    ),
+    Attempt(
+        command="decide_approval",
+        channel=ADMIN,
+        door="ApprovalAdmin.decline_one",
+        prepare=_approval,
+        do=lambda person, approval: person.post(
+            "admin:orders_approval_decline_one", {"_form_submitted": "on", "reason": "No"}, approval.pk
+        ),
+    ),
+    Attempt(
+        command="decide_approval",
+        channel=API,
+        door="Approvals.approve",
+        prepare=_approval,
+        do=lambda person, approval: person.call(f"/api/approvals/{approval.pk}/approve/", {}),
+    ),
+    Attempt(
+        command="decide_approval",
+        channel=API,
+        door="Approvals.decline",
+        prepare=_approval,
+        do=lambda person, approval: person.call(f"/api/approvals/{approval.pk}/decline/", {"reason": "No"}),
     ),
     Attempt(
         command="add_user",

@@ -33,14 +33,17 @@ OPERATIONS = (
     ("/api/imports/", "POST"),
     ("/api/imports/{id}/", "GET"),
     ("/api/imports/{id}/rejected/", "GET"),
+    ("/api/approvals/", "GET"),
+    ("/api/approvals/{id}/approve/", "POST"),
+    ("/api/approvals/{id}/decline/", "POST"),
     ("/api/tokens/", "GET"),
     ("/api/tokens/", "POST"),
     ("/api/tokens/{token_id}/revoke/", "POST"),
 )
-NOTHING_TO_GET_WRONG = {("/api/", "GET"), ("/api/tokens/", "GET")}
+NOTHING_TO_GET_WRONG = {("/api/", "GET"), ("/api/tokens/", "GET"), ("/api/approvals/", "GET")}
 EVERYTHING = (
     *("place_order", "start_order", "view_order", "import_feed", "add_product", "issue_token", "revoke_token"),
-    "erase_customer",
+    *("erase_customer", "view_approval", "decide_approval"),
 )
 # What the document allows and the catalogue does not (an unknown SKU, a cursor of somebody else) is rightly refused.
 NOT_ASKED = [positive_data_acceptance]

@@ -1,0 +1,70 @@
+"""What waits for a second person: list it, approve it, decline it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from orders.api.incoming import ApproveInput, DeclineInput
+from orders.api.outgoing import ApprovalOutput
+from orders.api.permissions import PerAction
+from orders.api.schema import answers
+from orders.api.views import StrictViewSet
+from orders.models import Approval
+from orders.services import approvals, deciding
+from orders.vocabulary import ApprovalStatus
+
+
+class Approvals(StrictViewSet):
+    permission_classes = [PerAction]
+    action_permissions = {
+        "list": ("orders.view_approval",),
+        "approve": ("orders.decide_approval",),
+        "decline": ("orders.decide_approval",),
+    }
+    queryset = Approval.objects.none()
+    serializer_class = ApprovalOutput
+    filter_backends = []
+    pagination_class = None
+
+    @extend_schema(
+        summary="Commands that wait for a second person",
+        description="Those that you could give yourself, and your own; oldest first, at most a hundred.",
+        responses=answers({200: ApprovalOutput(many=True)}),
+    )
+    def list(self, request: Request) -> Response:
+        waiting = approvals.visible_to(self.actor()).filter(status=ApprovalStatus.WAITING).order_by("requested_at")
+        return Response(ApprovalOutput(waiting[:100], many=True).data)
+
+    @extend_schema(
+        summary="Approve a command and do it",
+        description="Not your own. 409 when it was decided already (by whom and when), has expired or cannot be done.",
+        request=ApproveInput,
+        responses=answers({200: ApprovalOutput}, 404, body=True),
+    )
+    def approve(self, request: Request, pk: UUID) -> Response:
+        body = ApproveInput(data=request.data)
+        body.is_valid(raise_exception=True)
+        return self._decide(deciding.approve, pk, body.validated_data["reason"])
+
+    @extend_schema(
+        summary="Decline a command for good",
+        description="Not your own. 409 when it was decided already, with who did it and when.",
+        request=DeclineInput,
+        responses=answers({200: ApprovalOutput}, 404, body=True),
+    )
+    def decline(self, request: Request, pk: UUID) -> Response:
+        body = DeclineInput(data=request.data)
+        body.is_valid(raise_exception=True)
+        return self._decide(deciding.decline, pk, body.validated_data["reason"])
+
+    def _decide(self, decide: Callable[..., Approval], pk: UUID, reason: str) -> Response:
+        # Looked for among what the caller may see first: a stranger learns nothing, not even that it exists.
+        if not approvals.visible_to(self.actor()).filter(pk=pk).exists():
+            raise NotFound(self.not_found_text)
+        return Response(ApprovalOutput(decide(pk, actor=self.actor(), reason=reason)).data)

@@ -1,0 +1,63 @@
+"""Commands that wait for a second person.
+
+One person alone must not be able to give what a stolen session or a slip of the finger would cost most. What the second
+person sees is what will happen: the parameters cannot be edited, and their hash is compared again before they are used.
+"""
+
+import uuid
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from orders.models.rules import check, never_deleted, one_of, word_field
+from orders.vocabulary import ApprovalStatus, Channel
+
+
+class Approval(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    #: name of a command in `orders.access`
+    command = models.CharField(max_length=40)
+    #: what it is about, such as a SKU or an order's number; one request waits for each
+    subject = models.CharField(max_length=100)
+    #: what will happen, in words for whoever decides
+    says = models.CharField(max_length=500)
+    parameters = models.JSONField()
+    parameters_hash = models.CharField(max_length=64)
+    reason = models.CharField(max_length=500)
+    channel = word_field(Channel)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    requested_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    status = word_field(ApprovalStatus, default=ApprovalStatus.WAITING)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", null=True, blank=True
+    )
+    decided_at = models.DateTimeField(null=True, blank=True)
+    #: why the second person decided so, or why it came to nothing
+    decision = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        permissions = [("decide_approval", "Can approve or decline what a colleague asked for")]
+        triggers = [
+            pgtrigger.ReadOnly(name="asked_once", exclude=["status", "decided_by", "decided_at", "decision"]),
+            *never_deleted(),
+        ]
+        constraints = [
+            one_of("approval", "status", ApprovalStatus),
+            one_of("approval", "channel", Channel),
+            check("approval_by_two_people", Q(decided_by=None) | ~Q(decided_by=F("requested_by"))),
+            check(
+                "approval_names_who_decided",
+                ~Q(status__in=[ApprovalStatus.DONE, ApprovalStatus.DECLINED])
+                | Q(decided_by__isnull=False, decided_at__isnull=False),
+            ),
+            models.UniqueConstraint(
+                fields=["command", "subject"], condition=Q(status=ApprovalStatus.WAITING), name="approval_one_waiting"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.command} {self.subject}"

@@ -1,0 +1,131 @@
+"""Four eyes: a command that is asked for by one person and decided by another.
+
+A command whose rule in `orders.access` has `four_eyes` calls `ask` instead of doing its work, and
+`orders.services.deciding` does it after a second person agreed. Both are asked for their permission again then: whoever
+lost it, or left, has agreed to nothing. Superusers are no exception.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from orders.access import COMMANDS, RULES
+from orders.actor import Actor, person
+from orders.errors import NotPermitted, WrongState
+from orders.models import Approval
+from orders.vocabulary import ApprovalStatus, Channel
+
+#: a request that nobody decided by then comes to nothing
+LIFE = timedelta(days=3)
+DECIDE = "orders.decide_approval"
+
+
+def ask(
+    command: str,
+    *,
+    subject: str,
+    says: str,
+    parameters: dict[str, Any],
+    reason: str,
+    actor: Actor,
+    life: timedelta = LIFE,
+) -> Approval:
+    """Record that `command` waits for a second person. Raises `NotPermitted`, or `WrongState` while one waits already.
+
+    The parameters hold everything that the command needs, and what it was asked in view of, such as the old price.
+    """
+    rule = RULES[command]
+    actor.require(rule.permission)
+    if actor.user is None or actor.user.pk is None:
+        raise NotPermitted("A second person can only agree with a first one: sign in.", permission=rule.permission)
+    with transaction.atomic():
+        waiting = Approval.objects.select_for_update().filter(
+            command=command, subject=subject, status=ApprovalStatus.WAITING
+        )
+        for other in waiting:
+            if other.expires_at > timezone.now():
+                raise WrongState(
+                    f"{other.says} This waits for a second person since {_moment(other.requested_at)}, "
+                    f"asked for by {other.requested_by}."
+                )
+            _close(other, ApprovalStatus.EXPIRED, "Nobody decided in time.")
+        return Approval.objects.create(
+            command=command,
+            subject=subject,
+            says=says[:500],
+            parameters=parameters,
+            parameters_hash=hash_of(command, subject, parameters),
+            reason=reason[:500],
+            channel=actor.channel,
+            requested_by_id=actor.user.pk,
+            expires_at=timezone.now() + life,
+        )
+
+
+def visible_to(actor: Actor) -> QuerySet[Approval]:
+    """Requests for commands that the actor could give, and the actor's own."""
+    mine = [rule.name for rule in COMMANDS if rule.four_eyes and actor.may(rule.permission)]
+    own = Q(requested_by=actor.user.pk) if actor.user is not None and actor.user.pk else Q(pk=None)
+    return Approval.objects.select_related("requested_by", "decided_by").filter(Q(command__in=mine) | own)
+
+
+def claim(approval_id: UUID | str, *, actor: Actor) -> Approval:
+    """The request, locked, for `actor` to decide. Raises `Approval.DoesNotExist`, `NotPermitted` or `WrongState`."""
+    actor.require("orders.decide_approval")
+    approval = Approval.objects.select_for_update(of=("self",)).get(pk=approval_id)
+    actor.require(RULES[approval.command].permission)
+    if actor.user is None or actor.user.pk is None:
+        raise NotPermitted("The second pair of eyes is a person's: sign in.", permission=DECIDE)
+    if approval.requested_by_id == actor.user.pk:
+        raise NotPermitted(
+            "You asked for this yourself; another person must decide.", permission="orders.decide_approval"
+        )
+    if approval.status != ApprovalStatus.WAITING:
+        by = f" by {approval.decided_by}" if approval.decided_by else ""
+        raise WrongState(
+            f"This is {approval.status} already{by}, at {_moment(approval.decided_at)}: {approval.decision}"
+        )
+    if approval.expires_at <= timezone.now():
+        raise WrongState(f"This expired at {_moment(approval.expires_at)}; it must be asked for again.")
+    return approval
+
+
+def confirm(approval: Approval) -> Actor:
+    """Before the work is done, whenever that is: the first person, if two still agree on exactly this.
+
+    Raises `WrongState` when the parameters are not the ones that were asked for, `NotPermitted` when one of the two
+    left or lost the permission.
+    """
+    if hash_of(approval.command, approval.subject, approval.parameters) != approval.parameters_hash:
+        raise WrongState("What was asked for was changed since.")
+    if approval.decided_by_id is None or approval.decided_by_id == approval.requested_by_id:
+        raise NotPermitted("Two people must agree.")
+    permission = RULES[approval.command].permission
+    people = get_user_model().objects.in_bulk([approval.requested_by_id, approval.decided_by_id])  # type: ignore[list-item]
+    for user in people.values():  # read anew: a user object remembers its permissions
+        if not user.has_perm(permission):
+            raise NotPermitted(f"{user} does not have the permission {permission} any more.", permission=permission)
+    return person(people[approval.requested_by_id], Channel(approval.channel))
+
+
+def hash_of(command: str, subject: str, parameters: dict[str, Any]) -> str:
+    canonical = json.dumps([command, subject, parameters], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _close(approval: Approval, status: ApprovalStatus, decision: str) -> None:
+    approval.status, approval.decision, approval.decided_at = status, decision[:500], timezone.now()
+    approval.save(update_fields=["status", "decision", "decided_at"])
+
+
+def _moment(moment: Any) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else ""

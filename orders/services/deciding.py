@@ -1,0 +1,54 @@
+"""The second person's part of four eyes: approve, and the command is done; decline, and it never will be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from orders.actor import Actor
+from orders.errors import InvalidInput, WrongState
+from orders.models import Approval
+from orders.services import approvals, catalogue
+from orders.vocabulary import ApprovalStatus
+
+#: command -> what does its work, given the parameters and the person who asked
+WORK: Mapping[str, Callable[..., None]] = {"change_product": catalogue.carry_out}
+
+
+def approve(approval_id: UUID | str, *, actor: Actor, reason: str = "") -> Approval:
+    """Agree, and do it in the same transaction.
+
+    Raises `NotPermitted`, or `WrongState` naming who decided before and when. What cannot be done any more is void.
+    """
+    with transaction.atomic():
+        approval = approvals.claim(approval_id, actor=actor)
+        _decide(approval, ApprovalStatus.DONE, actor, reason or "Approved")
+        try:
+            with transaction.atomic():
+                WORK[approval.command](approval.parameters, actor=approvals.confirm(approval))
+        except WrongState as error:
+            stale = error
+            _decide(approval, ApprovalStatus.VOID, actor, str(error))
+        else:
+            return approval
+    # Outside of the transaction, which must keep that the request is void.
+    raise stale
+
+
+def decline(approval_id: UUID | str, *, actor: Actor, reason: str) -> Approval:
+    """Refuse it for good. Raises `NotPermitted`, `WrongState`, or `InvalidInput` without a reason."""
+    if not reason.strip():
+        raise InvalidInput("reason", "A reason is needed: it is what your colleague reads.")
+    with transaction.atomic():
+        approval = approvals.claim(approval_id, actor=actor)
+        _decide(approval, ApprovalStatus.DECLINED, actor, reason)
+    return approval
+
+
+def _decide(approval: Approval, status: ApprovalStatus, actor: Actor, decision: str) -> None:
+    approval.status, approval.decision, approval.decided_at = status, decision[:500], timezone.now()
+    approval.decided_by = actor.user  # type: ignore[assignment]
+    approval.save(update_fields=["status", "decision", "decided_at", "decided_by"])
