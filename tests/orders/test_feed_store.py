@@ -30,7 +30,9 @@ def facts() -> dict:
     return {
         "orders": sorted(Order.objects.values_list("reference", "status", "total_minor", "event_count", *lines)),
         "notes": sorted(CreditNote.objects.values_list("number", "total_minor", "order__reference", "lines__quantity")),
-        "customers": sorted(Customer.objects.values_list("reference", "country")),
+        "customers": sorted(
+            (customer.reference, customer.country) for customer in Customer.objects.select_related("key")
+        ),
         "stock": sorted(StockItem.objects.values_list("product__sku", "received", "on_hand", "reserved")),
         "starts": OutboxMessage.objects.filter(topic=Topic.START_ORDER).count(),
     }
