@@ -235,6 +235,7 @@ SIMULATOR_URL = env("SIMULATOR_URL", default="")
 STRIPE_API_KEY = env("STRIPE_API_KEY", default="sk_test_simulator" if SIMULATOR_URL else "")
 PAYMENTS_URL = env("PAYMENTS_URL", default=SIMULATOR_URL)
 CARRIER_URL = env("CARRIER_URL", default=SIMULATOR_URL)
+FRAUD_URL = env("FRAUD_URL", default=SIMULATOR_URL)
 #: seconds until an unanswered call counts as an unknown outcome; three of them fit into one activity attempt
 PARTNER_TIMEOUT_SECONDS = env.float("PARTNER_TIMEOUT_SECONDS", default=4.0)
 

@@ -56,6 +56,8 @@ class CommandRule:
 CHANNELS = (Channel.ADMIN, Channel.API, Channel.CLI)
 
 BY_SUPERUSERS = "accounts are managed in the admin, under the eyes of its sign-in rules"
+ON_A_PAGE = "decided on the order's page, by a person who sees it"
+RULES_BY_PEOPLE = "rules are changed by a person who sees the ones before"
 NIGHTLY = "the worker does it every night by itself"
 
 COMMANDS: tuple[CommandRule, ...] = (
@@ -82,6 +84,78 @@ COMMANDS: tuple[CommandRule, ...] = (
         not_offered={
             Channel.CLI: "import_orders --process starts what it imports; single orders are started on a page"
         },
+    ),
+    CommandRule(
+        name=CommandKind.HOLD,
+        says="Stop an order before its next step",
+        permission="orders.hold_order",
+        roles=AGENTS,
+        doors={Channel.ADMIN: ("orders:hold",), Channel.API: ("OrderCommands.hold",)},
+        not_offered={Channel.CLI: ON_A_PAGE},
+    ),
+    CommandRule(
+        name=CommandKind.RELEASE,
+        says="Let a held order go on",
+        permission="orders.hold_order",
+        roles=AGENTS,
+        doors={Channel.ADMIN: ("orders:release",), Channel.API: ("OrderCommands.release",)},
+        not_offered={Channel.CLI: ON_A_PAGE},
+    ),
+    CommandRule(
+        name=CommandKind.CANCEL,
+        says="Cancel an order at any stage; what was done is undone",
+        permission="orders.cancel_order",
+        roles=AGENTS,
+        doors={Channel.ADMIN: ("orders:cancel",), Channel.API: ("OrderCommands.cancel",)},
+        not_offered={Channel.CLI: ON_A_PAGE},
+    ),
+    CommandRule(
+        name=CommandKind.REVIEW_CLAIM,
+        says="Become the owner of the review of a suspicious order",
+        permission="orders.decide_review",
+        roles=AGENTS,
+        doors={Channel.ADMIN: ("orders:review-claim",), Channel.API: ("Reviews.claim",)},
+        not_offered={Channel.CLI: ON_A_PAGE},
+    ),
+    CommandRule(
+        name=CommandKind.REVIEW_ASK,
+        says="Note what must be known before a review can be decided",
+        permission="orders.decide_review",
+        roles=AGENTS,
+        doors={Channel.ADMIN: ("orders:review-ask",), Channel.API: ("Reviews.ask",)},
+        not_offered={Channel.CLI: ON_A_PAGE},
+    ),
+    CommandRule(
+        name=CommandKind.REVIEW_APPROVE,
+        says="Let a suspicious order go on; above the amount of the fraud rules it takes two people",
+        permission="orders.decide_review",
+        roles=AGENTS,
+        doors={Channel.ADMIN: ("orders:review-approve",), Channel.API: ("Reviews.approve",)},
+        not_offered={Channel.CLI: ON_A_PAGE},
+    ),
+    CommandRule(
+        name=CommandKind.REVIEW_REJECT,
+        says="End a suspicious order",
+        permission="orders.decide_review",
+        roles=AGENTS,
+        doors={Channel.ADMIN: ("orders:review-reject",), Channel.API: ("Reviews.reject",)},
+        not_offered={Channel.CLI: ON_A_PAGE},
+    ),
+    CommandRule(
+        name=CommandKind.REVIEW_EXTEND,
+        says="Give a review more time",
+        permission="orders.extend_review",
+        roles=LEADS,
+        doors={Channel.ADMIN: ("orders:review-extend",), Channel.API: ("Reviews.extend",)},
+        not_offered={Channel.CLI: ON_A_PAGE},
+    ),
+    CommandRule(
+        name="add_fraud_rules",
+        says="Write a new version of the fraud rules",
+        permission="orders.add_fraudrules",
+        roles=LEADS,
+        doors={Channel.ADMIN: ("FraudRulesAdmin.add",)},
+        not_offered={Channel.API: RULES_BY_PEOPLE, Channel.CLI: RULES_BY_PEOPLE},
     ),
     CommandRule(
         name=CommandKind.IMPORT_FEED,

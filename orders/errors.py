@@ -82,6 +82,24 @@ class NotTheProcess(DomainError):
     failure_type = FailureType.NOT_THE_PROCESS
 
 
+class OnHold(DomainError):
+    """The order is on hold; its next step begins when a person releases it."""
+
+    failure_type = FailureType.ON_HOLD
+
+
+class CancelAsked(DomainError):
+    """The order was cancelled."""
+
+    failure_type = FailureType.CANCELLED
+
+
+class ReviewRejected(DomainError):
+    """The order was rejected in review."""
+
+    failure_type = FailureType.REVIEW_REJECTED
+
+
 class PartnerUnavailable(DomainError):
     """The partner did not answer; whether the call had an effect is unknown. Retry after a look-up."""
 

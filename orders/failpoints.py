@@ -29,6 +29,7 @@ EVERYWHERE = ("claim", "commit", "committed")
 POINTS: dict[StepName, tuple[str, ...]] = {
     **dict.fromkeys(StepName, EVERYWHERE),
     StepName.CHARGE: (*EVERYWHERE, "call", "effect"),
+    StepName.FRAUD: (*EVERYWHERE, "effect"),
     StepName.SHIP: (*EVERYWHERE, "call", "effect"),
     StepName.REFUND: (*EVERYWHERE, "effect"),
     StepName.RECALL: (*EVERYWHERE, "effect"),

@@ -19,16 +19,26 @@ class Scope(StrEnum):
 SAYS: Mapping[Scope, str] = {
     Scope.FULL: "everything its user may do",
     Scope.READ: "read orders, their history and what belongs to them",
-    Scope.WRITE: "place and start orders",
+    Scope.WRITE: "place, start, hold, release and cancel orders",
     Scope.IMPORTS: "send order feeds and follow them",
 }
 #: FULL is not listed: it covers all there is; every `orders.view_*` belongs to READ
 COVERS: Mapping[Scope, frozenset[str]] = {
-    Scope.WRITE: frozenset({"orders.place_order", "orders.start_order"}),
+    Scope.WRITE: frozenset({"orders.place_order", "orders.start_order", "orders.hold_order", "orders.cancel_order"}),
     Scope.IMPORTS: frozenset({"orders.import_feed", "orders.add_product", "orders.view_feedimport"}),
 }
 #: commands of the API for which a token must be `full`, on purpose
-FULL_ONLY = frozenset({"orders.issue_token", "orders.revoke_token", "orders.erase_customer", "orders.decide_approval"})
+FULL_ONLY = frozenset(
+    {
+        "orders.issue_token",
+        "orders.revoke_token",
+        "orders.erase_customer",
+        "orders.decide_approval",
+        # A verdict is a person's.
+        "orders.decide_review",
+        "orders.extend_review",
+    }
+)
 
 
 def allow(scopes: Iterable[str], permission: str) -> bool:

@@ -8,120 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
-from orders.amounts import counted, duration, money
-from orders.vocabulary import EventType, FailureType, OrderStatus, StepName
-
-
-class Tone(StrEnum):
-    """How a thing stands; pages show it as a colour and always with words and a sign beside it."""
-
-    NEUTRAL = "neutral"
-    MOVING = "moving"
-    WAITING = "waiting"
-    TROUBLE = "trouble"
-    DONE = "done"
-
-    @property
-    def sign(self) -> str:
-        """Name of the symbol that goes with the colour, for those who do not see colours."""
-        return SIGNS[self]
-
-
-SIGNS = {
-    Tone.NEUTRAL: "radio_button_unchecked",
-    Tone.MOVING: "sync",
-    Tone.WAITING: "schedule",
-    Tone.TROUBLE: "error",
-    Tone.DONE: "check_circle",
-}
-
-STATUS_TONES: dict[OrderStatus, Tone] = {
-    OrderStatus.PLACED: Tone.NEUTRAL,
-    OrderStatus.QUEUED: Tone.MOVING,
-    OrderStatus.IN_REVIEW: Tone.WAITING,
-    OrderStatus.ON_HOLD: Tone.WAITING,
-    OrderStatus.RESERVING: Tone.MOVING,
-    OrderStatus.CHARGING: Tone.MOVING,
-    OrderStatus.SHIPPING: Tone.MOVING,
-    OrderStatus.UNDOING: Tone.WAITING,
-    OrderStatus.COMPLETED: Tone.DONE,
-    OrderStatus.CANCELLED: Tone.NEUTRAL,
-    OrderStatus.FAILED: Tone.TROUBLE,
-}
-
-EVENT_TITLES: dict[EventType, str] = {
-    EventType.PLACED: "Order placed",
-    EventType.START_REQUESTED: "Processing asked for",
-    EventType.VALIDATED: "Order checked",
-    EventType.STOCK_RESERVED: "Stock reserved",
-    EventType.PAYMENT_CAPTURED: "Payment taken",
-    EventType.SHIPPED: "Shipment booked",
-    EventType.COMPLETED: "Order completed",
-    EventType.STEP_RETRYING: "Attempt failed, tried again",
-    EventType.UNDO_BEGUN: "Undo begun",
-    EventType.STOCK_RELEASED: "Stock given back",
-    EventType.PAYMENT_UNDONE: "Payment undone",
-    EventType.SHIPMENT_UNDONE: "Shipment undone",
-    EventType.CANCELLED: "Order cancelled",
-    EventType.FAILED: "Order failed",
-    EventType.CUSTOMER_ERASED: "Customer's personal data erased",
-}
-EVENT_TONES: dict[EventType, Tone] = {
-    EventType.STEP_RETRYING: Tone.WAITING,
-    EventType.UNDO_BEGUN: Tone.WAITING,
-    EventType.FAILED: Tone.TROUBLE,
-    EventType.COMPLETED: Tone.DONE,
-}
-
-#: what a step does, as it is said while it runs
-STEP_DOING: dict[StepName, str] = {
-    StepName.VALIDATE: "checking the order",
-    StepName.RESERVE: "reserving the stock",
-    StepName.CHARGE: "taking the payment",
-    StepName.SHIP: "booking the shipment",
-    StepName.COMPLETE: "closing the order",
-    StepName.RELEASE: "giving the stock back",
-    StepName.REFUND: "cancelling or refunding the payment",
-    StepName.RECALL: "cancelling the shipment",
-    StepName.CLOSE: "closing the order",
-}
-STEP_TITLES: dict[StepName, str] = {
-    StepName.VALIDATE: "Check",
-    StepName.RESERVE: "Stock",
-    StepName.CHARGE: "Payment",
-    StepName.SHIP: "Shipment",
-    StepName.COMPLETE: "Close",
-    StepName.RELEASE: "Give the stock back",
-    StepName.REFUND: "Undo the payment",
-    StepName.RECALL: "Cancel the shipment",
-    StepName.CLOSE: "Close",
-}
-
-#: (what went wrong, what a person can do about it)
-FAILURES: dict[FailureType, tuple[str, str]] = {
-    FailureType.INVALID_ORDER: ("the order does not add up", "Correct it at its source and place it again."),
-    FailureType.OUT_OF_STOCK: ("there was not enough stock", "Place it again when the products are back in stock."),
-    FailureType.PAYMENT_DECLINED: (
-        "the payment was declined",
-        "Ask the customer for another payment method and place the order again.",
-    ),
-    FailureType.CARRIER_REJECTED: (
-        "the carrier does not take the shipment",
-        "Check the address with the customer and place the order again.",
-    ),
-    FailureType.OUTCOME_UNKNOWN: (
-        "a partner did not answer in time",
-        "The partners were asked and everything was undone. Place the order again.",
-    ),
-    FailureType.PARTNER_UNAVAILABLE: (
-        "a partner could not be reached",
-        "Place the order again when the partner is back.",
-    ),
-    FailureType.CANCELLED: ("it was cancelled", ""),
-}
-OTHER_FAILURE = ("the process could not go on", "Read the timeline below; the last lines say where it stopped.")
+from orders.amounts import counted, duration
+from orders.vocabulary import IN_PROCESS_STATUSES, MOVING_STATUSES, OrderStatus, StepName
+from orders.wording import STEP_DOING, Tone, failure_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +29,19 @@ class OpenStep:
     def waits(self) -> bool:
         """The newest attempt has failed and the next one has not begun."""
         return self.last_error_at is not None and self.last_error_at >= self.claimed_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """The case that waits for a verdict."""
+
+    why: str
+    deadline_at: datetime
+    owner: str = ""
+    question: str = ""
+    escalated: bool = False
+    needs_second: bool = False
+    first_by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +66,11 @@ class Facts:
     #: what was taken and not given back, formatted; empty when nothing is
     kept: str = ""
     may_start: bool = False
+    #: who holds the order and why; empty when nobody does
+    held: str = ""
+    #: who cancelled the order and why; empty when nobody did
+    cancelled: str = ""
+    review: Review | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,20 +87,38 @@ class Standing:
     you_can: str = ""
 
 
-def status_word(status: str) -> str:
-    """`on_hold` as "On hold"."""
-    return status.replace("_", " ").capitalize()
-
-
-def failure_words(failure_type: str) -> tuple[str, str]:
-    """What went wrong, and what a person can do about it."""
-    return FAILURES.get(FailureType(failure_type), OTHER_FAILURE) if failure_type else OTHER_FAILURE
-
-
 def standing(facts: Facts) -> Standing:
     """The status sentence of an order."""
     tell = _TELL.get(facts.status, _under_way)
+    if facts.cancelled and facts.status in IN_PROCESS_STATUSES - {OrderStatus.UNDOING}:
+        return _being_cancelled(facts)
+    if facts.held and facts.status in MOVING_STATUSES - {OrderStatus.UNDOING}:
+        return _being_held(facts, tell(facts))
     return tell(facts)
+
+
+def _being_cancelled(facts: Facts) -> Standing:
+    return Standing(
+        headline="Being cancelled.",
+        tone=Tone.WAITING,
+        why=f"Asked for by {_sentence(facts.cancelled)}",
+        coming="A step that is under way ends first; then everything is undone." + _engine_waits(facts),
+        you_can="Nothing; the undo begins by itself.",
+    )
+
+
+def _being_held(facts: Facts, now: Standing) -> Standing:
+    return Standing(
+        headline=f"Holding after the current step. {now.headline}",
+        tone=Tone.WAITING,
+        why=f"Held by {_sentence(facts.held)} {now.why}".strip(),
+        coming="No further step begins until a person releases it." + _engine_waits(facts),
+        you_can="Release or cancel it.",
+    )
+
+
+def _engine_waits(facts: Facts) -> str:
+    return f" {facts.engine_trouble}" if facts.engine_trouble else ""
 
 
 def _placed(facts: Facts) -> Standing:
@@ -231,7 +157,11 @@ def _queued(facts: Facts) -> Standing:
 
 
 _DOING = {
-    OrderStatus.RESERVING: ("Reserving the stock", "Then the payment of {total} is taken."),
+    OrderStatus.RESERVING: ("Reserving the stock", "Then the order is checked for fraud."),
+    OrderStatus.CHECKING: (
+        "Checking for fraud",
+        "Then the payment of {total} is taken, unless a person must decide first.",
+    ),
     OrderStatus.CHARGING: ("Taking the payment of {total}", "Then the shipment is booked."),
     OrderStatus.SHIPPING: ("Booking the shipment", "Then the sale is booked and the order is complete."),
     OrderStatus.UNDOING: ("Undoing what was done", "The order is closed when everything is undone."),
@@ -310,21 +240,46 @@ def _money_back(facts: Facts) -> str:
     return f"{facts.refunded} went back to the customer." if facts.refunded else "No money was taken."
 
 
-def _waits_for_person(facts: Facts) -> Standing:
-    held = facts.status is OrderStatus.ON_HOLD
+def _on_hold(facts: Facts) -> Standing:
     return Standing(
-        headline="On hold: a person stopped it." if held else "In review: a person must decide.",
+        headline="On hold: a person stopped it.",
         tone=Tone.WAITING,
-        coming="Nothing moves until then.",
-        you_can="Release or cancel it." if held else "Decide, if you may review orders.",
+        why=f"Held by {_sentence(facts.held)}" if facts.held else "",
+        coming="Nothing moves until a person releases it.",
+        you_can="Release or cancel it.",
+    )
+
+
+def _in_review(facts: Facts) -> Standing:
+    review = facts.review
+    if review is None:
+        return Standing(
+            headline="In review: a verdict is known, the engine obeys it in a moment.",
+            tone=Tone.MOVING,
+            coming="It goes on by itself." + _engine_waits(facts),
+        )
+    by = f"{review.deadline_at:%d %b %Y %H:%M} UTC"
+    whose = f"{review.owner} has the case" if review.owner else "Nobody has claimed the case"
+    asked = f" Open question: {_sentence(review.question)}" if review.question else ""
+    if review.first_by:
+        you_can = f"Approve it as the second person, or reject it; {review.first_by} approved it already."
+    else:
+        you_can = "Decide, if you may review orders." + (" Two people must approve." if review.needs_second else "")
+    return Standing(
+        headline=f"In review: a {'lead' if review.escalated else 'person'} must decide by {by}.",
+        tone=Tone.WAITING,
+        why=f"{_sentence(review.why)} {whose}.{asked}",
+        coming="No money moves before the verdict. "
+        + ("Then the default of the rules counts." if review.escalated else "Undecided by then, it goes to the lead."),
+        you_can=you_can,
     )
 
 
 _TELL = {
     OrderStatus.PLACED: _placed,
     OrderStatus.QUEUED: _queued,
-    OrderStatus.IN_REVIEW: _waits_for_person,
-    OrderStatus.ON_HOLD: _waits_for_person,
+    OrderStatus.IN_REVIEW: _in_review,
+    OrderStatus.ON_HOLD: _on_hold,
     OrderStatus.COMPLETED: _completed,
     OrderStatus.CANCELLED: _cancelled,
     OrderStatus.FAILED: _failed,
@@ -337,23 +292,6 @@ def engine_trouble(seen_at: datetime | None, *, now: datetime, silent_after: tim
         return "No worker has been seen yet; orders wait."
     silence = now - seen_at
     return "" if silence <= silent_after else f"No worker has been seen for {duration(silence)}; orders wait."
-
-
-def event_amounts(data: dict[str, object], currency: str) -> list[str]:
-    """The figures of an event as short phrases."""
-    said = []
-    for key, words in (("total_minor", ""), ("amount_minor", ""), ("refunded_minor", "refunded")):
-        amount = data.get(key)
-        if isinstance(amount, int) and amount:
-            said.append(f"{money(amount, currency)} {words}".strip())
-    for key, singular in (("lines", "line"), ("products", "product"), ("pieces", "piece")):
-        count = data.get(key)
-        if isinstance(count, int) and count:
-            said.append(counted(count, singular))
-    for key, words in (("carrier", ""), ("tracking_number", "tracking "), ("gateway_reference", "gateway ")):
-        if data.get(key):
-            said.append(f"{words}{data[key]}")
-    return said
 
 
 def _sentence(text: str) -> str:

@@ -2,12 +2,17 @@
 
 from django.urls import path
 
-from orders import views
+from orders import command_views, views
 
 app_name = "orders"
 urlpatterns = [
     path("dashboard/live/", views.dashboard_live, name="dashboard-live"),
     path("<str:number>/", views.order_page, name="page"),
     path("<str:number>/live/", views.order_live, name="live"),
-    path("<str:number>/start/", views.start_order, name="start"),
+    path("<str:number>/cancel/", command_views.cancel, name="cancel"),
+    *(
+        path(f"<str:number>/{name.replace('-', '/')}/", command_views.give, {"command": name}, name=name)
+        for name in command_views.BUTTONS
+        if name != "cancel"
+    ),
 ]

@@ -16,6 +16,7 @@ class OrderStatus(StrEnum):
     IN_REVIEW = "in_review"  # a person must decide
     ON_HOLD = "on_hold"  # a person stopped it
     RESERVING = "reserving"
+    CHECKING = "checking"  # the fraud rules and the fraud partner are asked
     CHARGING = "charging"
     SHIPPING = "shipping"
     UNDOING = "undoing"  # what was done is being undone, in reverse
@@ -26,19 +27,47 @@ class OrderStatus(StrEnum):
 
 TERMINAL_STATUSES = frozenset({OrderStatus.COMPLETED, OrderStatus.CANCELLED, OrderStatus.FAILED})
 MOVING_STATUSES = frozenset(
-    {OrderStatus.QUEUED, OrderStatus.RESERVING, OrderStatus.CHARGING, OrderStatus.SHIPPING, OrderStatus.UNDOING}
+    {
+        OrderStatus.QUEUED,
+        OrderStatus.RESERVING,
+        OrderStatus.CHECKING,
+        OrderStatus.CHARGING,
+        OrderStatus.SHIPPING,
+        OrderStatus.UNDOING,
+    }
 )
+#: the engine works on the order, or waits in it for a person
+IN_PROCESS_STATUSES = MOVING_STATUSES | {OrderStatus.IN_REVIEW, OrderStatus.ON_HOLD}
 
 # The only moves an order may make; `Order.move_to` refuses every other one.
 ALLOWED_MOVES: dict[OrderStatus, frozenset[OrderStatus]] = {
-    OrderStatus.PLACED: frozenset({OrderStatus.QUEUED}),
-    OrderStatus.QUEUED: frozenset({OrderStatus.RESERVING, OrderStatus.UNDOING}),
-    OrderStatus.RESERVING: frozenset({OrderStatus.CHARGING, OrderStatus.UNDOING}),
-    OrderStatus.CHARGING: frozenset({OrderStatus.SHIPPING, OrderStatus.UNDOING}),
-    OrderStatus.SHIPPING: frozenset({OrderStatus.COMPLETED, OrderStatus.UNDOING}),
+    OrderStatus.PLACED: frozenset({OrderStatus.QUEUED, OrderStatus.ON_HOLD, OrderStatus.CANCELLED}),
+    OrderStatus.QUEUED: frozenset({OrderStatus.RESERVING, OrderStatus.ON_HOLD, OrderStatus.UNDOING}),
+    # Straight to the charge: an order that was started before the fraud check existed.
+    OrderStatus.RESERVING: frozenset(
+        {OrderStatus.CHECKING, OrderStatus.CHARGING, OrderStatus.ON_HOLD, OrderStatus.UNDOING}
+    ),
+    OrderStatus.CHECKING: frozenset(
+        {OrderStatus.IN_REVIEW, OrderStatus.CHARGING, OrderStatus.ON_HOLD, OrderStatus.UNDOING}
+    ),
+    OrderStatus.IN_REVIEW: frozenset({OrderStatus.CHARGING, OrderStatus.ON_HOLD, OrderStatus.UNDOING}),
+    OrderStatus.CHARGING: frozenset({OrderStatus.SHIPPING, OrderStatus.ON_HOLD, OrderStatus.UNDOING}),
+    OrderStatus.SHIPPING: frozenset({OrderStatus.COMPLETED, OrderStatus.ON_HOLD, OrderStatus.UNDOING}),
+    # Back to where it was stopped.
+    OrderStatus.ON_HOLD: frozenset(
+        {
+            OrderStatus.PLACED,
+            OrderStatus.QUEUED,
+            OrderStatus.RESERVING,
+            OrderStatus.CHECKING,
+            OrderStatus.IN_REVIEW,
+            OrderStatus.CHARGING,
+            OrderStatus.SHIPPING,
+            OrderStatus.UNDOING,
+            OrderStatus.CANCELLED,
+        }
+    ),
     OrderStatus.UNDOING: frozenset({OrderStatus.CANCELLED, OrderStatus.FAILED}),
-    OrderStatus.IN_REVIEW: frozenset(),
-    OrderStatus.ON_HOLD: frozenset(),
     OrderStatus.COMPLETED: frozenset(),
     OrderStatus.CANCELLED: frozenset(),
     OrderStatus.FAILED: frozenset(),
@@ -61,6 +90,7 @@ class StepName(StrEnum):
 
     VALIDATE = "validate"
     RESERVE = "reserve"
+    FRAUD = "fraud"
     CHARGE = "charge"
     SHIP = "ship"
     COMPLETE = "complete"
@@ -83,6 +113,19 @@ class EventType(StrEnum):
     START_REQUESTED = "order.start_requested"
     VALIDATED = "order.validated"
     STOCK_RESERVED = "order.stock_reserved"
+    FRAUD_CHECKED = "order.fraud_checked"
+    REVIEW_OPENED = "order.review_opened"
+    REVIEW_CLAIMED = "order.review_claimed"
+    REVIEW_ASKED = "order.review_asked"
+    REVIEW_EXTENDED = "order.review_extended"
+    REVIEW_ESCALATED = "order.review_escalated"
+    REVIEW_SECONDED = "order.review_seconded"
+    REVIEW_DECIDED = "order.review_decided"
+    REVIEW_OBEYED = "order.review_obeyed"
+    HOLD_ASKED = "order.hold_asked"
+    HELD = "order.held"
+    RELEASED = "order.released"
+    CANCEL_ASKED = "order.cancel_asked"
     PAYMENT_CAPTURED = "order.payment_captured"
     SHIPPED = "order.shipped"
     COMPLETED = "order.completed"
@@ -109,6 +152,8 @@ class FailureType(StrEnum):
     NOT_THE_PROCESS = "not_the_process"
     PARTNER_UNAVAILABLE = "partner_unavailable"
     CANCELLED = "cancelled"
+    REVIEW_REJECTED = "review_rejected"
+    ON_HOLD = "on_hold"  # not a failure: the step waits until a person releases the order
     INVALID_FEED = "invalid_feed"
 
 
@@ -156,6 +201,14 @@ class Channel(StrEnum):
 
 class CommandKind(StrEnum):
     START = "start"
+    HOLD = "hold"
+    RELEASE = "release"
+    CANCEL = "cancel"
+    REVIEW_CLAIM = "review_claim"
+    REVIEW_APPROVE = "review_approve"
+    REVIEW_REJECT = "review_reject"
+    REVIEW_ASK = "review_ask"
+    REVIEW_EXTEND = "review_extend"
     IMPORT_FEED = "import_feed"
     ERASE_CUSTOMER = "erase_customer"
 
@@ -179,7 +232,16 @@ class Topic(StrEnum):
     """Outbox topics: imperative; the starter has one function for each."""
 
     START_ORDER = "order.start"
+    TELL_ORDER = "order.tell"  # a command was recorded; the process must look
+    CANCEL_ORDER = "order.cancel"
     START_FEED_IMPORT = "feed_import.start"
+
+
+class ReviewStatus(StrEnum):
+    OPEN = "open"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    CLOSED = "closed"  # the order ended before a verdict
 
 
 class FeedStatus(StrEnum):

@@ -33,6 +33,25 @@ class OrderStep:
     order_id: str
     #: first run id of the workflow: the identity of the process, kept over resets
     run_id: str
+    #: version 2 of the process: a fraud check comes before the charge
+    screened: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandGiven:
+    """A signal: a command was recorded. What it says is read from the database."""
+
+    command_id: str
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewStanding:
+    """Where the review of an order stands."""
+
+    approved: bool
+    #: seconds until the case must be looked at again without any command; 0 when approved
+    wait_seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)

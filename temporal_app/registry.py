@@ -22,6 +22,9 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
         workflows=(OrderWorkflow,),
         activities=(
             orders.prepare_order,
+            orders.check_fraud,
+            orders.settle_review,
+            orders.settle_hold,
             orders.charge_payment,
             orders.ship_order,
             orders.complete_order,

@@ -16,9 +16,10 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
 
 from orders.vocabulary import OrderStatus, Topic
-from temporal_app.payloads import FeedInput, OrderInput
+from temporal_app.payloads import CommandGiven, FeedInput, OrderInput
 from temporal_app.search_attributes import CUSTOMER, ORDER_NUMBER, ORDER_STATUS
 from temporal_app.task_queues import TaskQueue
 from temporal_app.workflow_ids import feed_import_workflow_id, order_workflow_id
@@ -54,6 +55,27 @@ async def start_order(client: Client, body: dict[str, Any]) -> None:
         return
 
 
+async def tell_order(client: Client, body: dict[str, Any]) -> None:
+    """Wake the order's process. One that has ended needs no waking: the command was answered by its last step."""
+    try:
+        await client.get_workflow_handle(order_workflow_id(body["order_id"])).signal(
+            OrderWorkflow.command_given,
+            CommandGiven(command_id=body["command_id"], kind=body["kind"]),
+            rpc_timeout=RPC_TIMEOUT,
+        )
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+
+
+async def cancel_order(client: Client, body: dict[str, Any]) -> None:
+    try:
+        await client.get_workflow_handle(order_workflow_id(body["order_id"])).cancel(rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+
+
 async def start_feed_import(client: Client, body: dict[str, Any]) -> None:
     try:
         await client.start_workflow(
@@ -72,5 +94,7 @@ async def start_feed_import(client: Client, body: dict[str, Any]) -> None:
 
 DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[None]]] = {
     Topic.START_ORDER: start_order,
+    Topic.TELL_ORDER: tell_order,
+    Topic.CANCEL_ORDER: cancel_order,
     Topic.START_FEED_IMPORT: start_feed_import,
 }

@@ -7,7 +7,7 @@ from typing import Any
 from orders.actor import Actor, system
 from orders.models import Order, Product, StockItem
 from orders.services import placing, process, stock
-from orders.vocabulary import Channel
+from orders.vocabulary import Channel, OrderStatus
 
 TEST_ACTOR: Actor = system("test", Channel.CLI)
 _numbers = itertools.count(1)
@@ -49,11 +49,16 @@ def make_order(
     return order
 
 
-def make_prepared_order(**options: Any) -> Order:
-    """An order whose process has begun: its run adopted, validated, stock reserved; the payment comes next."""
+def make_reserved_order(*, then: OrderStatus = OrderStatus.CHECKING, **options: Any) -> Order:
+    """An order whose process has begun: its run adopted, validated, stock reserved; the fraud check comes next."""
     order = make_order(started=True, **options)
     process.adopt(str(order.id), run_id=f"run-{order.id}")
     process.validate(str(order.id), actor=TEST_ACTOR)
-    stock.reserve(str(order.id), actor=TEST_ACTOR)
+    stock.reserve(str(order.id), actor=TEST_ACTOR, then=then)
     order.refresh_from_db()
     return order
+
+
+def make_prepared_order(**options: Any) -> Order:
+    """A reserved order that nobody finds suspicious; the payment comes next."""
+    return make_reserved_order(then=OrderStatus.CHARGING, **options)

@@ -123,6 +123,7 @@ def _production() -> dict[str, str]:
         "STRIPE_API_KEY": "sk_test_check",
         "PAYMENTS_URL": "https://payments.example",
         "CARRIER_URL": "https://carrier.example",
+        "FRAUD_URL": "https://fraud.example",
         "SIMULATOR_URL": "",
     }
 

@@ -22,9 +22,9 @@ from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.errors import InvalidInput, WrongState
 from orders.models import Approval
-from orders.sentences import Tone, status_word
 from orders.services import approvals, deciding
 from orders.vocabulary import ApprovalStatus, Channel
+from orders.wording import Tone, status_word
 
 TONES = {
     ApprovalStatus.WAITING: Tone.MOVING,

@@ -30,11 +30,11 @@ from orders.amounts import money, number
 from orders.errors import InvalidFeed, InvalidInput, NotPermitted
 from orders.models import FeedImport
 from orders.polling import STOP_POLLING, polled
-from orders.sentences import Tone, status_word
 from orders.services import feeds
 from orders.services.feeds.layouts import LAYOUTS
 from orders.services.feeds.receiving import MAX_INITIAL_STOCK
 from orders.vocabulary import Channel, FeedStatus, RejectReason
+from orders.wording import Tone, status_word
 
 FEED_TONES = {FeedStatus.COMPLETED: Tone.DONE, FeedStatus.FAILED: Tone.TROUBLE}
 REJECT_WORDS = {

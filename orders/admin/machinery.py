@@ -14,8 +14,8 @@ from orders.admin.money import order_link
 from orders.admin.reading import ReadOnlyAdmin, ago, badge
 from orders.models import Command, OrderEvent, OutboxMessage, PartnerHealth, ServiceBeat
 from orders.selectors.health import PARTNER_NAMES, SILENT_AFTER
-from orders.sentences import EVENT_TITLES, EVENT_TONES, Tone, status_word
 from orders.vocabulary import EventType, PartnerCode
+from orders.wording import EVENT_TITLES, EVENT_TONES, Tone, status_word
 
 
 @admin.register(OrderEvent)

@@ -18,8 +18,8 @@ from orders.admin.filters import DayRangeFilter
 from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.amounts import money
 from orders.models import CreditNote, CreditNoteLine, LedgerTransfer, Order, Payment
-from orders.sentences import Tone, status_word
 from orders.vocabulary import PaymentStatus
+from orders.wording import Tone, status_word
 
 PAYMENT_TONES = {
     PaymentStatus.PENDING: Tone.MOVING,

@@ -18,6 +18,7 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
         False,
         [
             ("All orders", "receipt_long", "orders_order_changelist", "orders.view_order"),
+            ("Reviews", "policy", "orders_reviewcase_changelist", "orders.view_reviewcase"),
             ("Imports", "upload_file", "orders_feedimport_changelist", "orders.view_feedimport"),
             ("Second person", "how_to_reg", "orders_approval_changelist", "orders.view_approval"),
             ("Credit notes", "assignment_return", "orders_creditnote_changelist", "orders.view_creditnote"),
@@ -48,6 +49,7 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
             ("Seals", "verified", "orders_historyseal_changelist", "orders.view_historyseal"),
             ("Commands", "touch_app", "orders_command_changelist", "orders.view_command"),
             ("Outbox", "outbox", "orders_outboxmessage_changelist", "orders.view_outboxmessage"),
+            ("Fraud rules", "rule", "orders_fraudrules_changelist", "orders.view_fraudrules"),
             ("Workers", "memory", "orders_servicebeat_changelist", "orders.view_servicebeat"),
             ("Partners", "handshake", "orders_partnerhealth_changelist", "orders.view_partnerhealth"),
         ],

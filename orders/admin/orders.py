@@ -26,9 +26,9 @@ from orders.admin.reading import QuietChangeList, ReadOnlyAdmin, ago, badge
 from orders.amounts import money, number
 from orders.errors import WrongState
 from orders.models import Customer, Order
-from orders.sentences import STATUS_TONES, status_word
 from orders.services import placing
 from orders.vocabulary import Channel, OrderStatus
+from orders.wording import STATUS_TONES, status_word
 
 #: one click starts at most this many; each is a transaction of its own and the click waits for all of them
 MAX_TICKED = 500

@@ -21,7 +21,7 @@ from unfold.admin import ModelAdmin
 from unfold.views import ChangeList as UnfoldChangeList
 
 from orders.amounts import duration, number
-from orders.sentences import Tone
+from orders.wording import Tone
 
 #: a filtered list counts up to here and then says "more than 10,000"
 COUNT_CAP = 10_000

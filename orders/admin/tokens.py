@@ -26,9 +26,9 @@ from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.errors import InvalidInput
 from orders.models import ApiToken
 from orders.scopes import SAYS
-from orders.sentences import Tone
 from orders.services import tokens
 from orders.vocabulary import Channel
+from orders.wording import Tone
 
 
 class TokenForm(forms.Form):

@@ -13,6 +13,7 @@ from orders.api.fields import Email, Moment, StrictSerializer, Text, WholeNumber
 from orders.models.rules import choices
 from orders.scopes import Scope
 from orders.services import placing
+from orders.services.reviewing import MAX_EXTENSION_HOURS
 from orders.vocabulary import MAX_LINE_QUANTITY, MAX_ORDER_LINES, Currency
 
 # The message does not repeat the value: if it is a card number, it must not reach an answer or a log.
@@ -76,6 +77,22 @@ class StartInput(StrictSerializer):
 
 class ErasureInput(StrictSerializer):
     reason = Text(max_length=500, help_text="Who asked for it. Kept in the history, so no names.")
+
+
+class ReasonInput(StrictSerializer):
+    reason = Text(max_length=500, help_text="Kept in the history.")
+
+
+class ClaimInput(StrictSerializer):
+    reason = Text(max_length=500, required=False, default="Claimed", help_text="Kept in the history.")
+
+
+class QuestionInput(StrictSerializer):
+    question = Text(max_length=500, help_text="What must be known before the case can be decided.")
+
+
+class ExtendInput(ReasonInput):
+    hours = WholeNumber(min_value=1, max_value=MAX_EXTENSION_HOURS, help_text="From now.")
 
 
 class ImportParameters(StrictSerializer):

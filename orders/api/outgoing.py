@@ -297,5 +297,6 @@ class RootOutput(serializers.Serializer):
     orders = serializers.URLField()
     imports = serializers.URLField()
     tokens = serializers.URLField()
+    reviews = serializers.URLField()
     schema = serializers.URLField()
     docs = serializers.URLField()

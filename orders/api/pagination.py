@@ -65,8 +65,8 @@ class StrictCursor(CursorPagination):
         }
 
 
-class NewestFirst(StrictCursor):
-    ordering = ("-created_at", "-id")
+class ByMoment(StrictCursor):
+    """Ordered by a time first."""
 
     def is_position(self, text: str) -> bool:
         try:
@@ -74,6 +74,14 @@ class NewestFirst(StrictCursor):
         except ValueError:
             return False
         return moment is not None and moment.tzinfo is not None
+
+
+class NewestFirst(ByMoment):
+    ordering = ("-created_at", "-id")
+
+
+class ByDeadline(ByMoment):
+    ordering = ("deadline_at", "id")
 
 
 class InSequence(StrictCursor):

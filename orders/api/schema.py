@@ -27,6 +27,7 @@ class Words:
     CommandStatus = choices(vocabulary.CommandStatus)
     ApprovalStatus = choices(vocabulary.ApprovalStatus)
     FeedStatus = choices(vocabulary.FeedStatus)
+    ReviewStatus = choices(vocabulary.ReviewStatus)
 
 
 #: what every address may answer

@@ -5,6 +5,7 @@ from django.urls import path, re_path
 from orders.api.approval_views import Approvals
 from orders.api.customer_views import Customers
 from orders.api.import_views import Imports
+from orders.api.order_command_views import OrderCommands, Reviews
 from orders.api.order_views import OrderHistory, Orders
 from orders.api.token_views import Tokens
 from orders.api.views import Docs, NotHere, Root, Schema
@@ -18,6 +19,15 @@ urlpatterns = [
     path("orders/", Orders.as_view({"get": "list", "post": "create"}), name="orders"),
     re_path(rf"{ORDER}\Z", Orders.as_view({"get": "retrieve"}), name="order"),
     re_path(rf"{ORDER}start/\Z", Orders.as_view({"post": "start"}), name="order-start"),
+    re_path(rf"{ORDER}hold/\Z", OrderCommands.as_view({"post": "hold"}), name="order-hold"),
+    re_path(rf"{ORDER}release/\Z", OrderCommands.as_view({"post": "release"}), name="order-release"),
+    re_path(rf"{ORDER}cancel/\Z", OrderCommands.as_view({"get": "plan", "post": "cancel"}), name="order-cancel"),
+    re_path(rf"{ORDER}review/claim/\Z", Reviews.as_view({"post": "claim"}), name="review-claim"),
+    re_path(rf"{ORDER}review/ask/\Z", Reviews.as_view({"post": "ask"}), name="review-ask"),
+    re_path(rf"{ORDER}review/extend/\Z", Reviews.as_view({"post": "extend"}), name="review-extend"),
+    re_path(rf"{ORDER}review/approve/\Z", Reviews.as_view({"post": "approve"}), name="review-approve"),
+    re_path(rf"{ORDER}review/reject/\Z", Reviews.as_view({"post": "reject"}), name="review-reject"),
+    path("reviews/", Reviews.as_view({"get": "list"}), name="reviews"),
     re_path(rf"{ORDER}history/\Z", OrderHistory.as_view({"get": "list"}), name="order-history"),
     re_path(
         r"^customers/(?P<reference>[^/\x00]{1,64})/erase/\Z",

@@ -13,6 +13,7 @@ from orders.models.money import LedgerTransfer, Payment
 from orders.models.order import Order, OrderLine
 from orders.models.outbox import OutboxMessage
 from orders.models.refusal import RefusedAction
+from orders.models.review import FraudCheck, FraudRules, ReviewCase
 from orders.models.seal import HistorySeal, SealedHead
 from orders.models.step import Step
 from orders.models.token import ApiToken, RequestCount
@@ -28,6 +29,8 @@ __all__ = [
     "FeedDocument",
     "FeedImport",
     "FeedRow",
+    "FraudCheck",
+    "FraudRules",
     "HistorySeal",
     "IdempotencyRecord",
     "LedgerTransfer",
@@ -41,6 +44,7 @@ __all__ = [
     "RefusedAction",
     "RequestCount",
     "Reservation",
+    "ReviewCase",
     "SealedHead",
     "ServiceBeat",
     "Shipment",

@@ -39,6 +39,12 @@ class Command(models.Model):
             ),
             # One order, one start, ever: the guard that outlives Temporal's retention.
             models.UniqueConstraint(fields=["order"], condition=Q(kind=CommandKind.START), name="command_one_start"),
+            # Two clicks, one hold or cancellation: the second person is told who was first.
+            models.UniqueConstraint(
+                fields=["order", "kind"],
+                condition=Q(kind__in=[CommandKind.HOLD, CommandKind.CANCEL], status=CommandStatus.ACCEPTED),
+                name="command_one_standing",
+            ),
         ]
 
     def __str__(self) -> str:

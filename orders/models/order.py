@@ -36,6 +36,8 @@ class Order(models.Model):
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
     status = word_field(OrderStatus, default=OrderStatus.PLACED)
     status_since = models.DateTimeField(default=timezone.now)
+    #: the status to which a release brings an order that is on hold back
+    resume_status = word_field(OrderStatus, blank=True, default="")
     currency = word_field(Currency)
     total_minor = models.BigIntegerField()
     line_count = models.PositiveIntegerField()
@@ -59,6 +61,8 @@ class Order(models.Model):
         permissions = [
             ("place_order", "May place orders"),
             ("start_order", "May start the processing of orders"),
+            ("hold_order", "May hold and release orders"),
+            ("cancel_order", "May cancel orders"),
         ]
         default_permissions = ("view",)
         triggers = never_deleted()
@@ -77,6 +81,7 @@ class Order(models.Model):
             one_of("order", "status", OrderStatus),
             one_of("order", "currency", Currency),
             one_of("order", "channel", Channel),
+            check("order_resumes_from_hold", Q(status=OrderStatus.ON_HOLD) ^ Q(resume_status="")),
             check("order_total_positive", Q(total_minor__gt=0, total_minor__lte=MAX_ORDER_TOTAL_MINOR)),
             check(
                 "order_closed_when_terminal",

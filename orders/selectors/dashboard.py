@@ -20,8 +20,8 @@ from django.utils import timezone
 from orders.amounts import counted, money, number
 from orders.models import CreditNote, FeedImport, Order, Step
 from orders.selectors.health import Backlog, Health, machinery, outbox_backlog
-from orders.sentences import STATUS_TONES, STEP_DOING, Tone, failure_words, status_word
 from orders.vocabulary import MOVING_STATUSES, FeedStatus, OrderStatus, StepName, StepStatus
+from orders.wording import STATUS_TONES, STEP_DOING, Tone, failure_words, status_word
 
 #: counting stops here; the page then says "10,000+"
 COUNT_CAP = 10_000

@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from orders.amounts import counted, duration
 from orders.models import OutboxMessage, PartnerHealth, ServiceBeat
-from orders.sentences import Tone
 from orders.vocabulary import PartnerCode
+from orders.wording import Tone
 
 WORKER = "worker"
 #: a worker that has not said anything for this long counts as gone

@@ -19,6 +19,7 @@ from django.utils import timezone
 from orders import sentences
 from orders.amounts import counted, money, number, price
 from orders.models import (
+    Command,
     CreditNote,
     LedgerTransfer,
     Order,
@@ -30,10 +31,12 @@ from orders.models import (
     Shipment,
     Step,
 )
-from orders.selectors import health
+from orders.selectors import health, offers
+from orders.selectors.offers import Case, May, Offer
 from orders.selectors.timeline import CHANNELS, Timeline, run_url, timeline
-from orders.sentences import STATUS_TONES, STEP_TITLES, OpenStep, Standing, Tone, status_word
+from orders.sentences import OpenStep, Standing
 from orders.vocabulary import OrderStatus, ReservationStatus, StepName, StepStatus
+from orders.wording import STATUS_TONES, STEP_TITLES, Tone, status_word
 
 LINES_PER_PAGE = 50
 FORWARD = (StepName.VALIDATE, StepName.RESERVE, StepName.CHARGE, StepName.SHIP, StepName.COMPLETE)
@@ -43,6 +46,7 @@ UNDO_OF = {StepName.RESERVE: StepName.RELEASE, StepName.CHARGE: StepName.REFUND,
 STEPS_OF_STATUS = {
     OrderStatus.QUEUED: (StepName.VALIDATE,),
     OrderStatus.RESERVING: (StepName.RESERVE,),
+    OrderStatus.CHECKING: (StepName.FRAUD,),
     OrderStatus.CHARGING: (StepName.CHARGE,),
     OrderStatus.SHIPPING: (StepName.SHIP, StepName.COMPLETE),
     OrderStatus.UNDOING: BACKWARD,
@@ -93,6 +97,9 @@ class LivePart:
     stock: list[tuple[str, str]]
     shipments: list[Shipment]
     timeline: Timeline
+    offers: list[Offer]
+    #: the open review, if the order waits for a verdict
+    case: Case | None
     run_url: str
     engine_trouble: str
 
@@ -119,7 +126,9 @@ def _with_surroundings(orders: QuerySet[Order]) -> QuerySet[Order]:
         for status in ReservationStatus
     }
     notes = CreditNote.objects.filter(order=OuterRef("pk")).order_by().values("order").annotate(n=Count("pk"))
-    return orders.select_related("customer__key", "payment").annotate(
+    return orders.select_related(
+        "customer__key", "payment", "fraud_check", "review__owner", "review__first_by"
+    ).annotate(
         worker_seen_at=Subquery(beats.annotate(newest=Max("at")).values("newest")),
         outbox_error=Subquery(waiting.values("last_error")[:1]),
         reserved_products=Subquery(mine.annotate(n=Count("pk")).values("n")),
@@ -132,7 +141,7 @@ def steps_of(order: Order) -> list[Step]:
     return list(order.steps.all())
 
 
-def version(order: Order, steps: list[Step], *, may_start: bool) -> str:
+def version(order: Order, steps: list[Step], *, may: May) -> str:
     """Changes exactly when the live part would; the browser's ETag."""
     now = timezone.now()
     state = (
@@ -143,17 +152,19 @@ def version(order: Order, steps: list[Step], *, may_start: bool) -> str:
         _engine_trouble(order, now),
         getattr(order, "outbox_error", None),
         getattr(order, "credit_note_count", None),
-        may_start,
+        [may(permission) for permission in offers.PERMISSIONS],
     )
     return hashlib.sha256(f"{order.pk}{state}".encode()).hexdigest()[:32]
 
 
-def live_part(order: Order, steps: list[Step], *, may_start: bool) -> LivePart:
-    """The polled part: at most three more queries (events, shipments, transfers)."""
+def live_part(order: Order, steps: list[Step], *, may: May) -> LivePart:
+    """The polled part: at most four more queries (events, commands, shipments, transfers)."""
     now = timezone.now()
     payment = getattr(order, "payment", None)
     trouble = "" if order.is_terminal else _engine_trouble(order, now)
     status = OrderStatus(order.status)
+    standing = offers.standing_commands(order)
+    case = offers.open_case(order, may)
     facts = sentences.Facts(
         now=now,
         status=status,
@@ -167,7 +178,10 @@ def live_part(order: Order, steps: list[Step], *, may_start: bool) -> LivePart:
         failure_message=order.failure_message,
         refunded=money(payment.refunded_minor, order.currency) if payment and payment.refunded_minor else "",
         kept=_kept(payment),
-        may_start=may_start,
+        may_start=may("orders.start_order"),
+        held=_said(standing.hold),
+        cancelled=_said(standing.cancel),
+        review=_review(case),
     )
     done = {step.name for step in steps if step.status == StepStatus.DONE}
     return LivePart(
@@ -183,6 +197,8 @@ def live_part(order: Order, steps: list[Step], *, may_start: bool) -> LivePart:
         stock=_stock(order),
         shipments=list(order.shipments.order_by("pk")) if StepName.SHIP in done else [],
         timeline=timeline(order),
+        offers=offers.offers(order, standing, may),
+        case=case,
         run_url=run_url(f"order:{order.pk}", order.process_run_id),
         engine_trouble=trouble,
     )
@@ -207,6 +223,24 @@ def lines(order: Order, page: str | None) -> Page[Line]:
         for row in shown.object_list
     ]
     return shown
+
+
+def _said(command: Command | None) -> str:
+    return f"{command.actor}: {command.reason}" if command else ""
+
+
+def _review(case: Case | None) -> sentences.Review | None:
+    if case is None:
+        return None
+    return sentences.Review(
+        why="; ".join(case.hits),
+        owner=case.owner,
+        question=case.question,
+        deadline_at=case.deadline_at,
+        escalated=case.escalated,
+        needs_second=case.needs_second,
+        first_by=case.first_by,
+    )
 
 
 def _engine_trouble(order: Order, now: datetime) -> str:

@@ -14,8 +14,8 @@ from django.conf import settings
 
 from orders import history
 from orders.models import Order, OrderEvent
-from orders.sentences import EVENT_TITLES, EVENT_TONES, STEP_TITLES, Tone, event_amounts, status_word
 from orders.vocabulary import ActorKind, EventType, StepName
+from orders.wording import EVENT_TITLES, EVENT_TONES, STEP_TITLES, Tone, event_amounts, status_word
 
 #: a page shows the newest so many; retries are thinned out when written, so few orders ever reach it
 LIMIT = 200

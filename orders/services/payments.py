@@ -9,7 +9,9 @@ from orders.actor import Actor
 from orders.errors import PartnerUnavailable
 from orders.models import LedgerTransfer, Order, Payment
 from orders.partners import payments as gateway
+from orders.services.commands import require_free_way
 from orders.services.process import note_retry
+from orders.services.reviewing import require_verdict
 from orders.vocabulary import EventType, LedgerAccount, OrderStatus, PaymentStatus, StepName
 
 SUCCEEDED = "succeeded"
@@ -18,11 +20,14 @@ SUCCEEDED = "succeeded"
 def charge(order_id: str, *, actor: Actor) -> None:
     """Take the order's total from its payment method.
 
-    Raises `PaymentDeclined` (final), `PartnerUnavailable` (retry), `StepVoided` or `StaleAttempt` (not ours any more).
+    Raises `OnHold` (waits for a person), `CancelAsked`, `ReviewRejected` or `PaymentDeclined` (final),
+    `PartnerUnavailable` (retry), `StepVoided` or `StaleAttempt` (not ours any more).
     """
     held = fence.claim(order_id, StepName.CHARGE)
     if held.is_done:
         return
+    require_free_way(order_id)
+    require_verdict(order_id)
     payment = _prepare(held)
     try:
         intent = _open_intent(held, payment)

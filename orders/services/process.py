@@ -11,9 +11,9 @@ from orders import fence, history
 from orders.actor import Actor
 from orders.errors import DomainError, InvalidInput, NotTheProcess
 from orders.models import LedgerTransfer, Order
+from orders.services import commands, reviewing
 from orders.vocabulary import (
     CommandKind,
-    CommandStatus,
     EventType,
     FailureType,
     LedgerAccount,
@@ -34,10 +34,11 @@ def adopt(order_id: str, *, run_id: str) -> None:
 
 
 def validate(order_id: str, *, actor: Actor) -> None:
-    """Check the order as it stands in the database. Raises `InvalidInput`."""
+    """Check the order as it stands in the database. Raises `InvalidInput`, `OnHold` or `CancelAsked`."""
     held = fence.claim(order_id, StepName.VALIDATE)
     if held.is_done:
         return
+    commands.require_free_way(order_id)
     with fence.commit(held, {}):
         order = history.lock_order(order_id)
         lines = order.lines.aggregate(total=Sum("total_minor"))
@@ -57,12 +58,14 @@ def validate(order_id: str, *, actor: Actor) -> None:
 
 
 def complete(order_id: str, *, actor: Actor) -> None:
-    """The goods left: the money is earned and the order is closed."""
+    """The goods left: the money is earned and the order is closed. Raises `OnHold` or `CancelAsked`."""
     held = fence.claim(order_id, StepName.COMPLETE)
     if held.is_done:
         return
     with fence.commit(held, {}):
         order = history.lock_order(order_id)
+        # Under the order's lock, which every command takes too: what was accepted before this binds.
+        commands.require_free_way(order_id)
         LedgerTransfer.objects.create(
             key=f"{order.id}:earn",
             order=order,
@@ -81,7 +84,7 @@ def complete(order_id: str, *, actor: Actor) -> None:
             step=held.name,
             status_before=before,
         )
-        _finish_commands(order, "The order was completed.")
+        commands.finish(order.commands.all(), "The order was completed.")
 
 
 def begin_undo(order_id: str, *, failure_type: FailureType, message: str, actor: Actor) -> bool:
@@ -90,13 +93,19 @@ def begin_undo(order_id: str, *, failure_type: FailureType, message: str, actor:
         if fence.void(order_id, StepName.COMPLETE) is StepStatus.DONE:
             return False
         fence.void(order_id, StepName.VALIDATE)
+        fence.void(order_id, StepName.FRAUD)
         order = history.lock_order(order_id)
         if order.status == OrderStatus.UNDOING or order.is_terminal:
             # Also when it was closed before (a workflow that was reset): every step of the undo is fenced.
             return True
         before = order.status
         order.move_to(OrderStatus.UNDOING)
-        order.failure_type, order.failure_message = failure_type, message[:500]
+        asked = commands.standing(order_id, CommandKind.CANCEL)
+        if failure_type is FailureType.CANCELLED and asked is not None:
+            message = f"Cancelled by {asked.actor}: {asked.reason}"
+        order.failure_type, order.failure_message, order.resume_status = failure_type, message[:500], ""
+        commands.finish(order.commands.filter(kind=CommandKind.HOLD), "The order is being undone.")
+        reviewing.close_case(order, reason="The order ended before a verdict.")
         history.record(
             order,
             EventType.UNDO_BEGUN,
@@ -104,7 +113,7 @@ def begin_undo(order_id: str, *, failure_type: FailureType, message: str, actor:
             reason=message or "The process is being undone",
             status_before=before,
             data={"failure_type": failure_type},
-            save=("failure_type", "failure_message"),
+            save=("failure_type", "failure_message", "resume_status"),
         )
     return True
 
@@ -116,7 +125,8 @@ def close(order_id: str, *, actor: Actor) -> OrderStatus:
         return OrderStatus(Order.objects.values_list("status", flat=True).get(pk=order_id))
     with fence.commit(held, {}):
         order = history.lock_order(order_id)
-        cancelled = order.failure_type == FailureType.CANCELLED
+        # A person ended it; everything else is an order that could not be fulfilled.
+        cancelled = order.failure_type in {FailureType.CANCELLED, FailureType.REVIEW_REJECTED}
         order.move_to(OrderStatus.CANCELLED if cancelled else OrderStatus.FAILED)
         history.record(
             order,
@@ -127,7 +137,7 @@ def close(order_id: str, *, actor: Actor) -> OrderStatus:
             status_before=OrderStatus.UNDOING,
             data={"failure_type": order.failure_type},
         )
-        _finish_commands(order, f"The order ended as {order.status}.")
+        commands.finish(order.commands.all(), f"The order ended as {order.status}.")
     return OrderStatus(order.status)
 
 
@@ -148,9 +158,3 @@ def note_retry(held: fence.Claim, error: DomainError, *, actor: Actor) -> None:
                 step=held.name,
                 data={"claim": held.token},
             )
-
-
-def _finish_commands(order: Order, outcome: str) -> None:
-    order.commands.filter(kind=CommandKind.START).exclude(status=CommandStatus.DONE).update(
-        status=CommandStatus.DONE, outcome=outcome, finished_at=order.closed_at
-    )

@@ -23,6 +23,8 @@ VIEW = (
     "view_shipment",
     "view_creditnote",
     "view_command",
+    "view_reviewcase",
+    "view_fraudcheck",
 )
 FEEDS = ("view_feedimport", "view_feeddocument")
 OPERATIONS = (
@@ -33,6 +35,7 @@ OPERATIONS = (
     "view_apitoken",
     "view_refusedaction",
     "view_approval",
+    "view_fraudrules",
 )
 
 #: what each role sees

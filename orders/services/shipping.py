@@ -8,6 +8,7 @@ from orders.errors import CarrierRejected, PartnerUnavailable
 from orders.models import Order, Shipment
 from orders.partners import carrier
 from orders.services import stock
+from orders.services.commands import require_free_way
 from orders.services.process import note_retry
 from orders.vocabulary import EventType, ReservationStatus, ShipmentStatus, StepName, StepStatus
 
@@ -15,11 +16,13 @@ from orders.vocabulary import EventType, ReservationStatus, ShipmentStatus, Step
 def ship(order_id: str, *, actor: Actor) -> None:
     """Book the order's shipment and let its reserved pieces leave the stock.
 
-    Raises `CarrierRejected` (final), `PartnerUnavailable` (retry), `StepVoided` or `StaleAttempt` (not ours any more).
+    Raises `OnHold` (waits for a person), `CancelAsked` or `CarrierRejected` (final),
+    `PartnerUnavailable` (retry), `StepVoided` or `StaleAttempt` (not ours any more).
     """
     held = fence.claim(order_id, StepName.SHIP)
     if held.is_done:
         return
+    require_free_way(order_id)
     order = Order.objects.get(pk=order_id)
     pieces = order.lines.aggregate(pieces=Sum("quantity"))["pieces"]
     try:

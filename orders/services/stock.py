@@ -10,14 +10,19 @@ from orders import fence, history
 from orders.actor import Actor
 from orders.errors import OutOfStock
 from orders.models import Order, Reservation, StockItem
+from orders.services.commands import require_free_way
 from orders.vocabulary import EventType, OrderStatus, ReservationStatus, StepName, StepStatus
 
 
-def reserve(order_id: str, *, actor: Actor) -> None:
-    """Promise the order's pieces to it, all or none. Raises `OutOfStock` naming what is short."""
+def reserve(order_id: str, *, actor: Actor, then: OrderStatus = OrderStatus.CHECKING) -> None:
+    """Promise the order's pieces to it, all or none, and move it on to `then`.
+
+    Raises `OutOfStock` naming what is short, `OnHold` or `CancelAsked`.
+    """
     held = fence.claim(order_id, StepName.RESERVE)
     if held.is_done:
         return
+    require_free_way(order_id)
     with fence.commit(held, {}):
         order = history.lock_order(order_id)
         wanted = dict(order.lines.values_list("product_id").annotate(Sum("quantity")).order_by("product_id"))
@@ -30,7 +35,7 @@ def reserve(order_id: str, *, actor: Actor) -> None:
             [Reservation(order=order, product_id=product, quantity=quantity) for product, quantity in wanted.items()],
             batch_size=500,
         )
-        order.move_to(OrderStatus.CHARGING)
+        order.move_to(then)
         history.record(
             order,
             EventType.STOCK_RESERVED,

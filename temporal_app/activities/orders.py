@@ -6,11 +6,11 @@ into the middle of a database commit, whose outcome nobody would know then.
 
 from temporalio import activity
 
-from orders.services import payments, process, shipping, stock
+from orders.services import fraud, holding, payments, process, reviewing, shipping, stock
 from orders.vocabulary import OrderStatus
 from temporal_app.activities.context import engine_actor
 from temporal_app.errors import translated_errors
-from temporal_app.payloads import OrderStep, UndoOrder
+from temporal_app.payloads import OrderStep, ReviewStanding, UndoOrder
 
 ACTOR = "order process"
 
@@ -22,7 +22,28 @@ def prepare_order(step: OrderStep) -> None:
         actor = engine_actor(ACTOR)
         process.adopt(step.order_id, run_id=step.run_id)
         process.validate(step.order_id, actor=actor)
-        stock.reserve(step.order_id, actor=actor)
+        stock.reserve(step.order_id, actor=actor, then=OrderStatus.CHECKING if step.screened else OrderStatus.CHARGING)
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def check_fraud(step: OrderStep) -> bool:
+    """Whether the order is suspicious and a person must decide."""
+    with translated_errors():
+        return fraud.check(step.order_id, actor=engine_actor(ACTOR))
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def settle_review(step: OrderStep) -> ReviewStanding:
+    with translated_errors():
+        standing = reviewing.settle(step.order_id, actor=engine_actor(ACTOR))
+        return ReviewStanding(approved=standing.approved, wait_seconds=standing.wait_seconds)
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def settle_hold(step: OrderStep) -> bool:
+    """Whether the order is held; if so its page says so from now on."""
+    with translated_errors():
+        return holding.settle(step.order_id, actor=engine_actor(ACTOR))
 
 
 @activity.defn(no_thread_cancel_exception=True)

@@ -1,11 +1,20 @@
 """One order, from queued to shipped, or undone.
 
+Version 2 asks for fraud before money moves, and waits for a person where an order is suspicious. Orders that began
+under version 1 end under it: the patch is asked for first, so their recorded beginning answers for all that follows.
+
+Signals only wake the workflow. Whether an order is held and what a reviewer decided stands in the database, where the
+next activity reads it: a lost, doubled or forged signal changes nothing.
+
 The workflow only decides what comes next; every fact is written by an activity. It never fails for a business reason:
 an order that is declined or out of stock ends as a completed workflow whose result says so, after everything that had
 happened was undone.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -14,9 +23,13 @@ with workflow.unsafe.imports_passed_through():
     from orders.vocabulary import FailureType, OrderStatus
     from temporal_app import policies
     from temporal_app.activities import orders as activities
-    from temporal_app.payloads import OrderInput, OrderResult, OrderStep, UndoOrder
+    from temporal_app.payloads import CommandGiven, OrderInput, OrderResult, OrderStep, UndoOrder
     from temporal_app.search_attributes import ORDER_STATUS
     from temporal_app.workflows.saga import Saga, is_saga_failure, raise_if_cancelled, shielded
+
+T = TypeVar("T")
+
+FRAUD_CHECK = "fraud-check-and-review"
 
 
 @workflow.defn
@@ -24,16 +37,27 @@ class OrderWorkflow:
     @workflow.init
     def __init__(self, order: OrderInput) -> None:
         self.order = order
-        self.step = OrderStep(order_id=order.order_id, run_id=workflow.info().first_execution_run_id)
+        self.screened = workflow.patched(FRAUD_CHECK)
+        self.step = OrderStep(
+            order_id=order.order_id, run_id=workflow.info().first_execution_run_id, screened=self.screened
+        )
         self.saga = Saga()
+        #: how many commands we were told of; a change wakes whoever waits for one
+        self.commands = 0
+
+    @workflow.signal
+    def command_given(self, given: CommandGiven) -> None:
+        self.commands += 1
 
     @workflow.run
     async def run(self, order: OrderInput) -> OrderResult:
         try:
-            await self.prepare()
-            await self.charge()
-            await self.ship()
-            await self.complete()
+            await self.unless_held(self.prepare)
+            if self.screened:
+                await self.screen()
+            await self.unless_held(self.charge)
+            await self.unless_held(self.ship)
+            await self.unless_held(self.complete)
         except (Exception, asyncio.CancelledError) as error:
             if not is_saga_failure(error):
                 raise
@@ -41,7 +65,9 @@ class OrderWorkflow:
             if failure is FailureType.NOT_THE_PROCESS:
                 return self.result(OrderStatus.FAILED, failure)
             result = await shielded(self.undo(failure, message_of(error, failure)))
-            if result.status is OrderStatus.CANCELLED:
+            # A step may find the cancellation in the database before Temporal's own request arrives; without that
+            # request the run may not end as cancelled.
+            if result.status is OrderStatus.CANCELLED and workflow.cancellation_reason() is not None:
                 raise asyncio.CancelledError from error
             return result
         return self.result(OrderStatus.COMPLETED)
@@ -53,6 +79,31 @@ class OrderWorkflow:
             activities.prepare_order, self.step, **policies.database("Validate and reserve stock")
         )
         raise_if_cancelled()
+
+    async def screen(self) -> None:
+        if await self.unless_held(self.check_fraud):
+            self.show(OrderStatus.IN_REVIEW)
+            await self.review()
+
+    async def check_fraud(self) -> bool:
+        self.show(OrderStatus.CHECKING)
+        suspicious = await workflow.execute_activity(
+            activities.check_fraud, self.step, **policies.partner("Check for fraud")
+        )
+        raise_if_cancelled()
+        return suspicious
+
+    async def review(self) -> None:
+        """Until a person approves; a rejection is raised by the activity as a failure of the order."""
+        while True:
+            told = self.commands
+            standing = await workflow.execute_local_activity(
+                activities.settle_review, self.step, **policies.database("Look at the review")
+            )
+            raise_if_cancelled()
+            if standing.approved:
+                return
+            await self.next_command(told, within=timedelta(seconds=standing.wait_seconds))
 
     async def charge(self) -> None:
         self.saga.add(self.undo_payment)
@@ -106,6 +157,35 @@ class OrderWorkflow:
             activities.release_stock, self.step, **policies.database("Release the stock")
         )
 
+    async def unless_held(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Run the step; one that finds the order on hold is run again when a person has released it."""
+        while True:
+            try:
+                return await step()
+            except (ActivityError, ApplicationError) as error:
+                if not finds_hold(error):
+                    raise
+            await self.wait_for_release()
+
+    async def wait_for_release(self) -> None:
+        while True:
+            told = self.commands
+            held = await workflow.execute_local_activity(
+                activities.settle_hold, self.step, **policies.database("Stand still")
+            )
+            raise_if_cancelled()
+            if not held:
+                return
+            self.show(OrderStatus.ON_HOLD)
+            await self.next_command(told)
+
+    async def next_command(self, told: int, *, within: timedelta | None = None) -> None:
+        """Wait until a command comes that was not known at `told`, or the time is over."""
+        try:
+            await workflow.wait_condition(lambda: self.commands > told, timeout=within)
+        except TimeoutError:
+            return
+
     def show(self, status: OrderStatus) -> None:
         workflow.upsert_search_attributes([ORDER_STATUS.value_set(status)])
 
@@ -114,10 +194,19 @@ class OrderWorkflow:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """The innermost error: an ActivityError itself says no more than "Activity task failed"."""
+    """The innermost error: an ActivityError itself says no more than "Activity task failed".
+
+    A local activity that is not retried raises its own error, without one around it.
+    """
     while isinstance(error, ActivityError) and error.cause is not None:
         error = error.cause
     return error
+
+
+def finds_hold(error: BaseException) -> bool:
+    """Whether a step stood still because a person holds the order."""
+    cause = root_cause(error)
+    return isinstance(cause, ApplicationError) and cause.type == FailureType.ON_HOLD
 
 
 def failure_of(error: BaseException) -> FailureType:

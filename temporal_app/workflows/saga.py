@@ -24,8 +24,9 @@ class Saga:
         self._undo: list[Undo] = []
 
     def add(self, undo: Undo) -> None:
-        """Register the undo of a step; call it before the step. The undo must be safe when nothing happened."""
-        self._undo.append(undo)
+        """Register the undo of a step, once; call it before the step. It must be safe when nothing happened."""
+        if undo not in self._undo:
+            self._undo.append(undo)
 
     async def undo_all(self) -> None:
         """Run the undo steps, newest first, each until it succeeds."""

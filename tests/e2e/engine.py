@@ -201,13 +201,16 @@ def running(*, gate: Gate | None = None) -> Iterator[Engine]:
         server.start()
         simulator = start_simulator(folder / "simulator.sqlite3", extra=("--allow-reset",))
         engine = Engine(temporal=server, simulator=simulator, folder=folder, gate=gate)
-        saved = settings.SIMULATOR_URL, settings.PAYMENTS_URL, settings.CARRIER_URL
-        settings.SIMULATOR_URL = settings.PAYMENTS_URL = settings.CARRIER_URL = simulator.url
+        names = ("SIMULATOR_URL", "PAYMENTS_URL", "CARRIER_URL", "FRAUD_URL")
+        saved = {name: getattr(settings, name) for name in names}
+        for name in names:
+            setattr(settings, name, simulator.url)
         try:
             engine.start_worker()
             yield engine
         finally:
-            settings.SIMULATOR_URL, settings.PAYMENTS_URL, settings.CARRIER_URL = saved
+            for name in names:
+                setattr(settings, name, saved[name])
             if engine.worker is not None and engine.worker.poll() is None:
                 engine.stop_worker()
             if engine.web is not None:

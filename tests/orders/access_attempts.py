@@ -26,11 +26,12 @@ from django.test import Client
 from django.urls import reverse
 
 from orders.actor import person as acting
-from orders.models import ApiToken, Approval, Customer
+from orders.models import ApiToken, Approval, Customer, Order
 from orders.models.customer import Personal
-from orders.services import catalogue, customers, seals
+from orders.services import catalogue, customers, fraud, holding, seals
 from orders.vocabulary import Channel
-from tests.factories import TEST_ACTOR, make_order, make_product
+from tests.factories import TEST_ACTOR, make_order, make_prepared_order, make_product, make_reserved_order
+from tests.orders import driving
 from tests.orders.api_calls import make_token, new_key, order_body, token_client
 from tests.orders.feed_files import csv_of, row
 
@@ -146,6 +147,45 @@ def _change_user(person: Person, account: User) -> HttpResponse:
     return person.post("admin:auth_user_change", {**form, "last_name": "New"}, account.pk)
 
 
+def _held() -> Order:
+    order = make_prepared_order()
+    holding.hold(order.number, actor=TEST_ACTOR, reason="Wait")
+    return order
+
+
+def _suspicious() -> Order:
+    order = make_reserved_order(product=make_product(unit_price="6000.00"), quantity=1)
+    with driving.partners():
+        fraud.check(str(order.pk), actor=TEST_ACTOR)
+    return order
+
+
+def _order_command(name: str, door: str, prepare: Callable[[], Order], **body: Any) -> tuple[Attempt, Attempt]:
+    """A command of the order page with the call of the same name."""
+    path = name.replace("_", "/")
+    return (
+        Attempt(
+            command=name,
+            channel=Channel.ADMIN,
+            door=f"orders:{name.replace('_', '-')}",
+            prepare=prepare,
+            do=lambda person, order: person.post(
+                f"orders:{name.replace('_', '-')}", {"reason": "Why", **body}, order.number
+            ),
+        ),
+        Attempt(
+            command=name,
+            channel=Channel.API,
+            door=door,
+            prepare=prepare,
+            do=lambda person, order: person.call(
+                f"/api/orders/{order.number}/{path}/",
+                {"question": "Why?"} if name == "review_ask" else {"reason": "Why", **body},
+            ),
+        ),
+    )
+
+
 def _tick(list_name: str, action: str) -> Callable[[Person, Any], HttpResponse]:
     return lambda person, thing: person.post(
         list_name, {"action": action, "_selected_action": [str(thing.pk)], "index": "0", "post": "yes"}
@@ -157,6 +197,20 @@ def _delete(address: str) -> Callable[[Person, Any], HttpResponse]:
 
 
 ADMIN, API, CLI = Channel.ADMIN, Channel.API, Channel.CLI
+FRAUD_RULES = {
+    "total_over_minor": 1,
+    "total_points": 1,
+    "line_pieces": 1,
+    "line_points": 1,
+    "guest_points": 1,
+    "partner_hit_from": 1,
+    "suspicious_from": 1,
+    "review_hours": 1,
+    "escalation_hours": 1,
+    "default_verdict": "rejected",
+    "second_person_over_minor": 1,
+    "reason": "Why",
+}
 TWO_PASSWORDS = {"password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
 
 ATTEMPTS: tuple[Attempt, ...] = (
@@ -194,6 +248,20 @@ ATTEMPTS: tuple[Attempt, ...] = (
         door="Orders.start",
         prepare=make_order,
         do=lambda person, order: person.call(f"/api/orders/{order.number}/start/", {}),
+    ),
+    *_order_command("hold", "OrderCommands.hold", make_prepared_order),
+    *_order_command("release", "OrderCommands.release", _held),
+    *_order_command("cancel", "OrderCommands.cancel", make_prepared_order),
+    *_order_command("review_claim", "Reviews.claim", _suspicious),
+    *_order_command("review_ask", "Reviews.ask", _suspicious),
+    *_order_command("review_approve", "Reviews.approve", _suspicious),
+    *_order_command("review_reject", "Reviews.reject", _suspicious),
+    *_order_command("review_extend", "Reviews.extend", _suspicious, hours=2),
+    Attempt(
+        command="add_fraud_rules",
+        channel=ADMIN,
+        door="FraudRulesAdmin.add",
+        do=lambda person, _: person.post("admin:orders_fraudrules_add", FRAUD_RULES),
     ),
     Attempt(
         command="import_feed",

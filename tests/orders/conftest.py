@@ -23,7 +23,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorPro
 @pytest.fixture
 def partners(simulator: SimulatorProcess, settings: Settings) -> Iterator[Http]:
     """The product talks to the simulator, whose books are empty and whose faults are off; answers are its switches."""
-    settings.SIMULATOR_URL = settings.PAYMENTS_URL = settings.CARRIER_URL = simulator.url
+    settings.SIMULATOR_URL = settings.PAYMENTS_URL = settings.CARRIER_URL = settings.FRAUD_URL = simulator.url
     settings.STRIPE_API_KEY = "sk_test_simulator"
     # The client keeps the address and the timeout that it was made with.
     gateway.client.cache_clear()

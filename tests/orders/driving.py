@@ -11,8 +11,9 @@ from orders.actor import Actor, system
 from orders.errors import DomainError, PartnerUnavailable
 from orders.models import Order
 from orders.partners.carrier import Booking
+from orders.partners.fraud import Score
 from orders.partners.payments import Declined, Intent
-from orders.services import payments, placing, process, shipping, stock
+from orders.services import fraud, payments, placing, process, reviewing, shipping, stock
 from orders.vocabulary import Channel, FailureType, OrderStatus
 
 RUN_ID = "0191f0a0-0000-7000-8000-{:012d}"
@@ -58,6 +59,7 @@ def partners(*, gateway: Exception | None = None, carrier: Exception | None = No
             "refund": lambda intent, **rest: f"re_{intent[3:]}",
             "find_for_order": lambda order: [],
         },
+        "orders.services.fraud.partner": {"score": lambda order, **rest: Score(points=7, reasons=())},
         "orders.services.shipping.carrier": {
             "book": book,
             "find": lambda reference: None,
@@ -100,6 +102,9 @@ def drive(order: Order, *, gateway: Exception | None = None, carrier: Exception 
         try:
             process.validate(order_id, actor=actor)
             stock.reserve(order_id, actor=actor)
+            if fraud.check(order_id, actor=actor):
+                reviewing.settle(order_id, actor=actor)
+                return refreshed(order)
             payments.charge(order_id, actor=actor)
             shipping.ship(order_id, actor=actor)
             process.complete(order_id, actor=actor)
@@ -107,6 +112,10 @@ def drive(order: Order, *, gateway: Exception | None = None, carrier: Exception 
             pass
         except DomainError as error:
             undo(order, error.failure_type, str(error))
+    return refreshed(order)
+
+
+def refreshed(order: Order) -> Order:
     order.refresh_from_db()
     return order
 

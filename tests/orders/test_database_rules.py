@@ -19,6 +19,8 @@ from orders.models import (
     FeedDocument,
     FeedImport,
     FeedRow,
+    FraudCheck,
+    FraudRules,
     IdempotencyRecord,
     LedgerTransfer,
     Order,
@@ -30,6 +32,7 @@ from orders.models import (
     Product,
     RefusedAction,
     Reservation,
+    ReviewCase,
     SealedHead,
     ServiceBeat,
     Shipment,
@@ -56,6 +59,21 @@ def world() -> Order:
     )
     Shipment.objects.create(order=order, reference="shipment")
     PartnerHealth.objects.create(partner="payments")
+    Command.objects.create(kind="hold", order=order, actor="ada", channel="cli", reason="Wait")
+    rules = FraudRules.objects.create()
+    FraudCheck.objects.create(
+        order=order, rules=rules, score=60, suspicious=True, partner_score=0, partner_asked_at=NOW
+    )
+    second = get_user_model().objects.create_user("bob")
+    ReviewCase.objects.create(
+        order=order,
+        status="approved",
+        deadline_at=NOW,
+        needs_second=True,
+        first_by=user,
+        decided_by=second,
+        decided_at=NOW,
+    )
     ServiceBeat.objects.create(identity="worker", service="worker", at=NOW)
     IdempotencyRecord.objects.create(key="key", user=user, route="orders", request_hash="0")
     note = CreditNote.objects.create(source="test", number="C1", currency="GBP", total_minor=1, issued_at=NOW)
@@ -106,6 +124,15 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("order_total_positive", Order, {"total_minor": 100_000_000}),
     ("order_closed_when_terminal", Order, {"status": "completed"}),
     ("order_closed_when_terminal", Order, {"closed_at": NOW}),
+    ("order_resumes_from_hold", Order, {"resume_status": "charging"}),
+    ("order_resumes_from_hold", Order, {"status": "on_hold"}),
+    ("fraud_default_is_a_verdict", FraudRules, {"default_verdict": "open"}),
+    ("fraud_partner_score_within", FraudRules, {"partner_hit_from": 101}),
+    ("fraud_hours_positive", FraudRules, {"review_hours": 0}),
+    ("fraud_hours_positive", FraudRules, {"escalation_hours": 0}),
+    ("review_decided_has_time", ReviewCase, {"decided_at": None}),
+    ("review_two_people", ReviewCase, {"first_by_id": None}),
+    ("review_two_people", ReviewCase, {"decided_by_id": None}),
     ("line_quantity_within", OrderLine, {"quantity": 0}),
     ("line_quantity_within", OrderLine, {"quantity": -1}),
     ("line_quantity_within", OrderLine, {"quantity": 1_000_001}),
@@ -134,6 +161,11 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     # Unique rules: the copy alone breaks them, as long as nothing else does first.
     ("order_one_run_each", Order, {"id": "00000000-0000-4000-8000-000000000001", "number": "SO-1"}),
     ("command_one_start", Command, {"id": "00000000-0000-4000-8000-000000000001"}),
+    (
+        "command_one_standing",
+        Command,
+        {"id": "00000000-0000-4000-8000-000000000001", "kind": "hold", "status": "accepted"},
+    ),
     ("event_sequence", OrderEvent, {}),
     ("line_position", OrderLine, {}),
     ("reservation_once", Reservation, {}),

@@ -14,7 +14,7 @@ from orders import failpoints
 from orders.errors import CarrierRejected, DomainError, StaleAttempt, StepVoided
 from orders.failpoints import POINTS
 from orders.models import Order, OutboxMessage, Shipment, Step
-from orders.services import invariants, payments, process, shipping, stock
+from orders.services import fraud, invariants, payments, process, shipping, stock
 from orders.vocabulary import FailureType, OrderStatus, ShipmentStatus, StepName
 from tests.factories import TEST_ACTOR, make_order
 from tests.simulator.talk import Http
@@ -24,6 +24,7 @@ pytestmark = pytest.mark.django_db
 FORWARD = {
     StepName.VALIDATE: process.validate,
     StepName.RESERVE: stock.reserve,
+    StepName.FRAUD: fraud.check,
     StepName.CHARGE: payments.charge,
     StepName.SHIP: shipping.ship,
     StepName.COMPLETE: process.complete,

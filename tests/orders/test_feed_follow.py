@@ -53,7 +53,9 @@ def test_with_orders_it_goes_on_until_each_is_closed_or_needs_a_person(rest: Ord
     feed = imported(row("1"), row("2"), process=True)
     waiter = Waiter(
         lambda: Order.objects.filter(reference="1").update(status=OrderStatus.COMPLETED, closed_at=timezone.now()),
-        lambda: Order.objects.filter(reference="2").update(status=rest),
+        lambda: Order.objects.filter(reference="2").update(
+            status=rest, resume_status=OrderStatus.CHARGING if rest is OrderStatus.ON_HOLD else ""
+        ),
     )
     end = waiter.follow(feed, with_orders=True)
     assert [progress.moving_orders for progress in waiter.seen] == [2, 1, 0]

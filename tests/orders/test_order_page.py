@@ -292,7 +292,7 @@ def test_bad_reason_is_refused_and_starts_nothing(reason: str) -> None:
 
     text = start(signed_in(VIEW_ORDER, START_ORDER), order, reason=reason)
 
-    assert "The reason is not valid" in text
+    assert "Nothing was done. Reason: " in text
     assert not Command.objects.exists()
 
 

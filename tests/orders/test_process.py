@@ -21,7 +21,7 @@ def adopt(order: Order) -> None:
 FORWARD: dict[str, Callable[[Order], None]] = {
     "adopt": adopt,
     "validate": lambda order: process.validate(str(order.id), actor=TEST_ACTOR),
-    "reserve": lambda order: stock.reserve(str(order.id), actor=TEST_ACTOR),
+    "reserve": lambda order: stock.reserve(str(order.id), actor=TEST_ACTOR, then=OrderStatus.CHARGING),
     "charge": lambda order: payments.charge(str(order.id), actor=TEST_ACTOR),
     "ship": lambda order: shipping.ship(str(order.id), actor=TEST_ACTOR),
     "complete": lambda order: process.complete(str(order.id), actor=TEST_ACTOR),

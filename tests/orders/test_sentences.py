@@ -4,19 +4,9 @@ from decimal import Decimal
 import pytest
 
 from orders.amounts import duration, money, price
-from orders.sentences import (
-    EVENT_TITLES,
-    STATUS_TONES,
-    STEP_DOING,
-    STEP_TITLES,
-    Facts,
-    OpenStep,
-    Tone,
-    engine_trouble,
-    event_amounts,
-    standing,
-)
+from orders.sentences import Facts, OpenStep, engine_trouble, standing
 from orders.vocabulary import EventType, FailureType, OrderStatus, StepName
+from orders.wording import EVENT_TITLES, STATUS_TONES, STEP_DOING, STEP_TITLES, Tone, event_amounts
 
 NOW = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
 NO_WORKER = "No worker has been seen for 3 min; orders wait."
@@ -54,7 +44,7 @@ def test_every_status_has_a_sentence_and_a_tone(status: OrderStatus) -> None:
         (OrderStatus.SHIPPING, "Booking the shipment."),
         (OrderStatus.COMPLETED, "Completed: £20.00 paid, goods handed to the carrier."),
         (OrderStatus.ON_HOLD, "On hold: a person stopped it."),
-        (OrderStatus.IN_REVIEW, "In review: a person must decide."),
+        (OrderStatus.IN_REVIEW, "In review: a verdict is known, the engine obeys it in a moment."),
     ],
 )
 def test_headline_says_what_is_happening(status: OrderStatus, headline: str) -> None:

@@ -69,7 +69,7 @@ def test_reserving_promises_every_piece_and_moves_the_order_on() -> None:
 
     assert (pieces(lamp), pieces(rope)) == ((5, 2, 0), (9, 9, 0))
     assert held(order) == {lamp.pk: (2, ReservationStatus.HELD), rope.pk: (9, ReservationStatus.HELD)}
-    assert status(order) == OrderStatus.CHARGING
+    assert status(order) == OrderStatus.CHECKING
 
 
 @pytest.mark.django_db
@@ -329,5 +329,5 @@ def test_order_released_while_it_reserves_ends_with_nothing_held() -> None:
 def test_order_cannot_reserve_before_it_was_validated() -> None:
     order = make_order(started=True)
 
-    with pytest.raises(WrongState, match="is queued and cannot become charging"):
+    with pytest.raises(WrongState, match="is queued and cannot become checking"):
         reserve(str(order.id))

@@ -18,10 +18,10 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from orders.vocabulary import OrderStatus
-from temporal_app.payloads import OrderInput, OrderResult, OrderStep, UndoOrder
+from temporal_app.payloads import CommandGiven, OrderInput, OrderResult, OrderStep, ReviewStanding, UndoOrder
 from temporal_app.workflows.order import OrderWorkflow
 
-FORWARD = ("prepare_order", "charge_payment", "ship_order", "complete_order")
+FORWARD = ("prepare_order", "check_fraud", "charge_payment", "ship_order", "complete_order")
 UNDO = {"prepare_order": "release_stock", "charge_payment": "undo_payment", "ship_order": "undo_shipment"}
 
 
@@ -35,7 +35,13 @@ class OrderWorld:
         #: errors to raise, the next first; an exhausted list means success
         self.errors: dict[str, list[Exception]] = defaultdict(list)
         self.completed = False
+        self.suspicious = False
+        #: what the review says each time it is asked, the next first; an exhausted list means approved
+        self.reviews: list[ReviewStanding] = []
+        #: whether a hold stands each time it is asked; an exhausted list means no
+        self.holds: list[bool] = []
         self._gates: dict[str, tuple[asyncio.Event, asyncio.Event]] = {}
+        self._changed = asyncio.Condition()
 
     def fail(self, name: str, *errors: Exception) -> None:
         self.errors[name].extend(errors)
@@ -50,8 +56,15 @@ class OrderWorld:
     def let_go(self, name: str) -> None:
         self._gates[name][1].set()
 
+    async def happened(self, name: str, times: int = 1) -> None:
+        """Until the activity was called so often."""
+        async with asyncio.timeout(30), self._changed:
+            await self._changed.wait_for(lambda: self.log.count(name) >= times)
+
     async def happen(self, name: str) -> None:
         self.log.append(name)
+        async with self._changed:
+            self._changed.notify_all()
         if name in self._gates:
             arrived, go = self._gates[name]
             arrived.set()
@@ -80,8 +93,30 @@ class OrderWorld:
             assert self.undo is not None
             return OrderStatus.CANCELLED if self.undo.failure_type == "cancelled" else OrderStatus.FAILED
 
-        names = [*FORWARD, *UNDO.values()]
-        return [*(plain(name) for name in names), begin_undo, close_order]
+        @activity.defn(name="check_fraud")
+        async def check_fraud(step: OrderStep) -> bool:
+            await self.happen("check_fraud")
+            return self.suspicious
+
+        @activity.defn(name="settle_review")
+        async def settle_review(step: OrderStep) -> ReviewStanding:
+            await self.happen("settle_review")
+            return self.reviews.pop(0) if self.reviews else ReviewStanding(approved=True, wait_seconds=0)
+
+        @activity.defn(name="settle_hold")
+        async def settle_hold(step: OrderStep) -> bool:
+            await self.happen("settle_hold")
+            return self.holds.pop(0) if self.holds else False
+
+        names = [*(name for name in FORWARD if name != "check_fraud"), *UNDO.values()]
+        return [
+            *(plain(name) for name in names),
+            begin_undo,
+            close_order,
+            check_fraud,
+            settle_review,
+            settle_hold,
+        ]
 
     @asynccontextmanager
     async def order(
@@ -109,6 +144,11 @@ class OrderWorld:
             return
         async with Worker(client, task_queue=queue, workflows=[workflow], activities=self.activities()):
             yield handle
+
+
+async def tell(order: WorkflowHandle[Any, OrderResult]) -> None:
+    """Say that a command was recorded; what it is, the stand-ins know."""
+    await order.signal(OrderWorkflow.command_given, CommandGiven(command_id=str(uuid.uuid4()), kind="any"))
 
 
 def final(failure_type: str, message: str = "no") -> ApplicationError:

@@ -1,0 +1,194 @@
+"""Commands about an order that is under way: hold, release, cancel, and the review of a suspicious one.
+
+Each is recorded in one transaction and answered at once; the order's process obeys it by itself, and the order's
+history says when it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+
+from orders.api import idempotency
+from orders.api.idempotency import Answer
+from orders.api.incoming import ClaimInput, ExtendInput, QuestionInput, ReasonInput
+from orders.api.order_views import Orders
+from orders.api.outgoing import CommandOutput
+from orders.api.pagination import ByDeadline
+from orders.api.permissions import PerAction
+from orders.api.review_outgoing import CancelPlanOutput, ReviewOutput
+from orders.api.schema import answer_headers, answers, key_header
+from orders.api.views import StrictViewSet
+from orders.models import Command, Order, ReviewCase
+from orders.services import cancelling, holding, reviewing
+from orders.vocabulary import ReviewStatus
+
+KEY = [key_header(required=False), *answer_headers(202)]
+
+
+class OrderCommands(StrictViewSet):
+    permission_classes = [PerAction]
+    action_permissions = {
+        "hold": ("orders.hold_order",),
+        "release": ("orders.hold_order",),
+        "plan": ("orders.cancel_order",),
+        "cancel": ("orders.cancel_order",),
+    }
+    not_found_text = Orders.not_found_text
+    queryset = Order.objects.none()
+    serializer_class = CommandOutput
+    filter_backends = []
+
+    @extend_schema(
+        summary="Hold an order before its next step",
+        description="A step that is under way ends first. 409 when it is closed or somebody holds it already.",
+        request=ReasonInput,
+        responses=answers({202: CommandOutput}, 404, body=True),
+        parameters=KEY,
+    )
+    def hold(self, request: Request, number: str) -> HttpResponse:
+        return self._give(request, number, holding.hold)
+
+    @extend_schema(
+        summary="Let a held order go on",
+        description="409 when nobody holds it.",
+        request=ReasonInput,
+        responses=answers({202: CommandOutput}, 404, body=True),
+        parameters=KEY,
+    )
+    def release(self, request: Request, number: str) -> HttpResponse:
+        return self._give(request, number, holding.release)
+
+    @extend_schema(
+        summary="What cancelling the order now would do",
+        description="409 when it is too late. A step that ends meanwhile is undone as well.",
+        responses=answers({200: CancelPlanOutput}, 404, 409),
+    )
+    def plan(self, request: Request, number: str) -> Response:
+        order = Order.objects.filter(number=number).first()
+        if order is None:
+            raise NotFound(self.not_found_text)
+        return Response(CancelPlanOutput(cancelling.plan(order)).data)
+
+    @extend_schema(
+        summary="Cancel an order at any stage",
+        description="Everything that was done is undone. 409 when it is closed, or being cancelled already, with who "
+        "and when.",
+        request=ReasonInput,
+        responses=answers({202: CommandOutput}, 404, body=True),
+        parameters=KEY,
+    )
+    def cancel(self, request: Request, number: str) -> HttpResponse:
+        return self._give(request, number, cancelling.cancel)
+
+    def _give(self, request: Request, number: str, service: Callable[..., Command]) -> HttpResponse:
+        def work() -> Answer:
+            body = ReasonInput(data=self.request.data)
+            body.is_valid(raise_exception=True)
+            try:
+                command = service(number, actor=self.actor(), **body.validated_data)
+            except Order.DoesNotExist as error:
+                raise NotFound(self.not_found_text) from error
+            data = CommandOutput(command, context={"request": self.request}).data
+            return Answer(status=202, body=data, location=data["links"]["order"])
+
+        return idempotency.answer_once(request, work, key_required=False)
+
+
+class Reviews(StrictViewSet):
+    permission_classes = [PerAction]
+    action_permissions = {
+        "list": ("orders.view_reviewcase",),
+        "claim": ("orders.decide_review",),
+        "ask": ("orders.decide_review",),
+        "approve": ("orders.decide_review",),
+        "reject": ("orders.decide_review",),
+        "extend": ("orders.extend_review",),
+    }
+    not_found_text = Orders.not_found_text
+    queryset = ReviewCase.objects.select_related("order__fraud_check", "owner", "first_by", "decided_by")
+    serializer_class = ReviewOutput
+    filter_backends = []
+    pagination_class = ByDeadline
+    query_parameters = {"list": ByDeadline.parameters}
+
+    @extend_schema(
+        summary="Open review cases, the most urgent first",
+        description="Orders that a person must decide before money moves.",
+        responses=answers({200: ReviewOutput(many=True)}),
+    )
+    def list(self, request: Request) -> Response:
+        page = self.paginate_queryset(self.get_queryset().filter(status=ReviewStatus.OPEN))
+        return self.get_paginated_response(ReviewOutput(page, many=True, context={"request": request}).data)
+
+    @extend_schema(
+        summary="Become the owner of a review case",
+        description="409 when somebody else owns it or it is decided.",
+        request=ClaimInput,
+        responses=answers({202: ReviewOutput}, 404, body=True),
+        parameters=KEY,
+    )
+    def claim(self, request: Request, number: str) -> HttpResponse:
+        return self._give(request, number, reviewing.claim, ClaimInput)
+
+    @extend_schema(
+        summary="Note what must be known before the case can be decided",
+        description="The question stands on the order's page until the case is decided.",
+        request=QuestionInput,
+        responses=answers({202: ReviewOutput}, 404, body=True),
+        parameters=KEY,
+    )
+    def ask(self, request: Request, number: str) -> HttpResponse:
+        return self._give(request, number, reviewing.ask, QuestionInput)
+
+    @extend_schema(
+        summary="Give a review case more time",
+        description="The deadline becomes that many hours from now.",
+        request=ExtendInput,
+        responses=answers({202: ReviewOutput}, 404, body=True),
+        parameters=KEY,
+    )
+    def extend(self, request: Request, number: str) -> HttpResponse:
+        return self._give(request, number, reviewing.extend, ExtendInput)
+
+    @extend_schema(
+        summary="Approve an order in review",
+        description="Above the amount of the rules it takes a second person. 409 names who decided and when.",
+        request=ReasonInput,
+        responses=answers({202: ReviewOutput}, 404, body=True),
+        parameters=KEY,
+    )
+    def approve(self, request: Request, number: str) -> HttpResponse:
+        return self._give(request, number, reviewing.approve, ReasonInput)
+
+    @extend_schema(
+        summary="Reject an order in review",
+        description="It ends as cancelled; its stock is given back and no money moves. 409 names who decided and when.",
+        request=ReasonInput,
+        responses=answers({202: ReviewOutput}, 404, body=True),
+        parameters=KEY,
+    )
+    def reject(self, request: Request, number: str) -> HttpResponse:
+        return self._give(request, number, reviewing.reject, ReasonInput)
+
+    def _give(
+        self, request: Request, number: str, service: Callable[..., ReviewCase], body_class: type[Serializer[Any]]
+    ) -> HttpResponse:
+        def work() -> Answer:
+            body = body_class(data=self.request.data)
+            body.is_valid(raise_exception=True)
+            try:
+                case = service(number, actor=self.actor(), **body.validated_data)
+            except Order.DoesNotExist as error:
+                raise NotFound(self.not_found_text) from error
+            data = ReviewOutput(self.get_queryset().get(pk=case.pk), context={"request": self.request}).data
+            return Answer(status=202, body=data, location=data["links"]["order"])
+
+        return idempotency.answer_once(request, work, key_required=False)

@@ -1,0 +1,162 @@
+"""The buttons of an order's page: each gives one command with a reason, and says at once what became of it.
+
+A table of buttons, because a view of its own for each is how one of them comes to forget the permission or the lock.
+The services do both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods, require_POST
+
+from orders.actor import person
+from orders.errors import InvalidInput, NotPermitted, WrongState
+from orders.frames import in_frame, order_not_found
+from orders.models import Order
+from orders.services import cancelling, holding, placing, reviewing
+from orders.services.reviewing import MAX_EXTENSION_HOURS
+from orders.vocabulary import Channel
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(max_length=500)
+
+
+class OptionalReasonForm(forms.Form):
+    reason = forms.CharField(max_length=500, required=False)
+
+
+class QuestionForm(forms.Form):
+    reason = forms.CharField(max_length=500, label="question")
+
+
+class ExtendForm(ReasonForm):
+    hours = forms.IntegerField(min_value=1, max_value=MAX_EXTENSION_HOURS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Button:
+    """One command that the page offers; `service` takes the number, an actor and the form's fields."""
+
+    service: Callable[..., Any]
+    form: type[forms.Form]
+    permission: str
+    #: said when it was taken; {number} is the order's
+    taken: str
+    #: the reason that is kept when the person gave none
+    unsaid: str = ""
+
+
+def _ask(number: str, *, actor: Any, reason: str) -> Any:
+    return reviewing.ask(number, question=reason, actor=actor)
+
+
+BUTTONS: dict[str, Button] = {
+    "start": Button(
+        service=placing.start,
+        form=OptionalReasonForm,
+        permission="orders.start_order",
+        taken="Processing of {number} was asked for. It goes on by itself from here.",
+        unsaid="Processing requested",
+    ),
+    "hold": Button(
+        service=holding.hold,
+        form=ReasonForm,
+        permission="orders.hold_order",
+        taken="{number} stands still before its next step.",
+    ),
+    "release": Button(
+        service=holding.release, form=ReasonForm, permission="orders.hold_order", taken="{number} goes on."
+    ),
+    "cancel": Button(
+        service=cancelling.cancel,
+        form=ReasonForm,
+        permission="orders.cancel_order",
+        taken="{number} is cancelled; this page shows what is undone.",
+    ),
+    "review-claim": Button(
+        service=reviewing.claim,
+        form=OptionalReasonForm,
+        permission="orders.decide_review",
+        taken="The case of {number} is yours.",
+        unsaid="Claimed",
+    ),
+    "review-ask": Button(
+        service=_ask, form=QuestionForm, permission="orders.decide_review", taken="The question is noted on {number}."
+    ),
+    "review-extend": Button(
+        service=reviewing.extend,
+        form=ExtendForm,
+        permission="orders.extend_review",
+        taken="The case of {number} has more time.",
+    ),
+    "review-approve": Button(
+        service=reviewing.approve,
+        form=ReasonForm,
+        permission="orders.decide_review",
+        taken="Your approval of {number} is recorded.",
+    ),
+    "review-reject": Button(
+        service=reviewing.reject,
+        form=ReasonForm,
+        permission="orders.decide_review",
+        taken="{number} is rejected; its stock is given back.",
+    ),
+}
+
+
+@require_POST
+@login_required
+def give(request: HttpRequest, number: str, command: str) -> HttpResponse:
+    """Give the command; a second click is told who was first and when."""
+    button = BUTTONS[command]
+    if not request.user.has_perm(button.permission):  # type: ignore[union-attr]
+        raise PermissionDenied(f"This needs the permission {button.permission}.")
+    form = button.form(request.POST)
+    if not form.is_valid():
+        for field, problems in form.errors.items():
+            messages.error(request, f"Nothing was done. {field.capitalize()}: {' '.join(map(str, problems))}")
+        return redirect("orders:page", number=number)
+    if "\x00" in number:  # PostgreSQL refuses the question itself
+        return order_not_found(request, number)
+    given = dict(form.cleaned_data)
+    given["reason"] = given["reason"].strip() or button.unsaid
+    try:
+        button.service(number, actor=person(request.user, Channel.ADMIN), **given)
+    except Order.DoesNotExist:
+        return order_not_found(request, number)
+    except NotPermitted as refusal:
+        raise PermissionDenied(str(refusal)) from refusal
+    except (WrongState, InvalidInput) as refusal:
+        messages.warning(request, str(refusal))
+    else:
+        messages.success(request, button.taken.format(number=number))
+    return redirect("orders:page", number=number)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def cancel(request: HttpRequest, number: str) -> HttpResponse:
+    """GET shows what a cancellation would do; POST does it."""
+    if request.method == "POST":
+        return give(request, number, "cancel")
+    if not request.user.has_perm("orders.cancel_order"):  # type: ignore[union-attr]
+        raise PermissionDenied("This needs the permission orders.cancel_order.")
+    order = None if "\x00" in number else Order.objects.filter(number=number).first()
+    if order is None:
+        return order_not_found(request, number)
+    try:
+        plan = cancelling.plan(order)
+    except WrongState as refusal:
+        messages.warning(request, str(refusal))
+        return redirect("orders:page", number=number)
+    return in_frame(request, "orders/cancel.html", f"Cancel {order.number}", {"order": order, "plan": plan})

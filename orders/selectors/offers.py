@@ -1,0 +1,128 @@
+"""What the reader of an order's page can do about it now: its buttons, and the case that waits for a verdict.
+
+Only what the state and the reader's permissions allow is offered; the services refuse everything else anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.urls import reverse
+
+from orders.models import Command, Order, ReviewCase
+from orders.vocabulary import CommandKind, CommandStatus, OrderStatus, ReviewStatus
+
+May = Callable[[str], bool]
+#: what the buttons depend on
+PERMISSIONS = (
+    "orders.start_order",
+    "orders.hold_order",
+    "orders.cancel_order",
+    "orders.decide_review",
+    "orders.extend_review",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A button; `name` is that of its address ("orders:<name>")."""
+
+    name: str
+    order_number: str
+    title: str
+    icon: str
+    #: asks on a page of its own first
+    by_page: bool = False
+    primary: bool = False
+
+    @property
+    def address(self) -> str:
+        return reverse(f"orders:{self.name}", args=[self.order_number])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """The open review of the order."""
+
+    score: int
+    hits: list[str]
+    partner_asked_at: datetime
+    deadline_at: datetime
+    escalated: bool
+    owner: str
+    question: str
+    #: who approved first, where two must
+    first_by: str
+    needs_second: bool
+    offers: list[Offer]
+    may_extend: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """The binding commands that stand."""
+
+    hold: Command | None
+    cancel: Command | None
+
+
+def standing_commands(order: Order) -> Standing:
+    """One query."""
+    found = {
+        command.kind: command
+        for command in Command.objects.filter(
+            order=order, status=CommandStatus.ACCEPTED, kind__in=[CommandKind.HOLD, CommandKind.CANCEL]
+        )
+    }
+    return Standing(hold=found.get(CommandKind.HOLD), cancel=found.get(CommandKind.CANCEL))
+
+
+def offers(order: Order, standing: Standing, may: May) -> list[Offer]:
+    """The order's buttons, the expected one first."""
+    if order.is_terminal or order.status == OrderStatus.UNDOING or standing.cancel is not None:
+        return []
+    number = order.number
+    found = []
+    if order.status == OrderStatus.PLACED and may("orders.start_order"):
+        found.append(
+            Offer(order_number=number, name="start", title="Start processing", icon="play_arrow", primary=True)
+        )
+    if may("orders.hold_order"):
+        if standing.hold is not None:
+            found.append(Offer(order_number=number, name="release", title="Release", icon="play_arrow", primary=True))
+        else:
+            found.append(Offer(order_number=number, name="hold", title="Hold", icon="pause"))
+    if may("orders.cancel_order"):
+        found.append(Offer(order_number=number, name="cancel", title="Cancel…", icon="cancel", by_page=True))
+    return found
+
+
+def open_case(order: Order, may: May) -> Case | None:
+    """The case that waits for a verdict; `order` comes with its review and fraud check."""
+    case: ReviewCase | None = getattr(order, "review", None)
+    if case is None or case.status != ReviewStatus.OPEN:
+        return None
+    check = order.fraud_check
+    decides = may("orders.decide_review")
+    buttons = [
+        Offer(order_number=order.number, name="review-approve", title="Approve", icon="check", primary=True),
+        Offer(order_number=order.number, name="review-reject", title="Reject", icon="close"),
+        Offer(order_number=order.number, name="review-ask", title="Ask", icon="help"),
+    ]
+    if case.owner is None:
+        buttons.append(Offer(order_number=order.number, name="review-claim", title="Claim", icon="person_add"))
+    return Case(
+        score=check.score,
+        hits=[f"{hit['says']}: {hit['points']}" for hit in check.hits],
+        partner_asked_at=check.partner_asked_at,
+        deadline_at=case.deadline_at,
+        escalated=case.escalated_at is not None,
+        owner=case.owner.get_username() if case.owner else "",
+        question=case.question,
+        first_by=case.first_by.get_username() if case.first_by else "",
+        needs_second=case.needs_second,
+        offers=buttons if decides else [],
+        may_extend=may("orders.extend_review"),
+    )

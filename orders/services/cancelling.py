@@ -1,0 +1,130 @@
+"""Cancelling an order at any stage: first the plan, then the command, then the undo by its process.
+
+An accepted cancellation is a promise: it is recorded under the order's lock, and completion asks for it under the same
+lock, so an order whose cancellation was accepted never completes afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Sum
+
+from orders import history
+from orders.actor import Actor
+from orders.amounts import counted, money
+from orders.errors import WrongState
+from orders.models import Command, Order, Payment
+from orders.services import commands
+from orders.vocabulary import (
+    CommandKind,
+    EventType,
+    FailureType,
+    OrderStatus,
+    PaymentStatus,
+    ReservationStatus,
+    ShipmentStatus,
+    StepName,
+    StepStatus,
+    Topic,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanLine:
+    """One thing that a cancellation will do."""
+
+    step: StepName
+    #: a sentence for people
+    says: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What cancelling the order now would do; it may do less or more if a step ends meanwhile."""
+
+    order_number: str
+    undo: tuple[PlanLine, ...]
+    #: what cannot be undone, as sentences
+    stays: tuple[str, ...]
+
+
+def plan(order: Order) -> Plan:
+    """What would be undone, in the order in which it is undone. Raises `WrongState` when it is too late."""
+    _require_open(order)
+    lines: list[PlanLine] = []
+    for shipment in order.shipments.filter(status=ShipmentStatus.BOOKED):
+        says = f"The shipment {shipment.tracking_number or shipment.reference} is cancelled at the carrier."
+        lines.append(PlanLine(step=StepName.RECALL, says=says))
+    lines += _money(order)
+    pieces = order.reservations.exclude(status=ReservationStatus.RELEASED).aggregate(n=Sum("quantity"))["n"]
+    if pieces:
+        lines.append(PlanLine(step=StepName.RELEASE, says=f"{counted(pieces, 'piece')} go back into the stock."))
+    under_way = order.steps.filter(status=StepStatus.OPEN).exclude(last_error="").first()
+    stays = (
+        [f"The step {under_way.name} may still have its effect; the partner is asked, and it is undone too."]
+        if (under_way)
+        else []
+    )
+    return Plan(order_number=order.number, undo=tuple(lines), stays=tuple(stays))
+
+
+def cancel(order_number: str, *, actor: Actor, reason: str) -> Command:
+    """Cancel the order. An order that nobody started is cancelled at once, every other one by its process.
+
+    Raises `NotPermitted`, `Order.DoesNotExist`, or `WrongState` when it is closed or being cancelled already.
+    """
+    actor.require("orders.cancel_order")
+    with transaction.atomic():
+        order = Order.objects.select_for_update().get(number=order_number)
+        _require_open(order)
+        in_process = order.commands.filter(kind=CommandKind.START).exists()
+        command = commands.record(
+            CommandKind.CANCEL, order, actor=actor, reason=reason, tell=Topic.CANCEL_ORDER if in_process else None
+        )
+        history.record(order, EventType.CANCEL_ASKED, actor=actor, reason=reason, data={"command": str(command.id)})
+        if not in_process:
+            _close(order, command, actor=actor)
+    return command
+
+
+def _require_open(order: Order) -> None:
+    if order.status == OrderStatus.COMPLETED:
+        raise WrongState(f"Order {order.number} is completed and its goods are on their way; refund or return it.")
+    if order.is_terminal:
+        raise WrongState(f"Order {order.number} is {order.status} already.")
+    commands.refuse_second(order, CommandKind.CANCEL, "is being cancelled")
+    if order.status == OrderStatus.UNDOING:
+        raise WrongState(f"Order {order.number} is being undone already, because {order.failure_message}")
+
+
+def _money(order: Order) -> list[PlanLine]:
+    payment = Payment.objects.filter(order=order).first()
+    if payment is None or payment.status == PaymentStatus.DECLINED:
+        return []
+    left = payment.captured_minor - payment.refunded_minor
+    if left:
+        says = f"{money(left, payment.currency)} are refunded to the payment method."
+    else:
+        says = f"The payment of {money(payment.amount_minor, payment.currency)} is cancelled before it is taken."
+    return [PlanLine(step=StepName.REFUND, says=says)]
+
+
+def _close(order: Order, command: Command, *, actor: Actor) -> None:
+    """Nothing has happened to the order yet: there is nothing to undo and no process to ask."""
+    before = order.status
+    order.move_to(OrderStatus.CANCELLED)
+    order.failure_type = FailureType.CANCELLED
+    order.failure_message = f"Cancelled by {command.actor}: {command.reason}"[:500]
+    order.resume_status = ""
+    history.record(
+        order,
+        EventType.CANCELLED,
+        actor=actor,
+        reason=command.reason,
+        status_before=before,
+        data={"failure_type": FailureType.CANCELLED},
+        save=("failure_type", "failure_message", "resume_status"),
+    )
+    commands.finish(order.commands.all(), "The order was cancelled before its processing began.")

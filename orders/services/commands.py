@@ -1,0 +1,86 @@
+"""Commands about an order that is under way: recorded, made known to its process, and asked for before each step.
+
+A command binds from the moment its row is committed, not from the moment Temporal hears of it: a step asks
+`require_free_way` after its claim and before its effect, so an order that was put on hold or cancelled while Temporal
+was away moves no money. The message to the workflow only saves it from waiting.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from orders import outbox
+from orders.actor import Actor
+from orders.errors import CancelAsked, OnHold, WrongState
+from orders.models import Command, Order
+from orders.vocabulary import CommandKind, CommandStatus, Topic
+
+#: commands that stay open until they are taken back or the order ends
+BINDING = (CommandKind.HOLD, CommandKind.CANCEL)
+
+
+def record(
+    kind: CommandKind, order: Order, *, actor: Actor, reason: str, done: str = "", tell: Topic | None = None
+) -> Command:
+    """Write the command; `done` is its outcome where there is nothing left to do, `tell` sends it to the process.
+
+    The caller holds the order's lock, in the transaction of the change.
+    """
+    user = actor.user if actor.user is not None and actor.user.pk else None
+    command = Command.objects.create(
+        kind=kind,
+        order=order,
+        requested_by=user,  # type: ignore[misc]
+        actor=actor.name,
+        channel=actor.channel,
+        reason=reason[:500],
+        status=CommandStatus.DONE if done else CommandStatus.ACCEPTED,
+        outcome=done,
+        finished_at=timezone.now() if done else None,
+    )
+    if tell:
+        outbox.publish(
+            tell,
+            aggregate=f"order:{order.id}",
+            body={"command_id": str(command.id), "order_id": str(order.id), "kind": kind},
+        )
+    return command
+
+
+def standing(order_id: UUID | str, kind: CommandKind) -> Command | None:
+    """The open command of that kind, if one stands."""
+    return _open(order_id).filter(kind=kind).first()
+
+
+def require_free_way(order_id: UUID | str) -> None:
+    """Raise `CancelAsked` or `OnHold` when such a command stands; every step asks before its effect."""
+    kinds = {command.kind: command for command in _open(order_id).filter(kind__in=BINDING)}
+    if CommandKind.CANCEL in kinds:
+        raise CancelAsked
+    if CommandKind.HOLD in kinds:
+        raise OnHold
+
+
+def refuse_second(order: Order, kind: CommandKind, doing: str) -> None:
+    """Raise `WrongState` that names who was first and when, if such a command stands already."""
+    first = standing(order.pk, kind)
+    if first is not None:
+        raise WrongState(f"Order {order.number} {doing} already, by {first.actor} at {moment(first)}.")
+
+
+def finish(commands: QuerySet[Command], outcome: str) -> None:
+    """Say what became of open commands."""
+    commands.filter(status=CommandStatus.ACCEPTED).update(
+        status=CommandStatus.DONE, outcome=outcome[:500], finished_at=timezone.now()
+    )
+
+
+def moment(command: Command) -> str:
+    return command.created_at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _open(order_id: UUID | str) -> QuerySet[Command]:
+    return Command.objects.filter(order_id=order_id, status=CommandStatus.ACCEPTED)

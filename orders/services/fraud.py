@@ -1,0 +1,131 @@
+"""Is this order suspicious? Rules of our own and the partner's score, added up before money moves.
+
+The rules are data (`FraudRules`, one row a version), so that a lead can change them and an old score stays explained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+
+from django.db.models import Max
+from django.utils import timezone
+
+from orders import failpoints, fence, history
+from orders.actor import Actor
+from orders.amounts import counted, money
+from orders.errors import PartnerUnavailable
+from orders.models import FraudCheck, FraudRules, Order, ReviewCase
+from orders.partners import fraud as partner
+from orders.services.commands import require_free_way
+from orders.services.process import note_retry
+from orders.vocabulary import EventType, OrderStatus, StepName
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """A rule that an order meets."""
+
+    rule: str
+    points: int
+    #: why, for people; no personal data
+    says: str
+
+
+def current_rules() -> FraudRules:
+    """The newest version; a database without any gets the rules that the product comes with."""
+    # Two workers that find none write the same rules twice: two versions that say the same.
+    return FraudRules.objects.order_by("-version").first() or FraudRules.objects.create()
+
+
+def own_hits(order: Order, rules: FraudRules) -> list[Hit]:
+    """The hits of our own rules."""
+    hits = []
+    if order.total_minor > rules.total_over_minor:
+        limit = money(rules.total_over_minor, order.currency)
+        hits.append(Hit(rule="total", points=rules.total_points, says=f"The total is over {limit}"))
+    largest = order.lines.aggregate(n=Max("quantity"))["n"] or 0
+    if largest >= rules.line_pieces:
+        hits.append(Hit(rule="line", points=rules.line_points, says=f"One line has {counted(largest, 'piece')}"))
+    if order.customer_id is None:
+        hits.append(Hit(rule="guest", points=rules.guest_points, says="The customer is a guest"))
+    return hits
+
+
+def check(order_id: str, *, actor: Actor) -> bool:
+    """Score the order, and open a review case when it is suspicious; answers whether it is.
+
+    Raises `OnHold`, `CancelAsked`, `PartnerUnavailable` (retry), `StepVoided` or `StaleAttempt`.
+    """
+    held = fence.claim(order_id, StepName.FRAUD)
+    if held.is_done:
+        return FraudCheck.objects.values_list("suspicious", flat=True).get(order_id=order_id)
+    require_free_way(order_id)
+    order = Order.objects.select_related("customer__key").get(pk=order_id)
+    asked_at = timezone.now()
+    try:
+        score = partner.score(
+            str(order.pk),
+            amount_minor=order.total_minor,
+            currency=order.currency,
+            country=order.ship_to_country,
+            email=order.customer.email if order.customer else "",
+        )
+    except PartnerUnavailable as error:
+        note_retry(held, error, actor=actor)
+        raise
+    failpoints.reach(held.key, held.token, "effect")
+    rules = current_rules()
+    hits = own_hits(order, rules)
+    if score.points >= rules.partner_hit_from:
+        says = "; ".join(score.reasons) or "no reason given"
+        hits.append(Hit(rule="partner", points=score.points, says=f"The fraud partner: {says}"[:300]))
+    points = sum(hit.points for hit in hits)
+    found = FraudCheck(
+        order=order,
+        rules=rules,
+        score=points,
+        suspicious=points >= rules.suspicious_from,
+        hits=[asdict(hit) for hit in hits],
+        partner_score=score.points,
+        partner_reasons=list(score.reasons),
+        partner_asked_at=asked_at,
+    )
+    with fence.commit(held, {"score": points}):
+        _settle(history.lock_order(order_id), found, actor=actor)
+    return found.suspicious
+
+
+def _settle(order: Order, found: FraudCheck, *, actor: Actor) -> None:
+    found.order = order
+    found.save(force_insert=True)
+    before = order.status
+    order.move_to(OrderStatus.IN_REVIEW if found.suspicious else OrderStatus.CHARGING)
+    said = "; ".join(hit["says"] for hit in found.hits) or "No rule was hit"
+    history.record(
+        order,
+        EventType.FRAUD_CHECKED,
+        actor=actor,
+        reason=f"{counted(found.score, 'point')}: {said}",
+        step=StepName.FRAUD,
+        status_before=before,
+        data={"score": found.score, "rules": found.rules_id, "partner_score": found.partner_score},
+    )
+    if found.suspicious:
+        _open_case(order, found.rules, actor=actor)
+
+
+def _open_case(order: Order, rules: FraudRules, *, actor: Actor) -> None:
+    case = ReviewCase.objects.create(
+        order=order,
+        deadline_at=timezone.now() + timedelta(hours=rules.review_hours),
+        needs_second=order.total_minor > rules.second_person_over_minor,
+    )
+    two = "; two people must approve it" if case.needs_second else ""
+    history.record(
+        order,
+        EventType.REVIEW_OPENED,
+        actor=actor,
+        reason=f"A person must decide within {counted(rules.review_hours, 'hour')}{two}",
+        data={"deadline_at": case.deadline_at.isoformat()},
+    )

@@ -1,0 +1,204 @@
+"""The review of a suspicious order: one verdict, two people above the limit, and no charge without it."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from orders.actor import Actor, person
+from orders.errors import InvalidInput, NotPermitted, ReviewRejected, WrongState
+from orders.models import Command, FraudCheck, FraudRules, Order, OutboxMessage, ReviewCase
+from orders.services import fraud, holding, payments, process, reviewing
+from orders.vocabulary import Channel, CommandKind, EventType, FailureType, OrderStatus, ReviewStatus, Topic
+from tests.factories import TEST_ACTOR, make_product, make_reserved_order
+from tests.orders import driving
+from tests.orders.staff import make_user
+
+pytestmark = pytest.mark.django_db
+
+DECIDE, EXTEND = "orders.decide_review", "orders.extend_review"
+
+
+def reviewer(name: str = "rita", *permissions: str) -> Actor:
+    return person(make_user(*(permissions or (DECIDE,)), name=name), Channel.ADMIN)
+
+
+def suspicious(unit_price: str = "6000.00") -> Order:
+    order = make_reserved_order(product=make_product(unit_price=unit_price), quantity=1)
+    with driving.partners():
+        assert fraud.check(str(order.pk), actor=TEST_ACTOR)
+    return fresh(order)
+
+
+def fresh(order: Order) -> Order:
+    return Order.objects.get(pk=order.pk)
+
+
+def settle(order: Order) -> reviewing.Standing:
+    return reviewing.settle(str(order.pk), actor=TEST_ACTOR)
+
+
+def pass_deadline(order: Order) -> None:
+    ReviewCase.objects.filter(order=order).update(deadline_at=timezone.now() - timedelta(seconds=1))
+
+
+def test_an_approved_order_goes_on_and_its_history_says_who_approved() -> None:
+    order = suspicious()
+    reviewing.approve(order.number, actor=reviewer(), reason="Known wholesaler")
+    assert settle(order).approved
+    assert fresh(order).status == OrderStatus.CHARGING
+    event = order.events.get(type=EventType.REVIEW_DECIDED)
+    assert (event.actor, event.reason, event.data["verdict"]) == ("rita", "Known wholesaler", "approved")
+    assert OutboxMessage.objects.order_by("id").last().topic == Topic.TELL_ORDER  # type: ignore[union-attr]
+
+
+def test_a_rejected_order_ends_as_cancelled_with_its_stock_back() -> None:
+    order = suspicious()
+    reviewing.reject(order.number, actor=reviewer(), reason="Stolen card")
+    with pytest.raises(ReviewRejected, match="Stolen card"):
+        settle(order)
+    driving.undo(order, FailureType.REVIEW_REJECTED, "Rejected in review: Stolen card")
+    assert (order.status, order.failure_type) == (OrderStatus.CANCELLED, FailureType.REVIEW_REJECTED)
+    assert not order.reservations.filter(status="held").exists()
+
+
+def test_no_money_moves_without_a_verdict_whatever_the_engine_believes() -> None:
+    order = suspicious()
+    with pytest.raises(ReviewRejected, match="Nobody approved"):
+        payments.charge(str(order.pk), actor=TEST_ACTOR)
+    assert not hasattr(fresh(order), "payment")
+
+
+def test_the_second_reviewer_is_told_who_decided_and_when() -> None:
+    order = suspicious()
+    case = reviewing.approve(order.number, actor=reviewer(), reason="Fine")
+    with pytest.raises(WrongState, match=rf"was approved by rita at {case.decided_at:%Y-%m-%d %H:%M:%S}"):
+        reviewing.reject(order.number, actor=reviewer("rob"), reason="No")
+    assert Command.objects.filter(kind=CommandKind.REVIEW_REJECT).count() == 0
+
+
+def test_an_amount_above_the_limit_takes_two_different_people() -> None:
+    order, rita = suspicious("20000.01"), reviewer()
+    reviewing.approve(order.number, actor=rita, reason="Fine")
+    assert not settle(order).approved
+    with pytest.raises(WrongState, match="a second person must approve"):
+        reviewing.approve(order.number, actor=rita, reason="Fine again")
+    assert not settle(order).approved
+    reviewing.approve(order.number, actor=reviewer("rob"), reason="Called them")
+    assert settle(order).approved
+
+
+def test_a_superuser_is_one_person_too() -> None:
+    order = suspicious("20000.01")
+    root = person(User.objects.create_superuser("root"), Channel.ADMIN)
+    reviewing.approve(order.number, actor=root, reason="Fine")
+    with pytest.raises(WrongState, match="a second person"):
+        reviewing.approve(order.number, actor=root, reason="I say so")
+
+
+def test_postgresql_refuses_one_person_in_both_places() -> None:
+    order = suspicious("20000.01")
+    user = make_user(name="rita")
+    with pytest.raises(IntegrityError, match="review_two_people"), transaction.atomic():
+        ReviewCase.objects.filter(order=order).update(
+            status=ReviewStatus.APPROVED, first_by=user, decided_by=user, decided_at=timezone.now()
+        )
+
+
+def test_a_program_is_no_second_person() -> None:
+    order = suspicious("20000.01")
+    with pytest.raises(WrongState, match="a program cannot be one of them"):
+        reviewing.approve(order.number, actor=TEST_ACTOR, reason="Script")
+
+
+def test_a_case_has_one_owner_until_it_is_decided() -> None:
+    order, rita = suspicious(), reviewer()
+    reviewing.claim(order.number, actor=rita)
+    reviewing.claim(order.number, actor=rita)
+    with pytest.raises(WrongState, match="is rita's"):
+        reviewing.claim(order.number, actor=reviewer("rob"))
+
+
+def test_a_question_and_more_time_stand_in_the_case_and_in_the_history() -> None:
+    order = suspicious()
+    reviewing.ask(order.number, question="Is the phone number right?", actor=reviewer())
+    case = reviewing.extend(order.number, hours=72, actor=reviewer("lea", EXTEND), reason="Weekend")
+    assert case.deadline_at > timezone.now() + timedelta(hours=71)
+    assert ReviewCase.objects.get().question == "Is the phone number right?"
+    assert [event.type for event in order.events.order_by("sequence")][-2:] == [
+        EventType.REVIEW_ASKED,
+        EventType.REVIEW_EXTENDED,
+    ]
+
+
+@pytest.mark.parametrize("hours", [0, -1, 337])
+def test_more_time_than_the_limit_is_refused(hours: int) -> None:
+    order = suspicious()
+    with pytest.raises(InvalidInput, match="1 to 336"):
+        reviewing.extend(order.number, hours=hours, actor=reviewer("lea", EXTEND), reason="Long")
+
+
+def test_a_passed_deadline_goes_to_the_lead_and_then_takes_the_default() -> None:
+    order = suspicious()
+    pass_deadline(order)
+    standing = settle(order)
+    case = ReviewCase.objects.get()
+    assert case.escalated_at is not None
+    assert 0 < standing.wait_seconds <= 24 * 3600
+    pass_deadline(order)
+    with pytest.raises(ReviewRejected, match="default of the rules"):
+        settle(order)
+    assert order.events.filter(type=EventType.REVIEW_ESCALATED).count() == 1
+
+
+def test_a_default_of_approval_lets_a_small_order_go_on_and_never_one_that_needs_two() -> None:
+    FraudRules.objects.create(default_verdict=ReviewStatus.APPROVED)
+    small, large = suspicious(), suspicious("20000.01")
+    for order in (small, large):
+        pass_deadline(order)
+        settle(order)
+        pass_deadline(order)
+    assert settle(small).approved
+    with pytest.raises(ReviewRejected):
+        settle(large)
+
+
+def test_an_order_that_ends_before_the_verdict_leaves_the_queue() -> None:
+    order = suspicious()
+    process.begin_undo(
+        str(order.pk), failure_type=FailureType.CANCELLED, message="The order was cancelled", actor=TEST_ACTOR
+    )
+    assert ReviewCase.objects.get().status == ReviewStatus.CLOSED
+    with pytest.raises(WrongState, match="was closed"):
+        reviewing.approve(order.number, actor=reviewer(), reason="Too late")
+
+
+def test_an_order_that_is_held_in_review_goes_on_to_the_charge_after_verdict_and_release() -> None:
+    order = suspicious()
+    holding.hold(order.number, actor=TEST_ACTOR, reason="Wait")
+    settle(order)
+    assert fresh(order).status == OrderStatus.ON_HOLD
+    reviewing.approve(order.number, actor=reviewer(), reason="Fine")
+    assert settle(order).approved
+    assert fresh(order).status == OrderStatus.ON_HOLD
+    holding.release(order.number, actor=TEST_ACTOR, reason="Go")
+    assert fresh(order).status == OrderStatus.CHARGING
+
+
+def test_an_order_that_is_not_in_review_has_nothing_to_decide() -> None:
+    order = make_reserved_order()
+    with pytest.raises(WrongState, match="is not in review"):
+        reviewing.approve(order.number, actor=reviewer(), reason="Fine")
+
+
+@pytest.mark.parametrize("kind", ["claim", "ask", "approve", "reject", "extend"])
+def test_nobody_touches_a_case_without_the_permission(kind: str) -> None:
+    order = suspicious()
+    more = {"ask": {"question": "?"}, "extend": {"hours": 1, "reason": "x"}, "claim": {}}.get(kind, {"reason": "x"})
+    before = Command.objects.count()
+    with pytest.raises(NotPermitted):
+        getattr(reviewing, kind)(order.number, actor=reviewer("eve", "orders.view_order"), **more)
+    assert (Command.objects.count(), ReviewCase.objects.get().status) == (before, ReviewStatus.OPEN)
+    assert FraudCheck.objects.count() == 1
