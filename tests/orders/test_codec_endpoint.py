@@ -85,8 +85,8 @@ def test_the_browser_may_ask_beforehand_without_a_session() -> None:
 @pytest.mark.parametrize(
     ("content", "kind", "status"),
     [
-        (SEALED, "text/plain", 415),
-        (SEALED, "application/x-www-form-urlencoded", 415),
+        ('{"payloads": []}', "text/plain", 415),
+        ('{"payloads": []}', "application/x-www-form-urlencoded", 415),
         ("{", "application/json", 400),
         ('{"payloads": 1}', "application/json", 400),
         ('{"payloads": [{"unknown": ""}]}', "application/json", 400),
