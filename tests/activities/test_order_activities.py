@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, Ca
 from temporalio.testing import ActivityEnvironment
 
 from orders import errors
-from orders.models import Customer, Order, Reservation, Step
+from orders.models import Order, Reservation, Step
 from orders.partners import payments as gateway
 from orders.services import payments, process, shipping, stock
 from orders.vocabulary import FailureType, OrderStatus, StepName, StepStatus
@@ -156,9 +156,9 @@ def test_cancellation_is_not_translated(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize("service", [*FORWARD, *UNDO])
 @pytest.mark.django_db
 def test_values_of_a_row_that_the_database_refused_are_not_told(monkeypatch: pytest.MonkeyPatch, service: str) -> None:
-    Customer.objects.create(reference=CANARY)
+    make_product(CANARY)
     with pytest.raises(IntegrityError, match=CANARY) as refusal, transaction.atomic():
-        Customer.objects.create(reference=CANARY)
+        make_product(CANARY)
 
     failure = failure_of(monkeypatch, *(FORWARD | UNDO)[service], service, refusal.value)
 

@@ -28,9 +28,9 @@ from django.urls import reverse
 from orders.actor import person as acting
 from orders.models import ApiToken, Approval, Customer, Order
 from orders.models.customer import Personal
-from orders.services import catalogue, customers, fraud, holding, seals
+from orders.services import catalogue, customers, holding, seals
 from orders.vocabulary import Channel
-from tests.factories import TEST_ACTOR, make_order, make_prepared_order, make_product, make_reserved_order
+from tests.factories import TEST_ACTOR, make_order, make_prepared_order, make_product
 from tests.orders import driving
 from tests.orders.api_calls import make_token, new_key, order_body, token_client
 from tests.orders.feed_files import csv_of, row
@@ -153,13 +153,6 @@ def _held() -> Order:
     return order
 
 
-def _suspicious() -> Order:
-    order = make_reserved_order(product=make_product(unit_price="6000.00"), quantity=1)
-    with driving.partners():
-        fraud.check(str(order.pk), actor=TEST_ACTOR)
-    return order
-
-
 def _order_command(name: str, door: str, prepare: Callable[[], Order], **body: Any) -> tuple[Attempt, Attempt]:
     """A command of the order page with the call of the same name."""
     path = name.replace("_", "/")
@@ -252,11 +245,11 @@ ATTEMPTS: tuple[Attempt, ...] = (
     *_order_command("hold", "OrderCommands.hold", make_prepared_order),
     *_order_command("release", "OrderCommands.release", _held),
     *_order_command("cancel", "OrderCommands.cancel", make_prepared_order),
-    *_order_command("review_claim", "Reviews.claim", _suspicious),
-    *_order_command("review_ask", "Reviews.ask", _suspicious),
-    *_order_command("review_approve", "Reviews.approve", _suspicious),
-    *_order_command("review_reject", "Reviews.reject", _suspicious),
-    *_order_command("review_extend", "Reviews.extend", _suspicious, hours=2),
+    *_order_command("review_claim", "Reviews.claim", driving.make_order_in_review),
+    *_order_command("review_ask", "Reviews.ask", driving.make_order_in_review),
+    *_order_command("review_approve", "Reviews.approve", driving.make_order_in_review),
+    *_order_command("review_reject", "Reviews.reject", driving.make_order_in_review),
+    *_order_command("review_extend", "Reviews.extend", driving.make_order_in_review, hours=2),
     Attempt(
         command="add_fraud_rules",
         channel=ADMIN,

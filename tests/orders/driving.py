@@ -15,6 +15,7 @@ from orders.partners.fraud import Score
 from orders.partners.payments import Declined, Intent
 from orders.services import fraud, payments, placing, process, reviewing, shipping, stock
 from orders.vocabulary import Channel, FailureType, OrderStatus
+from tests.factories import make_product, make_reserved_order
 
 RUN_ID = "0191f0a0-0000-7000-8000-{:012d}"
 
@@ -118,6 +119,14 @@ def drive(order: Order, *, gateway: Exception | None = None, carrier: Exception 
 def refreshed(order: Order) -> Order:
     order.refresh_from_db()
     return order
+
+
+def make_order_in_review(unit_price: str = "6000.00") -> Order:
+    """An order that the rules find suspicious; a person must decide."""
+    order = make_reserved_order(product=make_product(unit_price=unit_price), quantity=1)
+    with partners():
+        assert fraud.check(str(order.pk), actor=engine(order))
+    return refreshed(order)
 
 
 def undo(order: Order, failure: FailureType, message: str, *, to_the_end: bool = True) -> Order:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import schemathesis
+from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
@@ -18,42 +19,18 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from orders.models.customer import Personal
 from orders.services import customers
 from tests.factories import make_order, make_product
-from tests.orders.api_calls import make_token, make_user, token_client
+from tests.orders.api_calls import make_token, token_client
+from tests.orders.driving import make_order_in_review
 
 pytestmark = pytest.mark.django_db
 
-OPERATIONS = (
-    ("/api/", "GET"),
-    ("/api/orders/", "GET"),
-    ("/api/orders/", "POST"),
-    ("/api/orders/{number}/", "GET"),
-    ("/api/orders/{number}/start/", "POST"),
-    ("/api/orders/{number}/history/", "GET"),
-    ("/api/customers/{reference}/erase/", "POST"),
-    ("/api/imports/", "POST"),
-    ("/api/imports/{id}/", "GET"),
-    ("/api/imports/{id}/rejected/", "GET"),
-    ("/api/approvals/", "GET"),
-    ("/api/approvals/{id}/approve/", "POST"),
-    ("/api/approvals/{id}/decline/", "POST"),
-    ("/api/tokens/", "GET"),
-    ("/api/tokens/", "POST"),
-    ("/api/tokens/{token_id}/revoke/", "POST"),
-)
-NOTHING_TO_GET_WRONG = {("/api/", "GET"), ("/api/tokens/", "GET"), ("/api/approvals/", "GET")}
-EVERYTHING = (
-    *("place_order", "start_order", "view_order", "import_feed", "add_product", "issue_token", "revoke_token"),
-    *("erase_customer", "view_approval", "decide_approval"),
-)
+DOCUMENT: dict[str, Any] = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
+#: every one that the document names, so that a new call is played without anybody thinking of it
+OPERATIONS = [(path, method.upper()) for path, methods in DOCUMENT["paths"].items() for method in methods]
 # What the document allows and the catalogue does not (an unknown SKU, a cursor of somebody else) is rightly refused.
 NOT_ASKED = [positive_data_acceptance]
 # A feed is any text, so there is no body that breaks its type; the import itself judges what is in it.
 NOT_ASKED_OF_FEEDS = [*NOT_ASKED, negative_data_rejection]
-
-
-@pytest.fixture(scope="module")
-def document() -> dict[str, Any]:
-    return SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call, no-any-return]
 
 
 @pytest.fixture(autouse=True)
@@ -69,28 +46,32 @@ def one_connection() -> Iterator[None]:
 
 @pytest.fixture
 def headers() -> dict[str, str]:
-    return {"Authorization": f"Token {make_token(make_user(*EVERYTHING), 'full')}"}
+    chief = get_user_model().objects.create_superuser("chief")
+    return {"Authorization": f"Token {make_token(chief, 'full')}"}
 
 
-def test_every_operation_is_played(document: dict[str, Any]) -> None:
-    known = {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
-    assert known == set(OPERATIONS)
+def takes_nothing(path: str, method: str) -> bool:
+    operation = DOCUMENT["paths"][path][method.lower()]
+    return not operation.get("parameters") and "requestBody" not in operation
 
 
-@pytest.mark.timeout(60)
+def test_the_calls_that_change_something_are_among_what_is_played() -> None:
+    assert {("/api/orders/", "POST"), ("/api/orders/{number}/start/", "POST")} <= set(OPERATIONS)
+
+
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["good", "bad"])
 @pytest.mark.parametrize(("path", "method"), OPERATIONS, ids=lambda value: value)
 def test_the_answers_are_as_the_document_says(
-    document: dict[str, Any], headers: dict[str, str], path: str, method: str, mode: GenerationMode
+    headers: dict[str, str], path: str, method: str, mode: GenerationMode
 ) -> None:
-    if (path, method) in NOTHING_TO_GET_WRONG and mode is GenerationMode.NEGATIVE:
+    if takes_nothing(path, method) and mode is GenerationMode.NEGATIVE:
         pytest.skip("It takes nothing that could be wrong.")
     excluded = NOT_ASKED_OF_FEEDS if (path, method) == ("/api/imports/", "POST") else NOT_ASKED
-    schema = schemathesis.openapi.from_dict(document)
+    schema = schemathesis.openapi.from_dict(DOCUMENT)
     schema.app = get_wsgi_application()
     sku = make_product().sku
     reference = customers.known("C-gone", Personal(name="Ada Buyer")).reference
-    numbers = [make_order().number, make_order(started=True).number]
+    numbers = [make_order().number, make_order(started=True).number, make_order_in_review().number]
 
     @settings(max_examples=15, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(

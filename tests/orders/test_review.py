@@ -10,9 +10,9 @@ from django.utils import timezone
 from orders.actor import Actor, person
 from orders.errors import InvalidInput, NotPermitted, ReviewRejected, WrongState
 from orders.models import Command, FraudCheck, FraudRules, Order, OutboxMessage, ReviewCase
-from orders.services import fraud, holding, payments, process, reviewing
+from orders.services import holding, payments, process, reviewing
 from orders.vocabulary import Channel, CommandKind, EventType, FailureType, OrderStatus, ReviewStatus, Topic
-from tests.factories import TEST_ACTOR, make_product, make_reserved_order
+from tests.factories import TEST_ACTOR, make_reserved_order
 from tests.orders import driving
 from tests.orders.staff import make_user
 
@@ -26,10 +26,7 @@ def reviewer(name: str = "rita", *permissions: str) -> Actor:
 
 
 def suspicious(unit_price: str = "6000.00") -> Order:
-    order = make_reserved_order(product=make_product(unit_price=unit_price), quantity=1)
-    with driving.partners():
-        assert fraud.check(str(order.pk), actor=TEST_ACTOR)
-    return fresh(order)
+    return driving.make_order_in_review(unit_price)
 
 
 def fresh(order: Order) -> Order:
