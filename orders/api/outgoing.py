@@ -83,6 +83,7 @@ class OrderSummary(serializers.ModelSerializer):
             {
                 "self": serializers.URLField(),
                 "history": serializers.URLField(),
+                "why": serializers.URLField(help_text="What it waits for, and who can act."),
                 "page": serializers.URLField(help_text="For people."),
                 "start": serializers.URLField(required=False, help_text="Present when you may start the order now."),
             },
@@ -94,6 +95,7 @@ class OrderSummary(serializers.ModelSerializer):
         links = {
             "self": reverse("api:order", **at),
             "history": reverse("api:order-history", **at),
+            "why": reverse("api:order-why", **at),
             "page": reverse("orders:page", **at),
         }
         if order.status == OrderStatus.PLACED and request.user.has_perm("orders.start_order"):

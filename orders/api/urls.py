@@ -9,6 +9,7 @@ from orders.api.order_command_views import OrderCommands, Reviews
 from orders.api.order_views import OrderHistory, Orders
 from orders.api.token_views import Tokens
 from orders.api.views import Docs, NotHere, Root, Schema
+from orders.api.why_views import WhyOrders
 
 app_name = "api"
 # An address that cannot be an order's number never reaches the database.
@@ -18,6 +19,7 @@ urlpatterns = [
     path("", Root.as_view(), name="root"),
     path("orders/", Orders.as_view({"get": "list", "post": "create"}), name="orders"),
     re_path(rf"{ORDER}\Z", Orders.as_view({"get": "retrieve"}), name="order"),
+    re_path(rf"{ORDER}why/\Z", WhyOrders.as_view({"get": "retrieve"}), name="order-why"),
     re_path(rf"{ORDER}start/\Z", Orders.as_view({"post": "start"}), name="order-start"),
     re_path(rf"{ORDER}hold/\Z", OrderCommands.as_view({"post": "hold"}), name="order-hold"),
     re_path(rf"{ORDER}release/\Z", OrderCommands.as_view({"post": "release"}), name="order-release"),

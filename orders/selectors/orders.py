@@ -108,6 +108,17 @@ class LivePart:
         return self.order.is_terminal
 
 
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """The sentence of an order, and what it was made of."""
+
+    standing: Standing
+    step: OpenStep | None
+    commands: offers.Standing
+    case: Case | None
+    engine_trouble: str
+
+
 def find(order_number: str) -> Order | None:
     """The order with all that its sentence needs, annotated in one query; None for an unknown number."""
     if "\x00" in order_number:
@@ -157,21 +168,22 @@ def version(order: Order, steps: list[Step], *, may: May) -> str:
     return hashlib.sha256(f"{order.pk}{state}".encode()).hexdigest()[:32]
 
 
-def live_part(order: Order, steps: list[Step], *, may: May) -> LivePart:
-    """The polled part: at most four more queries (events, commands, shipments, transfers)."""
+def tell(order: Order, steps: list[Step], *, may: May) -> Told:
+    """The order's sentence and what it was made of: one more query (commands)."""
     now = timezone.now()
     payment = getattr(order, "payment", None)
     trouble = "" if order.is_terminal else _engine_trouble(order, now)
     status = OrderStatus(order.status)
-    standing = offers.standing_commands(order)
+    commands = offers.standing_commands(order)
     case = offers.open_case(order, may)
+    step = _open_step(status, steps)
     facts = sentences.Facts(
         now=now,
         status=status,
         since=order.status_since,
         total=money(order.total_minor, order.currency),
         line_count=order.line_count,
-        step=_open_step(status, steps),
+        step=step,
         engine_trouble=trouble,
         outbox_error=order.outbox_error or "",  # type: ignore[attr-defined]
         failure_type=order.failure_type,
@@ -179,13 +191,21 @@ def live_part(order: Order, steps: list[Step], *, may: May) -> LivePart:
         refunded=money(payment.refunded_minor, order.currency) if payment and payment.refunded_minor else "",
         kept=_kept(payment),
         may_start=may("orders.start_order"),
-        held=_said(standing.hold),
-        cancelled=_said(standing.cancel),
+        held=_said(commands.hold),
+        cancelled=_said(commands.cancel),
         review=_review(case),
     )
+    return Told(standing=sentences.standing(facts), step=step, commands=commands, case=case, engine_trouble=trouble)
+
+
+def live_part(order: Order, steps: list[Step], *, may: May) -> LivePart:
+    """The polled part: at most four more queries (events, commands, shipments, transfers)."""
+    told = tell(order, steps, may=may)
+    status = OrderStatus(order.status)
+    payment = getattr(order, "payment", None)
     done = {step.name for step in steps if step.status == StepStatus.DONE}
     return LivePart(
-        standing=sentences.standing(facts),
+        standing=told.standing,
         order=order,
         status=status_word(status),
         tone=STATUS_TONES[status],
@@ -197,10 +217,10 @@ def live_part(order: Order, steps: list[Step], *, may: May) -> LivePart:
         stock=_stock(order),
         shipments=list(order.shipments.order_by("pk")) if StepName.SHIP in done else [],
         timeline=timeline(order),
-        offers=offers.offers(order, standing, may),
-        case=case,
+        offers=offers.offers(order, told.commands, may),
+        case=told.case,
         run_url=run_url(f"order:{order.pk}", order.process_run_id),
-        engine_trouble=trouble,
+        engine_trouble=told.engine_trouble,
     )
 
 

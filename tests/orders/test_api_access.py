@@ -27,6 +27,7 @@ ADDRESSES = (
     "/api/orders/",
     "/api/orders/SO-1/",
     "/api/orders/SO-1/history/",
+    "/api/orders/SO-1/why/",
     "/api/imports/00000000-0000-0000-0000-000000000000/",
     "/api/imports/00000000-0000-0000-0000-000000000000/rejected/",
     "/api/schema/",
