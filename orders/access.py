@@ -57,6 +57,7 @@ CHANNELS = (Channel.ADMIN, Channel.API, Channel.CLI)
 
 BY_SUPERUSERS = "accounts are managed in the admin, under the eyes of its sign-in rules"
 ON_A_PAGE = "decided on the order's page, by a person who sees it"
+IN_THE_QUEUE = "done in the queue of tasks, by a person who sees the order"
 RULES_BY_PEOPLE = "rules are changed by a person who sees the ones before"
 NIGHTLY = "the worker does it every night by itself"
 
@@ -148,6 +149,31 @@ COMMANDS: tuple[CommandRule, ...] = (
         roles=LEADS,
         doors={Channel.ADMIN: ("orders:review-extend",), Channel.API: ("Reviews.extend",)},
         not_offered={Channel.CLI: ON_A_PAGE},
+    ),
+    CommandRule(
+        name="acknowledge_task",
+        says="Take a task of the queue",
+        permission="orders.work_task",
+        roles=AGENTS,
+        doors={Channel.ADMIN: ("StaffTaskAdmin.acknowledge",), Channel.API: ("Tasks.acknowledge",)},
+        not_offered={Channel.CLI: IN_THE_QUEUE},
+    ),
+    CommandRule(
+        name="resolve_task",
+        says="Say what was done about a task",
+        permission="orders.work_task",
+        roles=AGENTS,
+        doors={Channel.ADMIN: ("StaffTaskAdmin.resolve",), Channel.API: ("Tasks.resolve",)},
+        not_offered={Channel.CLI: IN_THE_QUEUE},
+    ),
+    CommandRule(
+        name="work_lead_task",
+        says="Take and resolve a task of the lead's level, such as money that is owed",
+        permission="orders.work_lead_task",
+        roles=LEADS,
+        # Asked for besides, by the services: unfold and DRF know one permission for an action, whatever the task.
+        doors={},
+        not_offered=dict.fromkeys(CHANNELS, "at the doors of acknowledge_task and resolve_task"),
     ),
     CommandRule(
         name="add_fraud_rules",

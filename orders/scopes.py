@@ -37,6 +37,9 @@ FULL_ONLY = frozenset(
         # A verdict is a person's.
         "orders.decide_review",
         "orders.extend_review",
+        # So is the word that something was done.
+        "orders.work_task",
+        "orders.work_lead_task",
     }
 )
 

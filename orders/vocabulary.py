@@ -137,6 +137,9 @@ class EventType(StrEnum):
     CANCELLED = "order.cancelled"
     FAILED = "order.failed"
     CUSTOMER_ERASED = "order.customer_erased"
+    TASK_OPENED = "order.task_opened"
+    TASK_ACKNOWLEDGED = "order.task_acknowledged"
+    TASK_DONE = "order.task_done"
 
 
 class FailureType(StrEnum):
@@ -242,6 +245,25 @@ class ReviewStatus(StrEnum):
     APPROVED = "approved"
     REJECTED = "rejected"
     CLOSED = "closed"  # the order ended before a verdict
+
+
+class TaskKind(StrEnum):
+    """Work that only a person can do; the process has no way on without them."""
+
+    REFUND_OWED = "refund_owed"  # the gateway refuses to give money back that the customer is owed
+
+
+class TaskLevel(StrEnum):
+    """Whose work it is."""
+
+    AGENT = "agent"
+    LEAD = "lead"
+
+
+class TaskStatus(StrEnum):
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"  # somebody has it
+    DONE = "done"
 
 
 class FeedStatus(StrEnum):

@@ -78,6 +78,9 @@ EVENT_TITLES: dict[EventType, str] = {
     EventType.CANCELLED: "Order cancelled",
     EventType.FAILED: "Order failed",
     EventType.CUSTOMER_ERASED: "Customer's personal data erased",
+    EventType.TASK_OPENED: "Task for staff",
+    EventType.TASK_ACKNOWLEDGED: "Task taken",
+    EventType.TASK_DONE: "Task done",
 }
 EVENT_TONES: dict[EventType, Tone] = {
     EventType.STEP_RETRYING: Tone.WAITING,
@@ -86,6 +89,7 @@ EVENT_TONES: dict[EventType, Tone] = {
     EventType.REVIEW_OPENED: Tone.WAITING,
     EventType.REVIEW_ESCALATED: Tone.WAITING,
     EventType.FAILED: Tone.TROUBLE,
+    EventType.TASK_OPENED: Tone.TROUBLE,
     EventType.COMPLETED: Tone.DONE,
 }
 

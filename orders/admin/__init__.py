@@ -1,5 +1,17 @@
 """The back office's lists. Rows are changed by services only, so nearly everything here is for reading."""
 
-from orders.admin import access, approvals, catalogue, feeds, machinery, money, orders, reviews, seals, tokens
+from orders.admin import access, approvals, catalogue, feeds, machinery, money, orders, reviews, seals, tasks, tokens
 
-__all__ = ["access", "approvals", "catalogue", "feeds", "machinery", "money", "orders", "reviews", "seals", "tokens"]
+__all__ = [
+    "access",
+    "approvals",
+    "catalogue",
+    "feeds",
+    "machinery",
+    "money",
+    "orders",
+    "reviews",
+    "seals",
+    "tasks",
+    "tokens",
+]

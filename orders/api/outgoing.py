@@ -300,5 +300,6 @@ class RootOutput(serializers.Serializer):
     imports = serializers.URLField()
     tokens = serializers.URLField()
     reviews = serializers.URLField()
+    tasks = serializers.URLField()
     schema = serializers.URLField()
     docs = serializers.URLField()

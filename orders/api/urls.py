@@ -7,6 +7,7 @@ from orders.api.customer_views import Customers
 from orders.api.import_views import Imports
 from orders.api.order_command_views import OrderCommands, Reviews
 from orders.api.order_views import OrderHistory, Orders
+from orders.api.task_views import Tasks
 from orders.api.token_views import Tokens
 from orders.api.views import Docs, NotHere, Root, Schema
 from orders.api.why_views import WhyOrders
@@ -42,6 +43,9 @@ urlpatterns = [
     path("approvals/", Approvals.as_view({"get": "list"}), name="approvals"),
     path("approvals/<uuid:pk>/approve/", Approvals.as_view({"post": "approve"}), name="approval-approve"),
     path("approvals/<uuid:pk>/decline/", Approvals.as_view({"post": "decline"}), name="approval-decline"),
+    path("tasks/", Tasks.as_view({"get": "list"}), name="tasks"),
+    path("tasks/<uuid:pk>/acknowledge/", Tasks.as_view({"post": "acknowledge"}), name="task-acknowledge"),
+    path("tasks/<uuid:pk>/resolve/", Tasks.as_view({"post": "resolve"}), name="task-resolve"),
     path("tokens/", Tokens.as_view({"get": "list", "post": "create"}), name="tokens"),
     path("tokens/<uuid:token_id>/revoke/", Tokens.as_view({"post": "revoke"}), name="token-revoke"),
     path("schema/", Schema.as_view(), name="schema"),

@@ -16,6 +16,7 @@ from orders.models.refusal import RefusedAction
 from orders.models.review import FraudCheck, FraudRules, ReviewCase
 from orders.models.seal import HistorySeal, SealedHead
 from orders.models.step import Step
+from orders.models.task import StaffTask
 from orders.models.token import ApiToken, RequestCount
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "SealedHead",
     "ServiceBeat",
     "Shipment",
+    "StaffTask",
     "Step",
     "StockItem",
 ]

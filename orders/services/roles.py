@@ -25,6 +25,7 @@ VIEW = (
     "view_command",
     "view_reviewcase",
     "view_fraudcheck",
+    "view_stafftask",
 )
 FEEDS = ("view_feedimport", "view_feeddocument")
 OPERATIONS = (

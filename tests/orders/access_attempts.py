@@ -25,11 +25,12 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
+from orders import history
 from orders.actor import person as acting
-from orders.models import ApiToken, Approval, Customer, Order
+from orders.models import ApiToken, Approval, Customer, Order, StaffTask
 from orders.models.customer import Personal
-from orders.services import catalogue, customers, holding, seals
-from orders.vocabulary import Channel
+from orders.services import catalogue, customers, holding, seals, tasks
+from orders.vocabulary import Channel, TaskKind, TaskLevel
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order, make_product
 from tests.orders import driving
 from tests.orders.api_calls import make_token, new_key, order_body, token_client
@@ -153,6 +154,35 @@ def _held() -> Order:
     return order
 
 
+def _task() -> StaffTask:
+    with transaction.atomic():
+        order = history.lock_order(make_order().pk)
+        return tasks.open_task(TaskKind.REFUND_OWED, order, level=TaskLevel.AGENT, says="Pay it back", actor=TEST_ACTOR)
+
+
+def _task_attempts(command: str, verb: str) -> tuple[Attempt, Attempt]:
+    """At the queue, and by the call of the same name."""
+    body = {"note": "Paid by bank", "reference": "B-1"} if verb == "resolve" else {}
+    return (
+        Attempt(
+            command=command,
+            channel=Channel.ADMIN,
+            door=f"StaffTaskAdmin.{verb}",
+            prepare=_task,
+            do=lambda person, task: person.post(
+                f"admin:orders_stafftask_{verb}", {"_form_submitted": "on", **body}, task.pk
+            ),
+        ),
+        Attempt(
+            command=command,
+            channel=Channel.API,
+            door=f"Tasks.{verb}",
+            prepare=_task,
+            do=lambda person, task: person.call(f"/api/tasks/{task.pk}/{verb}/", body),
+        ),
+    )
+
+
 def _order_command(name: str, door: str, prepare: Callable[[], Order], **body: Any) -> tuple[Attempt, Attempt]:
     """A command of the order page with the call of the same name."""
     path = name.replace("_", "/")
@@ -250,6 +280,8 @@ ATTEMPTS: tuple[Attempt, ...] = (
     *_order_command("review_approve", "Reviews.approve", driving.make_order_in_review),
     *_order_command("review_reject", "Reviews.reject", driving.make_order_in_review),
     *_order_command("review_extend", "Reviews.extend", driving.make_order_in_review, hours=2),
+    *_task_attempts("acknowledge_task", "acknowledge"),
+    *_task_attempts("resolve_task", "resolve"),
     Attempt(
         command="add_fraud_rules",
         channel=ADMIN,

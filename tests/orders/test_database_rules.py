@@ -36,6 +36,7 @@ from orders.models import (
     SealedHead,
     ServiceBeat,
     Shipment,
+    StaffTask,
     Step,
     StockItem,
 )
@@ -88,6 +89,7 @@ def world() -> Order:
     Approval.objects.create(
         command="change_product", subject="A", parameters={}, channel="api", requested_by=asking, expires_at=NOW
     )
+    StaffTask.objects.create(kind="refund_owed", order=order, level="lead", says="Pay it back", opened_by="engine")
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     return order
@@ -133,6 +135,9 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("review_decided_has_time", ReviewCase, {"decided_at": None}),
     ("review_two_people", ReviewCase, {"first_by_id": None}),
     ("review_two_people", ReviewCase, {"decided_by_id": None}),
+    ("task_acknowledged_has_owner", StaffTask, {"status": "acknowledged"}),
+    ("task_done_says_what", StaffTask, {"status": "done"}),
+    ("task_done_says_what", StaffTask, {"resolution": "Paid"}),
     ("line_quantity_within", OrderLine, {"quantity": 0}),
     ("line_quantity_within", OrderLine, {"quantity": -1}),
     ("line_quantity_within", OrderLine, {"quantity": 1_000_001}),
@@ -177,6 +182,7 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("feed_row_line", FeedRow, {}),
     ("sealed_head_once", SealedHead, {}),
     ("refusal_once", RefusedAction, {}),
+    ("task_one_open", StaffTask, {"id": "00000000-0000-4000-8000-000000000001"}),
     ("approval_one_waiting", Approval, {"id": "00000000-0000-4000-8000-000000000001"}),
 ]
 

@@ -1,0 +1,67 @@
+"""What a process cannot settle by itself: a task for a person, with a level, an owner and an end.
+
+A failure that ends as a log line is money that nobody pays back. A task stays open until somebody says what they did.
+"""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from orders.models.order import Order
+from orders.models.rules import check, never_deleted, one_of, word_field
+from orders.vocabulary import TaskKind, TaskLevel, TaskStatus
+
+
+class StaffTask(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = word_field(TaskKind)
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="tasks")
+    level = word_field(TaskLevel)
+    #: what has to be done and why, for whoever opens the queue
+    says = models.CharField(max_length=500)
+    status = word_field(TaskStatus, default=TaskStatus.OPEN)
+    #: who has it; whoever resolves it, when nobody had
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    opened_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField(default=timezone.now)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    done_at = models.DateTimeField(null=True, blank=True)
+    #: a person, or the process that found that nothing is left to do
+    done_by = models.CharField(max_length=150, blank=True)
+    resolution = models.CharField(max_length=500, blank=True)
+    #: where it can be looked up: the bank's reference, a ticket
+    reference = models.CharField(max_length=128, blank=True)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        default_permissions = ("view",)
+        permissions = [
+            ("work_task", "May take and resolve tasks"),
+            ("work_lead_task", "May take and resolve tasks of the lead's level"),
+        ]
+        triggers = never_deleted()
+        constraints = [
+            one_of("task", "kind", TaskKind),
+            one_of("task", "level", TaskLevel),
+            one_of("task", "status", TaskStatus),
+            models.UniqueConstraint(
+                fields=["order", "kind"], condition=~Q(status=TaskStatus.DONE), name="task_one_open"
+            ),
+            check(
+                "task_acknowledged_has_owner",
+                ~Q(status=TaskStatus.ACKNOWLEDGED) | Q(owner__isnull=False, acknowledged_at__isnull=False),
+            ),
+            check(
+                "task_done_says_what",
+                Q(status=TaskStatus.DONE, done_at__isnull=False) & ~Q(resolution="") & ~Q(done_by="")
+                | ~Q(status=TaskStatus.DONE) & Q(done_at=None, done_by="", resolution="", reference=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.order.number}"

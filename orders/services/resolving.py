@@ -1,0 +1,37 @@
+"""A person's word that a task is done, with what follows from it for the kind of task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from uuid import UUID
+
+from django.db import transaction
+
+from orders.actor import Actor
+from orders.errors import InvalidInput
+from orders.models import StaffTask
+from orders.services import tasks
+from orders.vocabulary import TaskKind
+
+#: kind -> what resolving it does, given the task, the locked order, note, reference and actor
+WORK: Mapping[TaskKind, Callable[..., None]] = {}
+
+
+def resolve(task_id: UUID | str, *, note: str, reference: str = "", actor: Actor) -> StaffTask:
+    """Close the task. Raises `StaffTask.DoesNotExist`, `NotPermitted`, `InvalidInput`, or `WrongState` when it is done.
+
+    The note says what was done, the reference where it can be looked up.
+    """
+    actor.require("orders.work_task")
+    note, reference = note.strip(), reference.strip()
+    if not 1 <= len(note) <= 500:
+        raise InvalidInput("note", "A note of 1 to 500 characters is needed: what was done?")
+    if len(reference) > 128:
+        raise InvalidInput("reference", "A reference has at most 128 characters.")
+    with transaction.atomic():
+        order, task = tasks.lock_for(task_id, actor=actor)
+        work = WORK.get(TaskKind(task.kind))
+        if work is not None:
+            work(task, order, note=note, reference=reference, actor=actor)
+        tasks.close(task, order, resolution=note, reference=reference, actor=actor)
+    return task
