@@ -18,8 +18,28 @@ from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from orders import history
-from orders.models import LedgerTransfer, Order, OrderEvent, OutboxMessage, Reservation, Step, StockItem
-from orders.vocabulary import TERMINAL_STATUSES, LedgerAccount, OrderStatus, ReservationStatus, StepStatus
+from orders.models import (
+    Command,
+    LedgerTransfer,
+    Order,
+    OrderEvent,
+    OutboxMessage,
+    Payment,
+    Reservation,
+    ReviewCase,
+    Step,
+    StockItem,
+)
+from orders.vocabulary import (
+    TERMINAL_STATUSES,
+    CommandKind,
+    CommandStatus,
+    LedgerAccount,
+    OrderStatus,
+    ReservationStatus,
+    ReviewStatus,
+    StepStatus,
+)
 
 #: a row that is this old and still pending is stuck, not on its way
 OUTBOX_PATIENCE = timedelta(seconds=10)
@@ -41,6 +61,9 @@ def check_database() -> Iterator[Violation]:
     yield from reservations_follow_their_orders()
     yield from ledger_follows_status()
     yield from no_step_is_open_on_a_closed_order()
+    yield from no_money_moves_without_its_approval()
+    yield from accepted_cancellations_are_kept()
+    yield from nothing_waits_on_a_closed_order()
     yield from every_begun_order_has_its_run()
     yield from outbox_is_empty()
     yield from history_verifies()
@@ -104,6 +127,34 @@ def no_step_is_open_on_a_closed_order() -> Iterator[Violation]:
     left = Step.objects.filter(status=StepStatus.OPEN, order__status__in=TERMINAL_STATUSES)
     for number, name in left.values_list("order__number", "name"):
         yield Violation(invariant="steps", subject=number, detail=f"step {name} is still open on a closed order")
+
+
+def no_money_moves_without_its_approval() -> Iterator[Violation]:
+    """Who was found suspicious is charged after a person's yes, or never; a later refund is no excuse."""
+    suspicious = Q(order__fraud_check__suspicious=True) | Q(order__review__isnull=False)
+    charged = Payment.objects.filter(suspicious, captured_minor__gt=0)
+    for payment in charged.exclude(order__review__status=ReviewStatus.APPROVED).select_related("order__review"):
+        case = getattr(payment.order, "review", None)
+        detail = f"{payment.captured_minor} charged, its review is {case.status if case else 'missing'}"
+        yield Violation(invariant="review", subject=payment.order.number, detail=detail)
+
+
+def accepted_cancellations_are_kept() -> Iterator[Violation]:
+    """A completed order refuses to be cancelled, so a cancellation that it has was accepted before, and broken."""
+    broken = Command.objects.filter(kind=CommandKind.CANCEL, order__status=OrderStatus.COMPLETED)
+    for number, actor in broken.values_list("order__number", "actor"):
+        detail = f"completed, although its cancellation by {actor} was accepted"
+        yield Violation(invariant="cancellation", subject=number, detail=detail)
+
+
+def nothing_waits_on_a_closed_order() -> Iterator[Violation]:
+    """Every command was answered and every review case has left the queue."""
+    commands = Command.objects.filter(status=CommandStatus.ACCEPTED, order__status__in=TERMINAL_STATUSES)
+    for number, kind in commands.values_list("order__number", "kind"):
+        yield Violation(invariant="commands", subject=number, detail=f"command {kind} is still open on a closed order")
+    cases = ReviewCase.objects.filter(status=ReviewStatus.OPEN, order__status__in=TERMINAL_STATUSES)
+    for number in cases.values_list("order__number", flat=True):
+        yield Violation(invariant="review", subject=number, detail="its review is still open on a closed order")
 
 
 def every_begun_order_has_its_run() -> Iterator[Violation]:

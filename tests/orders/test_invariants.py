@@ -13,12 +13,14 @@ from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from orders.actor import person
 from orders.models import LedgerTransfer, Order, OutboxMessage
 from orders.partners import carrier
 from orders.partners import payments as gateway
-from orders.services import invariants, payments, process, shipping, stock
-from orders.vocabulary import FailureType, OrderStatus, ReservationStatus
-from tests.factories import TEST_ACTOR, make_order, make_prepared_order, make_product
+from orders.services import fraud, invariants, payments, process, reviewing, shipping, stock
+from orders.vocabulary import Channel, FailureType, OrderStatus, ReservationStatus
+from tests.factories import TEST_ACTOR, make_order, make_prepared_order, make_product, make_reserved_order
+from tests.orders.staff import make_user
 from tests.simulator.talk import Http
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +28,10 @@ Tamper = Callable[..., None]
 
 
 def completed_order(**options: object) -> Order:
-    order = make_prepared_order(**options)
+    return finished(make_prepared_order(**options))
+
+
+def finished(order: Order) -> Order:
     payments.charge(str(order.id), actor=TEST_ACTOR)
     shipping.ship(str(order.id), actor=TEST_ACTOR)
     process.complete(str(order.id), actor=TEST_ACTOR)
@@ -37,6 +42,10 @@ def completed_order(**options: object) -> Order:
 def cancelled_order() -> Order:
     order = make_prepared_order()
     payments.charge(str(order.id), actor=TEST_ACTOR)
+    return undone(order)
+
+
+def undone(order: Order) -> Order:
     process.begin_undo(str(order.id), failure_type=FailureType.CANCELLED, message="Cancelled", actor=TEST_ACTOR)
     payments.undo_charge(str(order.id), actor=TEST_ACTOR)
     stock.release(str(order.id), actor=TEST_ACTOR)
@@ -145,6 +154,54 @@ def test_step_that_is_open_on_a_closed_order_is_named(order: Order, tamper: Tamp
     tamper("UPDATE orders_step SET status = 'open' WHERE name = 'ship'")
 
     assert database() == [("steps", order.number, "step ship is still open on a closed order")]
+
+
+def approved_order() -> Order:
+    """A suspicious order that a reviewer let go on, to its end."""
+    order = make_reserved_order(product=make_product(unit_price="6000.00"), quantity=1)
+    assert fraud.check(str(order.id), actor=TEST_ACTOR)
+    rita = person(make_user("orders.decide_review", name="rita"), Channel.API)
+    reviewing.approve(order.number, actor=rita, reason="Known wholesaler")
+    assert reviewing.settle(str(order.id), actor=TEST_ACTOR).approved
+    return finished(order)
+
+
+@pytest.mark.parametrize("status", ["rejected", "closed", "missing"])
+def test_money_of_a_suspicious_order_that_nobody_approved_is_named(partners: Http, tamper: Tamper, status: str) -> None:
+    order = approved_order()
+    assert database() == []
+
+    if status == "missing":
+        tamper("DELETE FROM orders_reviewcase")
+    else:
+        tamper("UPDATE orders_reviewcase SET status = %s", status)
+
+    assert database() == [("review", order.number, f"600000 charged, its review is {status}")]
+
+
+def test_order_that_completed_after_its_cancellation_was_accepted_is_named(order: Order, tamper: Tamper) -> None:
+    tamper("UPDATE orders_command SET kind = 'cancel'")
+
+    assert database() == [
+        ("cancellation", order.number, "completed, although its cancellation by test was accepted"),
+    ]
+
+
+def test_command_that_is_open_on_a_closed_order_is_named(order: Order, tamper: Tamper) -> None:
+    tamper("UPDATE orders_command SET status = 'accepted'")
+
+    assert database() == [("commands", order.number, "command start is still open on a closed order")]
+
+
+def test_review_that_is_open_on_a_closed_order_is_named(partners: Http, tamper: Tamper) -> None:
+    order = make_reserved_order(product=make_product(unit_price="6000.00"), quantity=1)
+    fraud.check(str(order.id), actor=TEST_ACTOR)
+    undone(order)
+    assert database() == []
+
+    tamper("UPDATE orders_reviewcase SET status = 'open', decided_at = NULL")
+
+    assert database() == [("review", order.number, "its review is still open on a closed order")]
 
 
 @pytest.mark.parametrize("status", [OrderStatus.CHARGING, OrderStatus.FAILED, OrderStatus.COMPLETED])
