@@ -13,13 +13,15 @@ from backoffice.database_roles import Role
 
 def account_url(role: Role) -> str:
     """The test database as a process of that role reaches it. Not inside a transaction: others must see the account."""
-    return _urls(connection.settings_dict["NAME"])[role]
+    database = connection.settings_dict["NAME"]
+    # Roles belong to the whole server: two test runs on it must not set each other's passwords. Said each time, for
+    # the browser tests' live server takes back what was set while it ran.
+    settings.DATABASE_ROLE_PREFIX = database
+    return _urls(database)[role]
 
 
 @functools.cache
 def _urls(database: str) -> dict[Role, str]:
-    # Roles belong to the whole server: two test runs on it must not set each other's passwords.
-    settings.DATABASE_ROLE_PREFIX = database
     passwords = {role: secrets.token_urlsafe(24) for role in Role}
     database_roles.grant(passwords)
     where = connection.settings_dict

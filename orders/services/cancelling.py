@@ -60,7 +60,12 @@ def plan(order: Order) -> Plan:
     lines += _money(order)
     pieces = order.reservations.exclude(status=ReservationStatus.RELEASED).aggregate(n=Sum("quantity"))["n"]
     if pieces:
-        lines.append(PlanLine(step=StepName.RELEASE, says=f"{counted(pieces, 'piece')} go back into the stock."))
+        lines.append(
+            PlanLine(
+                step=StepName.RELEASE,
+                says=f"{counted(pieces, 'piece')} {'goes' if pieces == 1 else 'go'} back into the stock.",
+            )
+        )
     under_way = order.steps.filter(status=StepStatus.OPEN).exclude(last_error="").first()
     stays = (
         [f"The step {under_way.name} may still have its effect; the partner is asked, and it is undone too."]

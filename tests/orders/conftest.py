@@ -7,9 +7,14 @@ import pytest
 from django.db import connection
 from pytest_django.fixtures import Settings
 
+from orders import failpoints
 from orders.partners import payments as gateway
+from orders.vocabulary import StepName
 from tests.simulator.process import SimulatorProcess, start_simulator
 from tests.simulator.talk import Http
+
+#: step, point, what is done there; answers the attempts that were struck
+Strike = Callable[[StepName, str, Callable[[], None]], list[int]]
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +49,21 @@ def tamper(db: None) -> Callable[..., None]:
             cursor.execute("SET LOCAL session_replication_role = DEFAULT")
 
     return run
+
+
+@pytest.fixture
+def strike(monkeypatch: pytest.MonkeyPatch) -> Strike:
+    """Do something the first time that a step comes to a point; answers the attempts that were struck."""
+
+    def set_up(step: StepName, point: str, act: Callable[[], None]) -> list[int]:
+        struck: list[int] = []
+
+        def reach(key: str, token: int, reached: str) -> None:
+            if not struck and key.endswith(f":{step}") and reached == point:
+                struck.append(token)
+                act()
+
+        monkeypatch.setattr(failpoints, "reach", reach)
+        return struck
+
+    return set_up

@@ -5,18 +5,16 @@ and the engine are played by this thread, which makes each case a few millisecon
 the same to real processes.
 """
 
-from collections.abc import Callable
-
 import pytest
 from django.utils import timezone
 
-from orders import failpoints
 from orders.errors import CarrierRejected, DomainError, StaleAttempt, StepVoided
 from orders.failpoints import POINTS
 from orders.models import Order, OutboxMessage, Shipment, Step
 from orders.services import fraud, invariants, payments, process, shipping, stock
 from orders.vocabulary import FailureType, OrderStatus, ShipmentStatus, StepName
 from tests.factories import TEST_ACTOR, make_order
+from tests.orders.conftest import Strike
 from tests.simulator.talk import Http
 
 pytestmark = pytest.mark.django_db
@@ -77,27 +75,6 @@ def live(order: Order) -> Order:
         undo(order, error.failure_type)
     order.refresh_from_db()
     return order
-
-
-@pytest.fixture
-def strike(monkeypatch: pytest.MonkeyPatch) -> Callable[[StepName, str, Callable[[], None]], list[int]]:
-    """Do something the first time that a step comes to a point; answers the attempts that were struck."""
-
-    def set_up(step: StepName, point: str, act: Callable[[], None]) -> list[int]:
-        struck: list[int] = []
-
-        def reach(key: str, token: int, reached: str) -> None:
-            if not struck and key.endswith(f":{step}") and reached == point:
-                struck.append(token)
-                act()
-
-        monkeypatch.setattr(failpoints, "reach", reach)
-        return struck
-
-    return set_up
-
-
-Strike = Callable[[StepName, str, Callable[[], None]], list[int]]
 
 
 @pytest.mark.parametrize(("step", "point"), EVERY)
