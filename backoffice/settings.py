@@ -223,6 +223,8 @@ FEED_COMMAND_MAX_ROWS = 1_000_000
 # --- Temporal ---------------------------------------------------------------------------------------------------------
 TEMPORAL_ADDRESS = env("TEMPORAL_ADDRESS", default="")
 TEMPORAL_NAMESPACE = env("TEMPORAL_NAMESPACE", default="default")
+#: what answers orders/gateway.py; loaded at the first question, since most processes never ask
+ENGINE_GATEWAY = "temporal_app.gateway.describe_step" if TEMPORAL_ADDRESS or env("TEMPORAL_PROFILE", default="") else ""
 TEMPORAL_UI_URL = env("TEMPORAL_UI_URL", default="")
 #: "id:base64key,id2:base64key": the first encrypts what Temporal stores, all decrypt (docs/secrecy.md)
 TEMPORAL_PAYLOAD_KEYS = env("BACKOFFICE_PAYLOAD_KEYS", default="")

@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from orders import command_views, views
+from orders import command_views, engine_views, views
 
 app_name = "orders"
 urlpatterns = [
     path("dashboard/live/", views.dashboard_live, name="dashboard-live"),
     path("<str:number>/", views.order_page, name="page"),
     path("<str:number>/live/", views.order_live, name="live"),
+    path("<str:number>/engine/", engine_views.order_engine, name="engine"),
     path("<str:number>/cancel/", command_views.cancel, name="cancel"),
     *(
         path(f"<str:number>/{name.replace('-', '/')}/", command_views.give, {"command": name}, name=name)

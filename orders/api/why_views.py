@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
@@ -9,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
+from orders import gateway
 from orders.access import Role
 from orders.api.order_views import Orders
 from orders.api.permissions import PerAction
@@ -16,7 +19,7 @@ from orders.api.schema import answers
 from orders.api.views import StrictViewSet
 from orders.models import Order
 from orders.models.rules import choices
-from orders.selectors.why import Act, why
+from orders.selectors.why import Act, Why, why
 from orders.vocabulary import OrderStatus, StepName
 
 
@@ -49,6 +52,22 @@ class ActOutput(serializers.Serializer):
         return reverse(f"api:{name}", kwargs={"number": self.context["number"]}, request=self.context["request"])
 
 
+class LiveOutput(serializers.Serializer):
+    """The step as Temporal has it, at this moment."""
+
+    step = serializers.ChoiceField(choices=choices(StepName))
+    state = serializers.ChoiceField(choices=choices(gateway.LiveState))
+    attempt = serializers.IntegerField(help_text='As Temporal counts; begins anew at 1 after "retry now".')
+    next_attempt_at = serializers.DateTimeField(
+        allow_null=True, help_text="null while an attempt runs, waits for a worker, or is paused."
+    )
+    gives_up_at = serializers.DateTimeField(
+        allow_null=True, help_text="Then the outcome counts as unknown and everything is undone; null: never."
+    )
+    worker = serializers.CharField(help_text="The process that made the newest attempt.")
+    last_failure = serializers.CharField(help_text="The type of the newest failure.")
+
+
 class WhyOutput(serializers.Serializer):
     order = serializers.CharField(source="order.number")
     status = serializers.ChoiceField(choices=choices(OrderStatus), source="order.status")
@@ -62,6 +81,17 @@ class WhyOutput(serializers.Serializer):
         allow_null=True, help_text="Until when a person must decide; null when nobody must."
     )
     can_act = ActOutput(many=True, source="acts")
+    live = serializers.SerializerMethodField(help_text="From Temporal, asked for a second at most; else null.")
+    live_missing = serializers.SerializerMethodField(help_text="Why `live` is null; empty when Temporal answered.")
+
+    @extend_schema_field(LiveOutput(allow_null=True))
+    def get_live(self, found: Why) -> dict[str, Any] | None:
+        step = self.context["answer"].step
+        return LiveOutput(step).data if step else None
+
+    def get_live_missing(self, found: Why) -> str:
+        answer: gateway.Answer = self.context["answer"]
+        return answer.silence or ("" if answer.step else "Temporal has no step of it pending.")
 
 
 class WhyOrders(StrictViewSet):
@@ -84,4 +114,5 @@ class WhyOrders(StrictViewSet):
         found = why(number, may=self.actor().may)
         if found is None:
             raise NotFound(self.not_found_text)
-        return Response(WhyOutput(found, context={"request": request, "number": number}).data)
+        context = {"request": request, "number": number, "answer": gateway.ask(found.order)}
+        return Response(WhyOutput(found, context=context).data)

@@ -18,7 +18,17 @@
     return days === 1 ? "1 day ago" : `${days} days ago`;
   }
 
+  function until(moment) {
+    const seconds = Math.ceil((moment - Date.now()) / 1000);
+    if (seconds <= 0) return "now";
+    return seconds < 60 ? `in ${seconds} s` : `in ${Math.ceil(seconds / 60)} min`;
+  }
+
   function tellTimes() {
+    for (const element of document.querySelectorAll("[data-until]")) {
+      const words = until(Date.parse(element.dataset.until));
+      if (element.textContent !== words) element.textContent = words;
+    }
     for (const element of document.querySelectorAll("[data-ago]")) {
       const words = ago(Date.parse(element.dataset.ago));
       if (element.textContent !== words) element.textContent = words;

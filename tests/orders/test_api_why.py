@@ -92,6 +92,11 @@ def test_it_costs_few_queries_whatever_the_order(django_assert_max_num_queries: 
         assert client.get(f"/api/orders/{order.number}/why/").status_code == 200
 
 
+def test_without_temporal_the_live_details_are_missing_with_a_word() -> None:
+    answer = ask(charging())
+    assert (answer["live"], answer["live_missing"]) == (None, "No Temporal is configured for this process.")
+
+
 def test_to_a_stranger_the_order_does_not_exist() -> None:
     assert_problem(token_client("hold_order").get(f"/api/orders/{make_order().number}/why/"), 404)
     assert_problem(token_client("view_order").get("/api/orders/SO-1/why/"), 404)
