@@ -10,6 +10,9 @@ from django.db import connection
 
 from orders.keyring import InvalidKeys, parse_keys
 
+#: seconds; a partner that is back must not be left alone for longer
+LONGEST_BACK_OFF = 3600
+
 
 @register()
 def configuration_is_complete(**_: object) -> list[CheckMessage]:
@@ -38,6 +41,19 @@ def configuration_is_complete(**_: object) -> list[CheckMessage]:
             found.append(
                 Error(f"{name} is not an http(s) address.", hint="Example: https://host", id="backoffice.E003")
             )
+    if (
+        settings.BREAKER_FAILURES < 1
+        or not 0 < settings.BREAKER_FIRST_SECONDS <= settings.BREAKER_LONGEST_SECONDS <= LONGEST_BACK_OFF
+        or settings.BREAKER_DRAIN_PER_SECOND <= 0
+    ):
+        found.append(
+            Error(
+                "The circuit breaker's numbers (BREAKER_...) do not work together.",
+                hint="BREAKER_FAILURES 1 or more, BREAKER_DRAIN_PER_SECOND above 0, and "
+                f"0 < BREAKER_FIRST_SECONDS <= BREAKER_LONGEST_SECONDS <= {LONGEST_BACK_OFF}.",
+                id="backoffice.E010",
+            )
+        )
     if settings.IS_PRODUCTION and not settings.TEMPORAL_ADDRESS:
         found.append(
             Warning(

@@ -241,6 +241,13 @@ FRAUD_URL = env("FRAUD_URL", default=SIMULATOR_URL)
 #: seconds until an unanswered call counts as an unknown outcome; three of them fit into one activity attempt
 PARTNER_TIMEOUT_SECONDS = env.float("PARTNER_TIMEOUT_SECONDS", default=4.0)
 
+#: this many failures in a row open a partner's circuit breaker; then it waits, twice as long after each failed try
+BREAKER_FAILURES = env.int("BREAKER_FAILURES", default=5)
+BREAKER_FIRST_SECONDS = env.float("BREAKER_FIRST_SECONDS", default=5.0)
+BREAKER_LONGEST_SECONDS = env.float("BREAKER_LONGEST_SECONDS", default=120.0)
+#: what waited for a partner comes back at this many calls a second, so that it is not knocked down again
+BREAKER_DRAIN_PER_SECOND = env.float("BREAKER_DRAIN_PER_SECOND", default=20.0)
+
 # --- The rest ---------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"

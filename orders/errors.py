@@ -5,6 +5,8 @@ and the API cannot tell a bad field (400) from a wrong moment (409). Each class 
 is the default message.
 """
 
+from datetime import datetime, timedelta
+
 from orders.vocabulary import FailureType
 
 
@@ -104,6 +106,19 @@ class PartnerUnavailable(DomainError):
     """The partner did not answer; whether the call had an effect is unknown. Retry after a look-up."""
 
     failure_type = FailureType.PARTNER_UNAVAILABLE
+    #: set when the partner is known to be out of order: how long to wait before the next try
+    retry_after: timedelta | None = None
+
+
+class PartnerDown(PartnerUnavailable):
+    """The partner is out of order and was not called; nothing happened."""
+
+    failure_type = FailureType.PARTNER_DOWN
+
+    def __init__(self, message: str, *, since: datetime, retry_after: timedelta) -> None:
+        self.since = since
+        self.retry_after = retry_after
+        super().__init__(message)
 
 
 class InvalidFeed(DomainError):

@@ -15,6 +15,17 @@ from orders.wording import STEP_DOING, Tone, failure_words
 
 
 @dataclass(frozen=True, kw_only=True)
+class Outage:
+    """A partner that is not called now."""
+
+    #: "the carrier"
+    partner: str
+    since: datetime
+    #: None when a person stopped the calls
+    next_try_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class OpenStep:
     """The step that is under way, as the fence knows it."""
 
@@ -24,6 +35,8 @@ class OpenStep:
     claimed_at: datetime
     last_error: str = ""
     last_error_at: datetime | None = None
+    #: the partner it waits for, when that is out of order or its calls are held
+    outage: Outage | None = None
 
     @property
     def waits(self) -> bool:
@@ -182,6 +195,8 @@ def _under_way(facts: Facts) -> Standing:
             you_can="Nothing on this page. Whoever runs the system must start a worker.",
         )
     step = facts.step
+    if step is not None and step.outage is not None and step.waits:
+        return _waiting_for_partner(step.outage, headline, then, reason)
     if step is None or not step.last_error:
         late = step is not None and step.attempt > 1
         lost = "The attempt before got lost; the partner is asked what became of it." if late else ""
@@ -193,6 +208,22 @@ def _under_way(facts: Facts) -> Standing:
             you_can="Nothing; it goes on by itself.",
         )
     return _retrying(facts, step, headline, then, reason)
+
+
+def _waiting_for_partner(outage: Outage, headline: str, then: str, reason: str) -> Standing:
+    since = f"{outage.since:%d %b %H:%M} UTC"
+    if outage.next_try_at is None:
+        why, when = f"A person stopped all calls to {outage.partner} at {since}.", "It goes on when they are resumed."
+    else:
+        why = f"{_sentence(outage.partner)[:-1]} is out of order since {since}; no order is failed by that."
+        when = f"The next try is at {outage.next_try_at:%H:%M:%S} UTC; it goes on by itself when one is answered."
+    return Standing(
+        headline=f"{headline}: waiting for {outage.partner}.",
+        tone=Tone.WAITING,
+        why=f"{reason}{why}",
+        coming=f"{when} {then}",
+        you_can="Wait, or look at the partners. Nothing is lost meanwhile, and nothing is done twice.",
+    )
 
 
 def _retrying(facts: Facts, step: OpenStep, headline: str, then: str, reason: str) -> Standing:

@@ -154,6 +154,7 @@ class FailureType(StrEnum):
     STALE_ATTEMPT = "stale_attempt"
     NOT_THE_PROCESS = "not_the_process"
     PARTNER_UNAVAILABLE = "partner_unavailable"
+    PARTNER_DOWN = "partner_down"  # not a failure: the step waits until the partner answers again
     CANCELLED = "cancelled"
     REVIEW_REJECTED = "review_rejected"
     ON_HOLD = "on_hold"  # not a failure: the step waits until a person releases the order
@@ -301,6 +302,23 @@ class PartnerCode(StrEnum):
     CARRIER = "carrier"
     FRAUD = "fraud"
     RATES = "rates"
+
+
+class BreakerState(StrEnum):
+    """Whether a partner may be called."""
+
+    CLOSED = "closed"  # it answers; everybody may call
+    OPEN = "open"  # it is out of order; nobody calls until the next try
+    HALF_OPEN = "half_open"  # one call tries whether it is back
+    HELD = "held"  # a person stopped all calls
+
+
+#: the steps that call a partner
+STEPS_OF_PARTNER: dict[PartnerCode, tuple[StepName, ...]] = {
+    PartnerCode.PAYMENTS: (StepName.CHARGE, StepName.REFUND),
+    PartnerCode.CARRIER: (StepName.SHIP, StepName.RECALL),
+    PartnerCode.FRAUD: (StepName.FRAUD,),
+}
 
 
 # Limits named in refusals. They keep one order inside one activity and one page.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from orders.amounts import counted, money
-from orders.vocabulary import EventType, FailureType, OrderStatus, StepName
+from orders.vocabulary import EventType, FailureType, OrderStatus, PartnerCode, StepName
 
 
 class Tone(StrEnum):
@@ -120,6 +120,13 @@ STEP_TITLES: dict[StepName, str] = {
 }
 
 #: (what went wrong, what a person can do about it)
+PARTNERS: dict[PartnerCode, str] = {
+    PartnerCode.PAYMENTS: "the payment gateway",
+    PartnerCode.CARRIER: "the carrier",
+    PartnerCode.FRAUD: "the fraud partner",
+    PartnerCode.RATES: "the rates partner",
+}
+
 FAILURES: dict[FailureType, tuple[str, str]] = {
     FailureType.INVALID_ORDER: ("the order does not add up", "Correct it at its source and place it again."),
     FailureType.OUT_OF_STOCK: ("there was not enough stock", "Place it again when the products are back in stock."),

@@ -12,6 +12,7 @@ from django.db import Error as DatabaseError
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, FailureError
 
 from orders.errors import DomainError, PartnerUnavailable, StaleAttempt
+from orders.vocabulary import FailureType
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +26,13 @@ def translated_errors(*, undoing: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except (PartnerUnavailable, StaleAttempt) as error:
-        # A stale attempt is retried too: the next one finds what the winner has done.
+    except PartnerUnavailable as error:
+        # Out of order: the activity waits as long as the breaker says, and the workflow waits with it.
+        known = error.retry_after is not None
+        failure = FailureType.PARTNER_DOWN if known else error.failure_type
+        raise ApplicationError(str(error)[:500], type=failure, next_retry_delay=error.retry_after) from None
+    except StaleAttempt as error:
+        # Retried too: the next one finds what the winner has done.
         raise ApplicationError(str(error)[:500], type=error.failure_type) from None
     except DomainError as error:
         # Benign: a declined card is an answer, and must not fill the error log.

@@ -29,6 +29,8 @@ GUARDS: dict[str, planning.Mix] = {
 }
 UNGUARDED = "backoffice.chaos.unguarded"
 #: a failpoint pauses longer than the timeouts, which are shortened so that a run does not take an hour
+#: a run is short: partners that are back must be called again within it
+QUICK_BREAKER = {"BREAKER_FIRST_SECONDS": "1", "BREAKER_LONGEST_SECONDS": "4"}
 TIMEOUT_SCALE, PARTNER_TIMEOUT, PAUSE_SECONDS = 0.25, 1.0, 9.0
 PAUSE_PROBABILITY, CRASH_PROBABILITY = 0.08, 0.012
 #: without a fence only an attempt that wakes up after the undo does harm, so it must sleep until then
@@ -116,7 +118,7 @@ def _plan(asked: argparse.Namespace, mix: planning.Mix) -> planning.Plan:
 
 def variables(asked: argparse.Namespace) -> dict[str, str]:
     """What the processes of the arena are told about failpoints and the missing guard."""
-    given = {"BACKOFFICE_DISABLE_GUARD": asked.disable} if asked.disable else {}
+    given = QUICK_BREAKER | ({"BACKOFFICE_DISABLE_GUARD": asked.disable} if asked.disable else {})
     if asked.failpoints in {"pause", "each"}:
         given |= {"BACKOFFICE_TIMEOUT_SCALE": str(TIMEOUT_SCALE), "PARTNER_TIMEOUT_SECONDS": str(PARTNER_TIMEOUT)}
     if asked.failpoints == "pause":

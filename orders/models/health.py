@@ -1,9 +1,10 @@
 """What the landing page says about the machinery, kept in the database so that the page needs nobody else to answer."""
 
 from django.db import models
+from django.db.models import Q
 
-from orders.models.rules import one_of, word_field
-from orders.vocabulary import PartnerCode
+from orders.models.rules import check, one_of, word_field
+from orders.vocabulary import BreakerState, PartnerCode
 
 
 class PartnerHealth(models.Model):
@@ -15,10 +16,31 @@ class PartnerHealth(models.Model):
     last_error = models.CharField(max_length=300, blank=True)
     #: failures since the last good answer
     failures_in_a_row = models.PositiveIntegerField(default=0)
+    #: the circuit breaker (`orders/partners/breaker.py`)
+    state = word_field(BreakerState, default=BreakerState.CLOSED)
+    #: since when calls are refused; null while closed
+    opened_at = models.DateTimeField(null=True, blank=True)
+    #: when one call may try; in half-open, when the lease of the one that tries ends
+    next_try_at = models.DateTimeField(null=True, blank=True)
+    #: failed tries since it opened, the one that opened it included; the back-off grows with it
+    failed_tries = models.PositiveIntegerField(default=0)
+    #: one more with each change of state; the result of a call that began before is no news
+    generation = models.PositiveBigIntegerField(default=0)
 
     class Meta:
         default_permissions = ("view",)
-        constraints = [one_of("partner_health", "partner", PartnerCode)]
+        permissions = [("drive_breaker", "Can stop, probe and resume the calls of a partner")]
+        constraints = [
+            one_of("partner_health", "partner", PartnerCode),
+            one_of("partner_health", "state", BreakerState),
+            check("partner_health_closed", ~Q(state=BreakerState.CLOSED) | Q(opened_at=None, next_try_at=None)),
+            check(
+                "partner_health_open",
+                ~Q(state__in=[BreakerState.OPEN, BreakerState.HALF_OPEN])
+                | Q(opened_at__isnull=False, next_try_at__isnull=False),
+            ),
+            check("partner_health_held", ~Q(state=BreakerState.HELD) | Q(opened_at__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return str(self.partner)

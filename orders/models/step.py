@@ -30,6 +30,8 @@ class Step(models.Model):
 
     class Meta:
         constraints = [one_of("step", "status", StepStatus), one_of("step", "name", StepName)]
+        # What waits for a partner is counted at each refused call; open steps are few, closed ones are all of the past.
+        indexes = [models.Index(fields=["name"], condition=models.Q(status=StepStatus.OPEN), name="step_open")]
 
     def __str__(self) -> str:
         return f"{self.key} {self.status}"

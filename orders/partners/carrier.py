@@ -12,7 +12,7 @@ import requests
 from django.conf import settings
 
 from orders.errors import CarrierRejected, PartnerUnavailable
-from orders.partners.health import observed
+from orders.partners.breaker import observed
 from orders.vocabulary import PartnerCode
 
 _local = threading.local()

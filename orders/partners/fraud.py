@@ -12,7 +12,7 @@ import requests
 from django.conf import settings
 
 from orders.errors import PartnerUnavailable
-from orders.partners.health import observed
+from orders.partners.breaker import observed
 from orders.vocabulary import PartnerCode
 
 MAX_SCORE = 100

@@ -15,7 +15,7 @@ import stripe
 from django.conf import settings
 
 from orders.errors import PartnerUnavailable, PaymentDeclined
-from orders.partners.health import observed
+from orders.partners.breaker import observed
 from orders.vocabulary import PartnerCode
 
 T = TypeVar("T")

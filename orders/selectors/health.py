@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Max, Min, Q
+from django.db.models import Case, CharField, Count, Max, Min, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils import timezone
 
 from orders.amounts import counted, duration
-from orders.models import OutboxMessage, PartnerHealth, ServiceBeat
-from orders.vocabulary import PartnerCode
-from orders.wording import Tone
+from orders.models import OutboxMessage, PartnerHealth, ServiceBeat, Step
+from orders.sentences import Outage
+from orders.vocabulary import STEPS_OF_PARTNER, BreakerState, PartnerCode
+from orders.wording import PARTNERS, Tone
 
 WORKER = "worker"
 #: a worker that has not said anything for this long counts as gone
@@ -73,6 +74,26 @@ def outbox_backlog() -> Backlog:
         last_error=Max("last_error"),
     )
     return Backlog(**{**figures, "last_error": figures["last_error"] or ""})
+
+
+def with_outages(steps: QuerySet[Step]) -> QuerySet[Step]:
+    """Each step with what `outage_of` needs."""
+    by_partner = [When(name__in=names, then=Value(partner.value)) for partner, names in STEPS_OF_PARTNER.items()]
+    down = PartnerHealth.objects.filter(pk=OuterRef("partner")).exclude(state=BreakerState.CLOSED)
+    return steps.annotate(
+        partner=Case(*by_partner, output_field=CharField()),
+        down_since=Subquery(down.values("opened_at")),
+        next_try_at=Subquery(down.exclude(state=BreakerState.HELD).values("next_try_at")),
+    )
+
+
+def outage_of(step: Step) -> Outage | None:
+    """The outage of the partner that the step calls."""
+    since = getattr(step, "down_since", None)
+    if since is None:
+        return None
+    name = PARTNERS[PartnerCode(step.partner)]  # type: ignore[attr-defined]
+    return Outage(partner=name, since=since, next_try_at=step.next_try_at)  # type: ignore[attr-defined]
 
 
 def _worker(beats: list[ServiceBeat], now: datetime) -> Health:

@@ -35,7 +35,12 @@ from orders.selectors import health, offers
 from orders.selectors.offers import Case, May, Offer
 from orders.selectors.timeline import CHANNELS, Timeline, run_url, timeline
 from orders.sentences import OpenStep, Standing
-from orders.vocabulary import OrderStatus, ReservationStatus, StepName, StepStatus
+from orders.vocabulary import (
+    OrderStatus,
+    ReservationStatus,
+    StepName,
+    StepStatus,
+)
 from orders.wording import STATUS_TONES, STEP_TITLES, Tone, status_word
 
 LINES_PER_PAGE = 50
@@ -149,7 +154,8 @@ def _with_surroundings(orders: QuerySet[Order]) -> QuerySet[Order]:
 
 
 def steps_of(order: Order) -> list[Step]:
-    return list(order.steps.all())
+    """With the outage that each may wait for, in one query."""
+    return list(health.with_outages(order.steps.all()))
 
 
 def version(order: Order, steps: list[Step], *, may: May) -> str:
@@ -158,7 +164,18 @@ def version(order: Order, steps: list[Step], *, may: May) -> str:
     state = (
         order.event_count,
         order.status,
-        sorted((step.name, step.token, step.status, str(step.last_error_at)) for step in steps),
+        sorted(
+            (
+                step.name,
+                step.token,
+                step.status,
+                str(step.last_error_at),
+                str(health.outage_of(step)) if step.last_error else "",
+            )
+            for step in steps
+            if step.status == StepStatus.OPEN
+        ),
+        sorted((step.name, step.status) for step in steps),
         # The words, not only whether: they tell for how long, and a page must not stand still at "3 min".
         _engine_trouble(order, now),
         getattr(order, "outbox_error", None),
@@ -279,6 +296,7 @@ def _open_step(status: OrderStatus, steps: list[Step]) -> OpenStep | None:
                 claimed_at=step.claimed_at,
                 last_error=step.last_error,
                 last_error_at=step.last_error_at,
+                outage=health.outage_of(step),
             )
     return None
 

@@ -16,10 +16,11 @@ from orders.actor import Actor
 from orders.amounts import counted, money
 from orders.errors import PartnerUnavailable
 from orders.models import FraudCheck, FraudRules, Order, ReviewCase
+from orders.partners import breaker
 from orders.partners import fraud as partner
 from orders.services.commands import require_free_way
 from orders.services.process import note_retry
-from orders.vocabulary import EventType, OrderStatus, StepName
+from orders.vocabulary import EventType, OrderStatus, PartnerCode, StepName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +65,14 @@ def check(order_id: str, *, actor: Actor) -> bool:
     order = Order.objects.select_related("customer__key").get(pk=order_id)
     asked_at = timezone.now()
     try:
-        score = partner.score(
-            str(order.pk),
-            amount_minor=order.total_minor,
-            currency=order.currency,
-            country=order.ship_to_country,
-            email=order.customer.email if order.customer else "",
-        )
+        with breaker.attempt(PartnerCode.FRAUD):
+            score = partner.score(
+                str(order.pk),
+                amount_minor=order.total_minor,
+                currency=order.currency,
+                country=order.ship_to_country,
+                email=order.customer.email if order.customer else "",
+            )
     except PartnerUnavailable as error:
         note_retry(held, error, actor=actor)
         raise

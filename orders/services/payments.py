@@ -8,11 +8,12 @@ from orders import failpoints, fence, history
 from orders.actor import Actor
 from orders.errors import PartnerUnavailable
 from orders.models import LedgerTransfer, Order, Payment
+from orders.partners import breaker
 from orders.partners import payments as gateway
 from orders.services.commands import require_free_way
 from orders.services.process import note_retry
 from orders.services.reviewing import require_verdict
-from orders.vocabulary import EventType, LedgerAccount, OrderStatus, PaymentStatus, StepName
+from orders.vocabulary import EventType, LedgerAccount, OrderStatus, PartnerCode, PaymentStatus, StepName
 
 SUCCEEDED = "succeeded"
 
@@ -30,12 +31,13 @@ def charge(order_id: str, *, actor: Actor) -> None:
     require_verdict(order_id)
     payment = _prepare(held)
     try:
-        intent = _open_intent(held, payment)
-        if intent.status != SUCCEEDED:
-            # The last look before money moves: an undo that came first has voided the step.
-            fence.check(held)
-            failpoints.reach(held.key, held.token, "call")
-            intent = gateway.confirm(intent.id, key=f"{held.key}:confirm")
+        with breaker.attempt(PartnerCode.PAYMENTS):
+            intent = _open_intent(held, payment)
+            if intent.status != SUCCEEDED:
+                # The last look before money moves: an undo that came first has voided the step.
+                fence.check(held)
+                failpoints.reach(held.key, held.token, "call")
+                intent = gateway.confirm(intent.id, key=f"{held.key}:confirm")
     except gateway.Declined as refusal:
         with fence.progress(held):
             payment.status, payment.decline_code = PaymentStatus.DECLINED, refusal.code[:64]
@@ -57,7 +59,8 @@ def undo_charge(order_id: str, *, actor: Actor) -> None:
         return
     fence.void(order_id, StepName.CHARGE)
     try:
-        moved = _undo_at_gateway(held)
+        with breaker.attempt(PartnerCode.PAYMENTS):
+            moved = _undo_at_gateway(held)
     except PartnerUnavailable as error:
         note_retry(held, error, actor=actor)
         raise

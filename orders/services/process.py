@@ -9,8 +9,8 @@ from django.db.models import Q, Sum
 
 from orders import fence, history
 from orders.actor import Actor
-from orders.errors import DomainError, InvalidInput, NotTheProcess
-from orders.models import LedgerTransfer, Order
+from orders.errors import DomainError, InvalidInput, NotTheProcess, PartnerDown
+from orders.models import LedgerTransfer, Order, OrderEvent
 from orders.services import commands, reviewing
 from orders.vocabulary import (
     CommandKind,
@@ -144,10 +144,16 @@ def close(order_id: str, *, actor: Actor) -> OrderStatus:
 def note_retry(held: fence.Claim, error: DomainError, *, actor: Actor) -> None:
     """Remember a failed attempt; the 1st, 2nd, 3rd, 10th, 100th ... also get a line in the timeline.
 
-    Retries have no limit, and a partner that is down for a night must not fill the history with ten thousand rows.
+    Retries have no limit, and a partner that is down for a night must not fill the history with ten thousand rows. An
+    attempt that did not call a partner because it is out of order gets one line for the whole outage.
     """
     fence.note_failure(held, str(error))
-    if held.token <= 3 or str(held.token).strip("0") == "1":
+    if isinstance(error, PartnerDown):
+        retrying = OrderEvent.objects.filter(order_id=held.order_id, type=EventType.STEP_RETRYING, step=held.name)
+        tells = not retrying.filter(at__gte=error.since).exists()
+    else:
+        tells = held.token <= 3 or str(held.token).strip("0") == "1"
+    if tells:
         with transaction.atomic():
             order = history.lock_order(held.order_id)
             history.record(

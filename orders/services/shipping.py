@@ -6,11 +6,11 @@ from orders import failpoints, fence, history
 from orders.actor import Actor
 from orders.errors import CarrierRejected, PartnerUnavailable
 from orders.models import Order, Shipment
-from orders.partners import carrier
+from orders.partners import breaker, carrier
 from orders.services import stock
 from orders.services.commands import require_free_way
 from orders.services.process import note_retry
-from orders.vocabulary import EventType, ReservationStatus, ShipmentStatus, StepName, StepStatus
+from orders.vocabulary import EventType, PartnerCode, ReservationStatus, ShipmentStatus, StepName, StepStatus
 
 
 def ship(order_id: str, *, actor: Actor) -> None:
@@ -26,11 +26,12 @@ def ship(order_id: str, *, actor: Actor) -> None:
     order = Order.objects.get(pk=order_id)
     pieces = order.lines.aggregate(pieces=Sum("quantity"))["pieces"]
     try:
-        booking = None if held.is_first else carrier.find(held.key)
-        if booking is None:
-            fence.check(held)
-            failpoints.reach(held.key, held.token, "call")
-            booking = carrier.book(held.key, order=order_id, country=order.ship_to_country, pieces=pieces)
+        with breaker.attempt(PartnerCode.CARRIER):
+            booking = None if held.is_first else carrier.find(held.key)
+            if booking is None:
+                fence.check(held)
+                failpoints.reach(held.key, held.token, "call")
+                booking = carrier.book(held.key, order=order_id, country=order.ship_to_country, pieces=pieces)
     except PartnerUnavailable as error:
         note_retry(held, error, actor=actor)
         raise
@@ -47,7 +48,8 @@ def undo_ship(order_id: str, *, actor: Actor) -> None:
         return
     shipped = fence.void(order_id, StepName.SHIP) is StepStatus.DONE
     try:
-        carrier.cancel(fence.step_key(order_id, StepName.SHIP), order=order_id)
+        with breaker.attempt(PartnerCode.CARRIER):
+            carrier.cancel(fence.step_key(order_id, StepName.SHIP), order=order_id)
     except (PartnerUnavailable, CarrierRejected) as error:
         # A parcel that has left cannot be cancelled; staff must see it, for this is retried until they acted.
         note_retry(held, error, actor=actor)

@@ -158,12 +158,19 @@ class OrderWorkflow:
         )
 
     async def unless_held(self, step: Callable[[], Awaitable[T]]) -> T:
-        """Run the step; one that finds the order on hold is run again when a person has released it."""
+        """Run the step; one that finds the order on hold is run again when a person has released it.
+
+        So is one whose hours are over while its partner is out of order: an outage of a day is waited for, in the
+        activity's own pauses; it fails no order.
+        """
         while True:
             try:
                 return await step()
             except (ActivityError, ApplicationError) as error:
-                if not finds_hold(error):
+                if ended_with(error, FailureType.PARTNER_DOWN):
+                    raise_if_cancelled()
+                    continue
+                if not ended_with(error, FailureType.ON_HOLD):
                     raise
             await self.wait_for_release()
 
@@ -203,10 +210,10 @@ def root_cause(error: BaseException) -> BaseException:
     return error
 
 
-def finds_hold(error: BaseException) -> bool:
-    """Whether a step stood still because a person holds the order."""
+def ended_with(error: BaseException, failure: FailureType) -> bool:
+    """Whether a step stood still for a reason that is no failure of the order."""
     cause = root_cause(error)
-    return isinstance(cause, ApplicationError) and cause.type == FailureType.ON_HOLD
+    return isinstance(cause, ApplicationError) and cause.type == failure
 
 
 def failure_of(error: BaseException) -> FailureType:

@@ -1,6 +1,7 @@
 """The activities of an order: what leaves them is typed, short, rightly final or not, and tells nobody's secrets."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -183,6 +184,27 @@ def test_cause_behind_our_own_error_is_not_told(monkeypatch: pytest.MonkeyPatch)
     failure = failure_of(monkeypatch, activities.ship_order, shipping, "ship", error)
 
     assert CANARY.encode() not in stored_by_temporal(failure)
+
+
+@pytest.mark.parametrize(
+    ("activity", "module", "service"),
+    [(activities.ship_order, shipping, "ship"), (activities.undo_shipment, shipping, "undo_ship")],
+    ids=["step", "undo"],
+)
+@pytest.mark.parametrize("called", [True, False])
+def test_partner_that_is_out_of_order_is_waited_for_as_long_as_the_breaker_says(
+    monkeypatch: pytest.MonkeyPatch, activity: Callable[..., Any], module: object, service: str, called: bool
+) -> None:
+    wait = timedelta(seconds=12)
+    error = errors.PartnerDown("no", since=datetime.now(UTC), retry_after=wait)
+    if called:
+        error = errors.PartnerUnavailable("no")
+        error.retry_after = wait
+
+    failure = failure_of(monkeypatch, activity, module, service, error)
+
+    assert (failure.type, failure.non_retryable) == (FailureType.PARTNER_DOWN, False)
+    assert failure.next_retry_delay == wait
 
 
 def test_long_message_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

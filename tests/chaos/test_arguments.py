@@ -40,7 +40,7 @@ def test_a_missing_fence_is_looked_for_with_pauses() -> None:
 
 
 def test_the_processes_are_told_of_failpoints_and_guards_only_when_asked() -> None:
-    assert run.variables(run.parse([])) == {}
+    assert run.variables(run.parse([])) == run.QUICK_BREAKER
     told = run.variables(run.parse(["--failpoints", "pause", "--disable", "fence", "--seed", "4"]))
     assert told["BACKOFFICE_DISABLE_GUARD"] == "fence"
     assert told["BACKOFFICE_FAILPOINTS"].endswith(":4")

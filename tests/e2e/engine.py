@@ -104,6 +104,8 @@ class Engine:
             "SIMULATOR_URL": self.simulator.url,
             "WORKER_READY_FILE": str(self.folder / "worker.ready"),
             "BACKOFFICE_ENV": "test",
+            "BREAKER_FIRST_SECONDS": "0.5",
+            "BREAKER_LONGEST_SECONDS": "2",
         }
 
     def start_worker(self, *, hours_ahead: int = 0) -> None:

@@ -13,8 +13,9 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from orders.models import Order, OrderEvent, OutboxMessage
-from orders.vocabulary import EventType, FailureType, OrderStatus
+from orders.models import Order, OrderEvent, OutboxMessage, PartnerHealth
+from orders.partners import breaker
+from orders.vocabulary import BreakerState, EventType, FailureType, OrderStatus, PartnerCode
 from temporal_app.payloads import OrderInput
 from temporal_app.relay import BATCH
 from temporal_app.task_queues import TaskQueue
@@ -23,6 +24,7 @@ from tests.e2e.engine import Engine, eventually
 from tests.e2e.gate import Gate
 from tests.e2e.test_order_flow import all_closed, sound, status_of
 from tests.factories import make_order, make_product
+from tests.simulator.talk import Http
 
 # The servers' start counts for the first test.
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
@@ -237,4 +239,28 @@ def test_a_worker_whose_clock_is_an_hour_off_decides_the_same(engine: Engine) ->
         off = good.events.get(type=EventType.COMPLETED).at - good.events.get(type=EventType.PLACED).at
         assert round(off.total_seconds() / 3600) == hours, "the worker's clock was not off"
     engine.stop_worker()
+    sound(engine)
+
+
+# --- the partners -----------------------------------------------------------------------------------------------------
+def test_orders_wait_for_a_carrier_that_is_down_and_ship_once_each_when_it_is_back(engine: Engine) -> None:
+    engine.faults({"partner": "carrier", "mode": "unavailable"})
+    product = make_product(stock=1000)
+    orders = [make_order(product=product, started=True) for _ in range(8)]
+
+    def is_open() -> bool:
+        known = PartnerHealth.objects.filter(partner="carrier").exclude(state=BreakerState.CLOSED)
+        return known.exists() and breaker.parked(PartnerCode.CARRIER).count() == len(orders)
+
+    eventually(is_open, what="the open breaker and every order behind it")
+    # Another try than the one that opened it fails as well.
+    eventually(lambda: PartnerHealth.objects.get(partner="carrier").failed_tries >= 2, what="a try that fails")
+    assert {status_of(order) for order in orders} == {OrderStatus.SHIPPING}
+    engine.faults()
+    eventually(all_closed, what="the end of all orders")
+    assert {status_of(order) for order in orders} == {OrderStatus.COMPLETED}
+    assert PartnerHealth.objects.get(partner="carrier").state == BreakerState.CLOSED
+    for order in orders:
+        with Http(engine.simulator.url) as partners:
+            assert partners.books(str(order.id))["shipments_booked"] == 1
     sound(engine)

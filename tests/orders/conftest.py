@@ -30,6 +30,8 @@ def partners(simulator: SimulatorProcess, settings: Settings) -> Iterator[Http]:
     """The product talks to the simulator, whose books are empty and whose faults are off; answers are its switches."""
     settings.SIMULATOR_URL = settings.PAYMENTS_URL = settings.CARRIER_URL = settings.FRAUD_URL = simulator.url
     settings.STRIPE_API_KEY = "sk_test_simulator"
+    # What a step does with each failure is another question than when the breaker stops its calls.
+    settings.BREAKER_FAILURES = 1_000
     # The client keeps the address and the timeout that it was made with.
     gateway.client.cache_clear()
     with Http(simulator.url) as switches:

@@ -9,7 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
 from orders.errors import OutOfStock
-from orders.models import Command, Order, OutboxMessage, ServiceBeat
+from orders.models import Command, Order, OutboxMessage, PartnerHealth, ServiceBeat
 from orders.services import health, placing
 from orders.vocabulary import FailureType, OrderStatus
 from tests.factories import TEST_ACTOR, make_order, make_product
@@ -197,6 +197,23 @@ def test_a_worker_that_goes_silent_changes_the_part(worker: None) -> None:
     answer = client.get(url, headers={"If-None-Match": before})
     assert answer.status_code == 200
     assert "No worker has been seen for 3 min" in answer.content.decode()
+
+
+def test_order_behind_an_outage_says_so_and_changes_with_it(worker: None) -> None:
+    order, client = driving.drive(make_order(), carrier=driving.outage()), signed_in(VIEW_ORDER)
+    url = reverse("orders:live", args=[order.number])
+    now = timezone.now()
+    outage = {"state": "open", "opened_at": now, "next_try_at": now}
+    down, _ = PartnerHealth.objects.update_or_create(partner="carrier", defaults=outage)
+
+    told = client.get(url)
+
+    assert "The carrier is out of order since" in told.content.decode()
+    assert client.get(url, headers={"If-None-Match": told["ETag"]}).status_code == 304
+    down.state, down.opened_at, down.next_try_at = "closed", None, None
+    down.save()
+    told = client.get(url, headers={"If-None-Match": told["ETag"]})
+    assert "out of order" not in told.content.decode()
 
 
 def test_closed_order_stops_the_polling(worker: None) -> None:

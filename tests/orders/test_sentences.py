@@ -1,10 +1,11 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from orders.amounts import duration, money, price
-from orders.sentences import Facts, OpenStep, engine_trouble, standing
+from orders.sentences import Facts, OpenStep, Outage, engine_trouble, standing
 from orders.vocabulary import EventType, FailureType, OrderStatus, StepName
 from orders.wording import EVENT_TITLES, STATUS_TONES, STEP_DOING, STEP_TITLES, Tone, event_amounts
 
@@ -63,6 +64,30 @@ def test_retrying_step_tells_attempt_error_and_that_it_goes_on_by_itself() -> No
     assert told.why == "Attempt 4 at taking the payment failed: The gateway answered 503."
     assert "by itself" in told.coming
     assert told.tone is Tone.WAITING
+
+
+@pytest.mark.parametrize(
+    ("next_try_at", "why", "coming"),
+    [
+        (
+            NOW + timedelta(seconds=42),
+            "The carrier is out of order since 14 Nov 11:00 UTC",
+            "next try is at 12:00:42 UTC",
+        ),
+        (None, "A person stopped all calls to the carrier at 14 Nov 11:00 UTC", "when they are resumed"),
+    ],
+    ids=["out of order", "held"],
+)
+def test_step_behind_an_outage_tells_since_when_and_the_next_try(
+    next_try_at: datetime | None, why: str, coming: str
+) -> None:
+    outage = Outage(partner="the carrier", since=NOW - timedelta(hours=1), next_try_at=next_try_at)
+
+    told = standing(facts(OrderStatus.SHIPPING, step=replace(failing(StepName.SHIP), outage=outage)))
+
+    assert told.headline == "Booking the shipment: waiting for the carrier."
+    assert why in told.why
+    assert coming in told.coming
 
 
 def test_attempt_under_way_after_failures_is_not_called_failed() -> None:

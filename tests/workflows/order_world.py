@@ -156,6 +156,11 @@ def final(failure_type: str, message: str = "no") -> ApplicationError:
     return ApplicationError(message, type=failure_type, non_retryable=True)
 
 
+def down(*, next_try: timedelta) -> ApplicationError:
+    """The partner is out of order and was not called."""
+    return ApplicationError("out of order", type="partner_down", next_retry_delay=next_try)
+
+
 def unavailable(*, next_try: timedelta | None = None) -> ApplicationError:
     """A lost answer; `next_try` stands in for thousands of short waits."""
     return ApplicationError("no answer", type="partner_unavailable", next_retry_delay=next_try)

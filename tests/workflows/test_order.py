@@ -13,7 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 from orders.vocabulary import FailureType, OrderStatus
 from temporal_app.payloads import OrderInput, OrderResult
 from temporal_app.workflows.order import OrderWorkflow
-from tests.workflows.order_world import FORWARD, UNDO, OrderWorld, final, unavailable
+from tests.workflows.order_world import FORWARD, UNDO, OrderWorld, down, final, unavailable
 
 Server = WorkflowEnvironment
 
@@ -72,6 +72,37 @@ async def test_a_charge_without_an_answer_for_twenty_hours_is_undone(skipping: S
         result = await order.result()
     assert (result.status, result.failure_type) == (OrderStatus.FAILED, FailureType.PARTNER_UNAVAILABLE)
     assert world.log[-3:] == ["undo_payment", "release_stock", "close_order"]
+
+
+@pytest.mark.parametrize("step", FORWARD[1:4])
+async def test_a_partner_that_is_out_of_order_for_two_days_fails_no_order(
+    skipping: Server, world: OrderWorld, step: str
+) -> None:
+    world.fail(step, *[down(next_try=timedelta(hours=1))] * 48)
+    async with world.order(skipping) as order:
+        result = await order.result()
+    assert result.status is OrderStatus.COMPLETED
+    assert once_each(world.log) == list(FORWARD)
+    assert world.log.count(step) == 49
+
+
+async def test_an_undo_waits_for_a_partner_that_is_out_of_order(skipping: Server, world: OrderWorld) -> None:
+    world.fail("ship_order", final(FailureType.CARRIER_REJECTED))
+    world.fail("undo_payment", *[down(next_try=timedelta(hours=1))] * 48)
+    async with world.order(skipping) as order:
+        result = await order.result()
+    assert result.status is OrderStatus.FAILED
+    assert world.log.count("undo_payment") == 49
+
+
+async def test_an_order_that_waits_for_a_partner_can_be_cancelled(dev_server: Server, world: OrderWorld) -> None:
+    world.fail("ship_order", *[down(next_try=timedelta(hours=10))] * 2)
+    async with world.order(dev_server) as order:
+        await world.happened("ship_order")
+        await order.cancel()
+        await must_be_cancelled(order)
+    assert world.log[-5:] == ["begin_undo", "undo_shipment", "undo_payment", "release_stock", "close_order"]
+    assert world.log.count("ship_order") == 1
 
 
 @pytest.mark.parametrize("step", FORWARD[:4])
