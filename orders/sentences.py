@@ -124,7 +124,7 @@ def _being_held(facts: Facts, now: Standing) -> Standing:
     return Standing(
         headline=f"Holding after the current step. {now.headline}",
         tone=Tone.WAITING,
-        why=f"Held by {_sentence(facts.held)} {now.why}".strip(),
+        why=(_sentence(f"Held by {facts.held}") + f" {now.why}").strip(),
         coming="No further step begins until a person releases it." + _engine_waits(facts),
         you_can="Release or cancel it.",
     )
@@ -275,7 +275,7 @@ def _on_hold(facts: Facts) -> Standing:
     return Standing(
         headline="On hold: a person stopped it.",
         tone=Tone.WAITING,
-        why=f"Held by {_sentence(facts.held)}" if facts.held else "",
+        why=_sentence(f"Held by {facts.held}") if facts.held else "",
         coming="Nothing moves until a person releases it.",
         you_can="Release or cancel it.",
     )

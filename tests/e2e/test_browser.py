@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from pytest_django.live_server_helper import LiveServer
 
 from orders.models import Order
+from orders.services import invariants
 from orders.vocabulary import OrderStatus
 from tests.e2e import browser
 from tests.e2e.engine import Engine, eventually
@@ -18,6 +19,7 @@ from tests.orders.connections import connections
 from tests.orders.staff import START_ORDER, VIEW_ORDER, make_user
 
 pytestmark = [pytest.mark.browser, browser.needs_chromium]
+HOLD_ORDER, CANCEL_ORDER, DECIDE_REVIEW = "orders.hold_order", "orders.cancel_order", "orders.decide_review"
 PASSWORD = "a-long-pass-phrase-1"
 OTHER_SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
@@ -63,6 +65,44 @@ def test_order_started_in_the_browser_moves_to_completed_before_the_eyes(
     assert asked == []
     assert complaints == []
     assert Order.objects.get().status == OrderStatus.COMPLETED
+
+
+@pytest.mark.e2e
+def test_orders_are_reviewed_held_and_cancelled_in_the_browser(running_engine: Engine, live_server: LiveServer) -> None:
+    make_user(VIEW_ORDER, HOLD_ORDER, CANCEL_ORDER, DECIDE_REVIEW, START_ORDER, password=PASSWORD)
+    dear = make_product(unit_price="6000.00")
+    approved, cancelled = (make_order(product=dear, quantity=1, started=True) for _ in range(2))
+    held = make_order(product=make_product())
+
+    with browser.opened(live_server.url, phone=True) as (page, complaints):
+        browser.sign_in(page, "olivia", PASSWORD)
+        page.goto(f"/orders/{approved.number}/")
+        expect(page.locator("#standing")).to_contain_text("In review: a person must decide", timeout=60_000)
+        page.get_by_role("button", name="Claim").click()
+        expect(page.get_by_text(f"The case of {approved.number} is yours.")).to_be_visible(timeout=30_000)
+        page.get_by_placeholder("Note or question").fill("Known wholesaler")
+        page.get_by_role("button", name="Approve").click()
+        expect(page.locator("#standing")).to_contain_text("Completed: £6,000.00 paid", timeout=60_000)
+
+        page.goto(f"/orders/{held.number}/")
+        page.get_by_placeholder("Reason").fill("Ask the customer first")
+        page.get_by_role("button", name="Hold").click()
+        expect(page.locator("#standing")).to_contain_text("On hold", timeout=30_000)
+        page.get_by_placeholder("Reason").fill("She said yes")
+        page.get_by_role("button", name="Release").click()
+        expect(page.locator("#standing")).to_contain_text("Placed", timeout=30_000)
+
+        page.goto(f"/orders/{cancelled.number}/")
+        expect(page.locator("#standing")).to_contain_text("In review", timeout=60_000)
+        page.get_by_role("link", name="Cancel").click()
+        expect(page.get_by_text("1 piece goes back into the stock.")).to_be_visible(timeout=30_000)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.get_by_placeholder("Reason").fill("Changed her mind")
+        page.get_by_role("button", name="Cancel the order").click()
+        expect(page.locator("#standing")).to_contain_text("Cancelled. No money was taken.", timeout=60_000)
+
+    assert complaints == []
+    assert list(invariants.check_books()) == []
 
 
 def test_open_pages_follow_what_happens_elsewhere(live_server: LiveServer) -> None:

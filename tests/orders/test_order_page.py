@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ from pytest_django.fixtures import Settings
 
 from orders.errors import OutOfStock
 from orders.models import Command, Order, OutboxMessage, PartnerHealth, ServiceBeat
-from orders.services import health, placing
+from orders.services import health, holding, placing
 from orders.vocabulary import FailureType, OrderStatus
 from tests.factories import TEST_ACTOR, make_order, make_product
 from tests.orders import driving
@@ -108,6 +109,21 @@ def test_page_of_1100_lines_needs_at_most_12_queries(django_assert_max_num_queri
     last = client.get(reverse("orders:page", args=[order.number]), {"page": "22"}).content.decode()
     assert "Lines 1,051 to 1,100 of 1,100" in last
     assert client.get(reverse("orders:page", args=[order.number]), {"page": "rubbish"}).status_code == 200
+
+
+def test_the_deadline_of_a_review_is_a_moment_to_come_and_none_that_passed() -> None:
+    order = driving.drive(make_order(product=make_product(unit_price="6000.00"), quantity=1))
+    assert order.status == OrderStatus.IN_REVIEW
+    told = re.search(r"<dt>Deadline</dt><dd>(.*?)</dd>", page(order))
+    assert told is not None
+    assert f"{order.review.deadline_at:%H:%M:%S}" in told[1]
+    assert "ago" not in told[1]
+
+
+def test_the_name_of_whoever_holds_an_order_is_told_as_it_is_written() -> None:
+    order = make_order()
+    holding.hold(order.number, actor=TEST_ACTOR, reason="Ask the customer")
+    assert "<dd>Held by test: Ask the customer.</dd>" in page(order)
 
 
 def test_page_without_a_worker_says_that_the_order_waits() -> None:
