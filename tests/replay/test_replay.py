@@ -23,6 +23,9 @@ FIRST_VERSION = replay.STORED / "0.1.0"
 #: the ways of version 0.1.0 that every later version must still replay
 BRANCHES = {"completed", "declined", "out_of_stock", "cancelled", "carrier_rejected", "feed_completed", "feed_failed"}
 
+#: and the ways that came with version 2 of order processing
+REVIEWED = {"approved", "rejected", "held_and_released", "cancelled_in_review"}
+
 
 def named(path: Path) -> str:
     return f"{path.parent.name}-{path.stem}"
@@ -34,6 +37,10 @@ def told(diverged: list[replay.Divergence]) -> str:
 
 def test_every_way_of_the_first_version_is_recorded() -> None:
     assert {path.stem for path in HISTORIES if path.parent.name == "0.1.0"} == BRANCHES
+
+
+def test_every_way_through_a_review_is_recorded() -> None:
+    assert {path.stem for path in HISTORIES if path.parent.name == "0.3.0"} == REVIEWED
 
 
 async def test_every_recorded_history_replays() -> None:
