@@ -110,6 +110,21 @@ COMMANDS: tuple[CommandRule, ...] = (
         doors={Channel.ADMIN: ("orders:cancel",), Channel.API: ("OrderCommands.cancel",)},
         not_offered={Channel.CLI: ON_A_PAGE},
     ),
+    *(
+        CommandRule(
+            name=kind,
+            says=says,
+            permission="orders.drive_step",
+            roles=AGENTS,
+            doors={Channel.ADMIN: (f"orders:{kind.replace('_', '-')}",), Channel.API: (f"StepCommands.{call}",)},
+            not_offered={Channel.CLI: ON_A_PAGE},
+        )
+        for kind, call, says in (
+            (CommandKind.STEP_RETRY, "retry", "Make the next attempt of a failing step at once"),
+            (CommandKind.STEP_PAUSE, "pause", "Make no further attempt of a failing step until somebody resumes it"),
+            (CommandKind.STEP_RESUME, "resume", "Let a paused step go on at once"),
+        )
+    ),
     CommandRule(
         name=CommandKind.REVIEW_CLAIM,
         says="Become the owner of the review of a suspicious order",

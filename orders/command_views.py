@@ -22,7 +22,7 @@ from orders.actor import person
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame, order_not_found
 from orders.models import Order
-from orders.services import cancelling, holding, placing, reviewing
+from orders.services import cancelling, holding, placing, reviewing, stepping
 from orders.services.reviewing import MAX_EXTENSION_HOURS
 from orders.vocabulary import Channel
 
@@ -82,6 +82,24 @@ BUTTONS: dict[str, Button] = {
         form=ReasonForm,
         permission="orders.cancel_order",
         taken="{number} is cancelled; this page shows what is undone.",
+    ),
+    "step-retry": Button(
+        service=stepping.retry,
+        form=ReasonForm,
+        permission="orders.drive_step",
+        taken="The step of {number} is tried again at once.",
+    ),
+    "step-pause": Button(
+        service=stepping.pause,
+        form=ReasonForm,
+        permission="orders.drive_step",
+        taken="{number}: no further attempt is made until somebody resumes the step.",
+    ),
+    "step-resume": Button(
+        service=stepping.resume,
+        form=ReasonForm,
+        permission="orders.drive_step",
+        taken="The step of {number} goes on at once.",
     ),
     "review-claim": Button(
         service=reviewing.claim,

@@ -19,12 +19,20 @@ class Scope(StrEnum):
 SAYS: Mapping[Scope, str] = {
     Scope.FULL: "everything its user may do",
     Scope.READ: "read orders, their history and what belongs to them",
-    Scope.WRITE: "place, start, hold, release and cancel orders",
+    Scope.WRITE: "place, start, hold, release and cancel orders, retry and pause their steps",
     Scope.IMPORTS: "send order feeds and follow them",
 }
 #: FULL is not listed: it covers all there is; every `orders.view_*` belongs to READ
 COVERS: Mapping[Scope, frozenset[str]] = {
-    Scope.WRITE: frozenset({"orders.place_order", "orders.start_order", "orders.hold_order", "orders.cancel_order"}),
+    Scope.WRITE: frozenset(
+        {
+            "orders.place_order",
+            "orders.start_order",
+            "orders.hold_order",
+            "orders.cancel_order",
+            "orders.drive_step",
+        }
+    ),
     Scope.IMPORTS: frozenset({"orders.import_feed", "orders.add_product", "orders.view_feedimport"}),
 }
 #: commands of the API for which a token must be `full`, on purpose

@@ -83,6 +83,8 @@ class Facts:
     held: str = ""
     #: who cancelled the order and why; empty when nobody did
     cancelled: str = ""
+    #: who paused the failing step and why; empty when nobody did
+    paused: str = ""
     review: Review | None = None
 
 
@@ -233,12 +235,20 @@ def _retrying(facts: Facts, step: OpenStep, headline: str, then: str, reason: st
     else:
         last = f"The attempt before failed: {_sentence(step.last_error)}"
         headline = f"{headline}: attempt {step.attempt} is under way."
+    if facts.paused:
+        return Standing(
+            headline=headline.replace("the next one follows", "a person paused it"),
+            tone=Tone.WAITING,
+            why=f"{reason}Paused by {_sentence(facts.paused)} {last}",
+            coming="No further attempt is made until a person resumes the step.",
+            you_can="Resume the step, or cancel the order.",
+        )
     return Standing(
         headline=headline,
         tone=Tone.WAITING,
         why=f"{reason}{last}",
         coming=f"It is tried again by itself; nothing is done twice, the partner is asked first. {then}",
-        you_can="Wait, or ask the partner whether it has a problem. Nothing is lost meanwhile.",
+        you_can="Wait, retry now, or ask the partner whether it has a problem. Nothing is lost meanwhile.",
     )
 
 

@@ -100,6 +100,10 @@ class StepName(StrEnum):
     CLOSE = "close"
 
 
+#: steps that ask a partner: Temporal schedules each attempt, and a person may drive them
+PARTNER_STEPS = frozenset({StepName.FRAUD, StepName.CHARGE, StepName.SHIP, StepName.REFUND, StepName.RECALL})
+
+
 class StepStatus(StrEnum):
     OPEN = "open"  # claimed; the effect may or may not have happened
     DONE = "done"  # the effect is committed
@@ -130,6 +134,10 @@ class EventType(StrEnum):
     SHIPPED = "order.shipped"
     COMPLETED = "order.completed"
     STEP_RETRYING = "order.step_retrying"
+    STEP_RETRY_ASKED = "order.step_retry_asked"
+    STEP_PAUSED = "order.step_paused"
+    STEP_RESUMED = "order.step_resumed"
+    STEP_LEFT_ALONE = "order.step_left_alone"
     UNDO_BEGUN = "order.undo_begun"
     STOCK_RELEASED = "order.stock_released"
     PAYMENT_UNDONE = "order.payment_undone"
@@ -208,6 +216,9 @@ class CommandKind(StrEnum):
     HOLD = "hold"
     RELEASE = "release"
     CANCEL = "cancel"
+    STEP_RETRY = "step_retry"
+    STEP_PAUSE = "step_pause"
+    STEP_RESUME = "step_resume"
     REVIEW_CLAIM = "review_claim"
     REVIEW_APPROVE = "review_approve"
     REVIEW_REJECT = "review_reject"
@@ -238,6 +249,7 @@ class Topic(StrEnum):
     START_ORDER = "order.start"
     TELL_ORDER = "order.tell"  # a command was recorded; the process must look
     CANCEL_ORDER = "order.cancel"
+    DRIVE_STEP = "order.step"  # try again at once, pause or resume; the kind of the command says which
     START_FEED_IMPORT = "feed_import.start"
 
 

@@ -71,6 +71,10 @@ EVENT_TITLES: dict[EventType, str] = {
     EventType.SHIPPED: "Shipment booked",
     EventType.COMPLETED: "Order completed",
     EventType.STEP_RETRYING: "Attempt failed, tried again",
+    EventType.STEP_RETRY_ASKED: "Told to try again at once",
+    EventType.STEP_PAUSED: "Step paused",
+    EventType.STEP_RESUMED: "Step resumed",
+    EventType.STEP_LEFT_ALONE: "Command came too late",
     EventType.UNDO_BEGUN: "Undo begun",
     EventType.STOCK_RELEASED: "Stock given back",
     EventType.PAYMENT_UNDONE: "Payment undone",
@@ -84,6 +88,7 @@ EVENT_TITLES: dict[EventType, str] = {
 }
 EVENT_TONES: dict[EventType, Tone] = {
     EventType.STEP_RETRYING: Tone.WAITING,
+    EventType.STEP_PAUSED: Tone.WAITING,
     EventType.UNDO_BEGUN: Tone.WAITING,
     EventType.HELD: Tone.WAITING,
     EventType.REVIEW_OPENED: Tone.WAITING,

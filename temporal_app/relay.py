@@ -19,6 +19,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from orders import outbox
+from orders.actor import system
+from orders.services import stepping
 from temporal_app.connections import with_fresh_connection
 from temporal_app.starter import DELIVER
 
@@ -67,12 +69,12 @@ class Relay:
     async def deliver(self, message: outbox.Message) -> None:
         try:
             try:
-                await DELIVER[message.topic](self.client, message.body)
+                taken = await DELIVER[message.topic](self.client, message.body)
             except Exception as error:
                 # Whatever it is, one message must not stop the relay, and with it all the others.
                 await self.in_thread(postpone, message, error)
             else:
-                await self.in_thread(outbox.mark_delivered, message.id)
+                await self.in_thread(accepted, message, taken)
         except DatabaseError as error:
             # The lease ends by itself and the row comes again.
             logger.warning("Outbox row %d keeps its lease: %s", message.id, error)
@@ -104,6 +106,13 @@ class Relay:
 
     async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self.threads, with_fresh_connection, work, *arguments)
+
+
+def accepted(message: outbox.Message, taken: bool | None) -> None:
+    """Mark the row; a command that Temporal answered about gets its outcome first, so that no crash loses it."""
+    if taken is not None:
+        stepping.settle(message.body["command_id"], taken=taken, actor=system("relay"))
+    outbox.mark_delivered(message.id)
 
 
 def postpone(message: outbox.Message, error: Exception) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import PauseActivityRequest, ResetActivityRequest, UnpauseActivityRequest
 from temporalio.client import Client
 from temporalio.common import (
     SearchAttributePair,
@@ -18,9 +20,10 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from orders.vocabulary import OrderStatus, Topic
+from orders.vocabulary import CommandKind, OrderStatus, StepName, Topic
 from temporal_app.payloads import CommandGiven, FeedInput, OrderInput
 from temporal_app.search_attributes import CUSTOMER, ORDER_NUMBER, ORDER_STATUS
+from temporal_app.step_activities import ACTIVITY_OF_STEP
 from temporal_app.task_queues import TaskQueue
 from temporal_app.workflow_ids import feed_import_workflow_id, order_workflow_id
 from temporal_app.workflows.feed_import import FeedImportWorkflow
@@ -28,6 +31,12 @@ from temporal_app.workflows.order import OrderWorkflow
 
 #: for one attempt; the relay tries again
 RPC_TIMEOUT = timedelta(seconds=5)
+REFUSED = {
+    RPCStatusCode.NOT_FOUND,
+    RPCStatusCode.FAILED_PRECONDITION,
+    RPCStatusCode.INVALID_ARGUMENT,
+    RPCStatusCode.UNIMPLEMENTED,
+}
 
 
 async def start_order(client: Client, body: dict[str, Any]) -> None:
@@ -76,6 +85,31 @@ async def cancel_order(client: Client, body: dict[str, Any]) -> None:
             raise
 
 
+async def drive_step(client: Client, body: dict[str, Any]) -> bool:
+    """Try again, pause or resume; False when Temporal has no such step pending any more, or cannot do it."""
+    service, kind = client.workflow_service, CommandKind(body["kind"])
+    which: dict[str, Any] = {
+        "namespace": client.namespace,
+        "execution": WorkflowExecution(workflow_id=order_workflow_id(body["order_id"])),
+        "type": ACTIVITY_OF_STEP[StepName(body["step"])],
+    }
+    try:
+        if kind is CommandKind.STEP_RETRY:
+            await service.reset_activity(ResetActivityRequest(**which), timeout=RPC_TIMEOUT)
+        elif kind is CommandKind.STEP_PAUSE:
+            await service.pause_activity(
+                PauseActivityRequest(**which, request_id=body["command_id"]), timeout=RPC_TIMEOUT
+            )
+        else:
+            await service.unpause_activity(UnpauseActivityRequest(**which, reset_attempts=True), timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        # Anything else is tried again; a refusal is not, because a cancellation may wait behind it.
+        if error.status in REFUSED:
+            return False
+        raise
+    return True
+
+
 async def start_feed_import(client: Client, body: dict[str, Any]) -> None:
     try:
         await client.start_workflow(
@@ -92,9 +126,11 @@ async def start_feed_import(client: Client, body: dict[str, Any]) -> None:
         return
 
 
-DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[None]]] = {
+#: a function that answers a bool says whether the command of the message was taken
+DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]] = {
     Topic.START_ORDER: start_order,
     Topic.TELL_ORDER: tell_order,
     Topic.CANCEL_ORDER: cancel_order,
+    Topic.DRIVE_STEP: drive_step,
     Topic.START_FEED_IMPORT: start_feed_import,
 }

@@ -27,7 +27,7 @@ from orders.api.review_outgoing import CancelPlanOutput, ReviewOutput
 from orders.api.schema import answer_headers, answers, key_header
 from orders.api.views import StrictViewSet
 from orders.models import Command, Order, ReviewCase
-from orders.services import cancelling, holding, reviewing
+from orders.services import cancelling, holding, reviewing, stepping
 from orders.vocabulary import ReviewStatus
 
 KEY = [key_header(required=False), *answer_headers(202)]
@@ -100,6 +100,42 @@ class OrderCommands(StrictViewSet):
             return Answer(status=202, body=data, location=data["links"]["order"])
 
         return idempotency.answer_once(request, work, key_required=False)
+
+
+class StepCommands(OrderCommands):
+    """What can be done about a step that fails; the order itself stays where it is."""
+
+    action_permissions = dict.fromkeys(("retry", "pause", "resume"), ("orders.drive_step",))
+
+    @extend_schema(
+        summary="Try a failing step again at once",
+        description="409 when no step is failing, with what became of the last one.",
+        request=ReasonInput,
+        responses=answers({202: CommandOutput}, 404, body=True),
+        parameters=KEY,
+    )
+    def retry(self, request: Request, number: str) -> HttpResponse:
+        return self._give(request, number, stepping.retry)
+
+    @extend_schema(
+        summary="Pause a failing step",
+        description="No further attempt until it is resumed. 409 when no step is failing or it is paused.",
+        request=ReasonInput,
+        responses=answers({202: CommandOutput}, 404, body=True),
+        parameters=KEY,
+    )
+    def pause(self, request: Request, number: str) -> HttpResponse:
+        return self._give(request, number, stepping.pause)
+
+    @extend_schema(
+        summary="Let a paused step go on at once",
+        description="409 when nobody paused it.",
+        request=ReasonInput,
+        responses=answers({202: CommandOutput}, 404, body=True),
+        parameters=KEY,
+    )
+    def resume(self, request: Request, number: str) -> HttpResponse:
+        return self._give(request, number, stepping.resume)
 
 
 class Reviews(StrictViewSet):

@@ -5,7 +5,7 @@ from django.urls import path, re_path
 from orders.api.approval_views import Approvals
 from orders.api.customer_views import Customers
 from orders.api.import_views import Imports
-from orders.api.order_command_views import OrderCommands, Reviews
+from orders.api.order_command_views import OrderCommands, Reviews, StepCommands
 from orders.api.order_views import OrderHistory, Orders
 from orders.api.task_views import Tasks
 from orders.api.token_views import Tokens
@@ -25,6 +25,9 @@ urlpatterns = [
     re_path(rf"{ORDER}hold/\Z", OrderCommands.as_view({"post": "hold"}), name="order-hold"),
     re_path(rf"{ORDER}release/\Z", OrderCommands.as_view({"post": "release"}), name="order-release"),
     re_path(rf"{ORDER}cancel/\Z", OrderCommands.as_view({"get": "plan", "post": "cancel"}), name="order-cancel"),
+    re_path(rf"{ORDER}step/retry/\Z", StepCommands.as_view({"post": "retry"}), name="order-step-retry"),
+    re_path(rf"{ORDER}step/pause/\Z", StepCommands.as_view({"post": "pause"}), name="order-step-pause"),
+    re_path(rf"{ORDER}step/resume/\Z", StepCommands.as_view({"post": "resume"}), name="order-step-resume"),
     re_path(rf"{ORDER}review/claim/\Z", Reviews.as_view({"post": "claim"}), name="review-claim"),
     re_path(rf"{ORDER}review/ask/\Z", Reviews.as_view({"post": "ask"}), name="review-ask"),
     re_path(rf"{ORDER}review/extend/\Z", Reviews.as_view({"post": "extend"}), name="review-extend"),

@@ -9,7 +9,7 @@ from django.db.models import Q
 from orders.models.customer import Customer
 from orders.models.order import Order
 from orders.models.rules import one_of, word_field
-from orders.vocabulary import Channel, CommandKind, CommandStatus
+from orders.vocabulary import Channel, CommandKind, CommandStatus, StepName
 
 
 class Command(models.Model):
@@ -18,6 +18,8 @@ class Command(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = word_field(CommandKind)
     order = models.ForeignKey(Order, on_delete=models.PROTECT, null=True, blank=True, related_name="commands")
+    #: the step that it drives; empty for every other command
+    step = word_field(StepName, blank=True, default="")
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, null=True, blank=True, related_name="commands")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True)
     actor = models.CharField(max_length=150)

@@ -63,6 +63,7 @@ class Order(models.Model):
             ("start_order", "May start the processing of orders"),
             ("hold_order", "May hold and release orders"),
             ("cancel_order", "May cancel orders"),
+            ("drive_step", "May try failing steps again at once, pause and resume them"),
         ]
         default_permissions = ("view",)
         triggers = never_deleted()

@@ -12,7 +12,8 @@ from datetime import datetime
 from django.urls import reverse
 
 from orders.models import Command, Order, ReviewCase
-from orders.vocabulary import CommandKind, CommandStatus, OrderStatus, ReviewStatus
+from orders.sentences import OpenStep
+from orders.vocabulary import PARTNER_STEPS, CommandKind, CommandStatus, OrderStatus, ReviewStatus
 
 May = Callable[[str], bool]
 #: what the buttons depend on
@@ -20,6 +21,7 @@ PERMISSIONS = (
     "orders.start_order",
     "orders.hold_order",
     "orders.cancel_order",
+    "orders.drive_step",
     "orders.decide_review",
     "orders.extend_review",
 )
@@ -66,17 +68,20 @@ class Standing:
 
     hold: Command | None
     cancel: Command | None
+    #: of the step that it names, and only while that is open
+    pause: Command | None
 
 
 def standing_commands(order: Order) -> Standing:
     """One query."""
-    found = {
-        command.kind: command
-        for command in Command.objects.filter(
-            order=order, status=CommandStatus.ACCEPTED, kind__in=[CommandKind.HOLD, CommandKind.CANCEL]
-        )
-    }
-    return Standing(hold=found.get(CommandKind.HOLD), cancel=found.get(CommandKind.CANCEL))
+    kinds = (CommandKind.HOLD, CommandKind.CANCEL, CommandKind.STEP_PAUSE)
+    given = Command.objects.filter(order=order, status=CommandStatus.ACCEPTED, kind__in=kinds)
+    found = {command.kind: command for command in given}
+    return Standing(
+        hold=found.get(CommandKind.HOLD),
+        cancel=found.get(CommandKind.CANCEL),
+        pause=found.get(CommandKind.STEP_PAUSE),
+    )
 
 
 def offers(order: Order, standing: Standing, may: May) -> list[Offer]:
@@ -97,6 +102,19 @@ def offers(order: Order, standing: Standing, may: May) -> list[Offer]:
     if may("orders.cancel_order"):
         found.append(Offer(order_number=number, name="cancel", title="Cancel…", icon="cancel", by_page=True))
     return found
+
+
+def step_offers(order: Order, standing: Standing, step: OpenStep | None, may: May) -> list[Offer]:
+    """Buttons of the step that fails, also while the order is being undone."""
+    if step is None or not step.last_error or step.name not in PARTNER_STEPS or not may("orders.drive_step"):
+        return []
+    number = order.number
+    if standing.pause is not None and standing.pause.step == step.name:
+        return [Offer(order_number=number, name="step-resume", title="Resume step", icon="play_arrow", primary=True)]
+    return [
+        Offer(order_number=number, name="step-retry", title="Retry now", icon="replay"),
+        Offer(order_number=number, name="step-pause", title="Pause step", icon="pause_circle"),
+    ]
 
 
 def open_case(order: Order, may: May) -> Case | None:

@@ -210,6 +210,7 @@ def tell(order: Order, steps: list[Step], *, may: May) -> Told:
         may_start=may("orders.start_order"),
         held=_said(commands.hold),
         cancelled=_said(commands.cancel),
+        paused=_said(commands.pause) if commands.pause and step and commands.pause.step == step.name else "",
         review=_review(case),
     )
     return Told(standing=sentences.standing(facts), step=step, commands=commands, case=case, engine_trouble=trouble)
@@ -234,7 +235,10 @@ def live_part(order: Order, steps: list[Step], *, may: May) -> LivePart:
         stock=_stock(order),
         shipments=list(order.shipments.order_by("pk")) if StepName.SHIP in done else [],
         timeline=timeline(order),
-        offers=offers.offers(order, told.commands, may),
+        offers=[
+            *offers.offers(order, told.commands, may),
+            *offers.step_offers(order, told.commands, told.step, may),
+        ],
         case=told.case,
         run_url=run_url(f"order:{order.pk}", order.process_run_id),
         engine_trouble=told.engine_trouble,

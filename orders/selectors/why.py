@@ -64,7 +64,11 @@ def why(order_number: str, *, may: May) -> Why | None:
         return None
     told = selectors.tell(order, selectors.steps_of(order), may=may)
     case = offers.open_case(order, lambda permission: True)
-    offered = [*offers.offers(order, told.commands, lambda permission: True), *(case.offers if case else ())]
+    offered = [
+        *offers.offers(order, told.commands, lambda permission: True),
+        *offers.step_offers(order, told.commands, told.step, lambda permission: True),
+        *(case.offers if case else ()),
+    ]
     return Why(
         order=order,
         standing=told.standing,

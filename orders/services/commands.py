@@ -16,16 +16,25 @@ from orders import outbox
 from orders.actor import Actor
 from orders.errors import CancelAsked, OnHold, WrongState
 from orders.models import Command, Order
-from orders.vocabulary import CommandKind, CommandStatus, Topic
+from orders.vocabulary import CommandKind, CommandStatus, StepName, Topic
 
 #: commands that stay open until they are taken back or the order ends
 BINDING = (CommandKind.HOLD, CommandKind.CANCEL)
 
 
 def record(
-    kind: CommandKind, order: Order, *, actor: Actor, reason: str, done: str = "", tell: Topic | None = None
+    kind: CommandKind,
+    order: Order,
+    *,
+    actor: Actor,
+    reason: str,
+    done: str = "",
+    tell: Topic | None = None,
+    step: StepName | None = None,
 ) -> Command:
     """Write the command; `done` is its outcome where there is nothing left to do, `tell` sends it to the process.
+
+    `step` is the one it drives, if any.
 
     The caller holds the order's lock, in the transaction of the change.
     """
@@ -33,6 +42,7 @@ def record(
     command = Command.objects.create(
         kind=kind,
         order=order,
+        step=step or "",
         requested_by=user,  # type: ignore[misc]
         actor=actor.name,
         channel=actor.channel,
@@ -45,7 +55,12 @@ def record(
         outbox.publish(
             tell,
             aggregate=f"order:{order.id}",
-            body={"command_id": str(command.id), "order_id": str(order.id), "kind": kind},
+            body={
+                "command_id": str(command.id),
+                "order_id": str(order.id),
+                "kind": kind,
+                **({"step": step} if step else {}),
+            },
         )
     return command
 

@@ -104,7 +104,8 @@ def begin_undo(order_id: str, *, failure_type: FailureType, message: str, actor:
         if failure_type is FailureType.CANCELLED and asked is not None:
             message = f"Cancelled by {asked.actor}: {asked.reason}"
         order.failure_type, order.failure_message, order.resume_status = failure_type, message[:500], ""
-        commands.finish(order.commands.filter(kind=CommandKind.HOLD), "The order is being undone.")
+        stopped = order.commands.filter(kind__in=[CommandKind.HOLD, CommandKind.STEP_PAUSE])
+        commands.finish(stopped, "The order is being undone.")
         reviewing.close_case(order, reason="The order ended before a verdict.")
         history.record(
             order,

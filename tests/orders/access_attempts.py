@@ -29,7 +29,7 @@ from orders import history
 from orders.actor import person as acting
 from orders.models import ApiToken, Approval, Customer, Order, StaffTask
 from orders.models.customer import Personal
-from orders.services import catalogue, customers, holding, seals, tasks
+from orders.services import catalogue, customers, holding, seals, stepping, tasks
 from orders.vocabulary import Channel, TaskKind, TaskLevel
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order, make_product
 from tests.orders import driving
@@ -183,6 +183,17 @@ def _task_attempts(command: str, verb: str) -> tuple[Attempt, Attempt]:
     )
 
 
+def _failing() -> Order:
+    """An order whose charge fails and is tried again."""
+    return driving.drive(make_order(), gateway=driving.outage())
+
+
+def _paused() -> Order:
+    order = _failing()
+    stepping.pause(order.number, actor=TEST_ACTOR, reason="The gateway is down")
+    return order
+
+
 def _order_command(name: str, door: str, prepare: Callable[[], Order], **body: Any) -> tuple[Attempt, Attempt]:
     """A command of the order page with the call of the same name."""
     path = name.replace("_", "/")
@@ -275,6 +286,9 @@ ATTEMPTS: tuple[Attempt, ...] = (
     *_order_command("hold", "OrderCommands.hold", make_prepared_order),
     *_order_command("release", "OrderCommands.release", _held),
     *_order_command("cancel", "OrderCommands.cancel", make_prepared_order),
+    *_order_command("step_retry", "StepCommands.retry", _failing),
+    *_order_command("step_pause", "StepCommands.pause", _failing),
+    *_order_command("step_resume", "StepCommands.resume", _paused),
     *_order_command("review_claim", "Reviews.claim", driving.make_order_in_review),
     *_order_command("review_ask", "Reviews.ask", driving.make_order_in_review),
     *_order_command("review_approve", "Reviews.approve", driving.make_order_in_review),

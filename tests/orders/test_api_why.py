@@ -15,7 +15,7 @@ from tests.orders.api_calls import assert_problem, token_client
 
 pytestmark = pytest.mark.django_db
 
-ALL = ("view_order", "start_order", "hold_order", "cancel_order", "decide_review")
+ALL = ("view_order", "start_order", "hold_order", "cancel_order", "drive_step", "decide_review")
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def charging() -> Order:
     [
         (make_order, "Placed. Nobody has asked", ["start", "hold", "cancel"]),
         (lambda: make_order(started=True), "Queued. The engine takes it up", ["hold", "cancel"]),
-        (charging, "Taking the payment of £20.00: attempt 1 failed", ["hold", "cancel"]),
+        (charging, "Taking the payment of £20.00: attempt 1 failed", ["hold", "cancel", "step-retry", "step-pause"]),
         (
             driving.make_order_in_review,
             "In review: a person must decide",
@@ -80,7 +80,7 @@ def test_whoever_may_not_act_reads_who_may() -> None:
 
 def test_every_link_leads_to_a_command() -> None:
     client = token_client(*ALL)
-    for order in (make_order(), driving.make_order_in_review()):
+    for order in (make_order(), charging(), driving.make_order_in_review()):
         for act in ask(order)["can_act"]:
             # Without a reason nothing is done, but the address exists and takes a command.
             assert client.post(act["link"], b"[]", content_type="application/json").status_code == 400, act
