@@ -18,8 +18,8 @@ from tests.workflows.order_world import FORWARD, OrderWorld, unavailable
 from tests.workflows.test_order import happened
 
 SWAP = (
-    "            await self.charge()\n            await self.ship()\n",
-    "            await self.ship()\n            await self.charge()\n",
+    "            await self.unless_held(self.charge)\n            await self.unless_held(self.ship)\n",
+    "            await self.unless_held(self.ship)\n            await self.unless_held(self.charge)\n",
 )
 
 

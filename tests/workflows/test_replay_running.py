@@ -30,8 +30,8 @@ from tests.workflows.order_world import OrderWorld
 @pytest.fixture
 def impatient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type:
     """The order workflow as a bad deploy would bring it: it ships first."""
-    ordered = "            await self.charge()\n            await self.ship()\n"
-    swapped = "            await self.ship()\n            await self.charge()\n"
+    ordered = "            await self.unless_held(self.charge)\n            await self.unless_held(self.ship)\n"
+    swapped = "            await self.unless_held(self.ship)\n            await self.unless_held(self.charge)\n"
     return changed_order_workflow(ordered, swapped, tmp_path, monkeypatch)
 
 
