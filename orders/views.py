@@ -22,6 +22,7 @@ from orders.models import Order
 from orders.polling import STOP_POLLING, polled
 from orders.selectors import orders as selectors
 from orders.selectors.dashboard import dashboard
+from orders.selectors.queues import counts_for
 
 
 @require_safe
@@ -61,7 +62,11 @@ def order_live(request: HttpRequest, number: str) -> HttpResponse:
 def dashboard_live(request: HttpRequest) -> HttpResponse:
     if not request.user.is_staff:  # type: ignore[union-attr]
         raise PermissionDenied
-    return render(request, "orders/dashboard_live.html", {"dashboard": dashboard(request.user)})
+    return render(
+        request,
+        "orders/dashboard_live.html",
+        {"dashboard": dashboard(request.user), "queues": counts_for(request.user)},
+    )
 
 
 def _live_context(request: HttpRequest, order: Order, steps: list[Any] | None = None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -14,7 +15,7 @@ from django.utils.dateparse import parse_date
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter, RangeNumericListFilter
 
 from orders.models import Order
-from orders.selectors import dashboard
+from orders.selectors import dashboard, queues
 from orders.vocabulary import MAX_ORDER_TOTAL_MINOR, MINOR_UNITS_PER_MAJOR
 
 
@@ -23,13 +24,17 @@ class AttentionFilter(DropdownFilter):
 
     title = "attention"
     parameter_name = "attention"
-    questions = {"failed": dashboard.failed_lately, "not_moving": dashboard.not_moving, "retrying": dashboard.retrying}
+    questions: Mapping[str, Callable[[QuerySet[Order]], QuerySet[Order]]] = {
+        "failed": dashboard.failed_lately,
+        "not_moving": dashboard.not_moving,
+        **{queue.value: members for queue, members in queues.MEMBERS.items()},
+    }
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
         return [
             ("failed", "Failed in the last day"),
             ("not_moving", "Not moving"),
-            ("retrying", "A step fails and is retried"),
+            *((queue.value, queues.TITLES[queue]) for queue in queues.Queue),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:

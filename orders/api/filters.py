@@ -11,12 +11,14 @@ from typing import Any
 
 import django_filters  # type: ignore[import-untyped]
 from django import forms
+from django.db.models import QuerySet
 from django.http import QueryDict
 
 from orders.api.fields import parse_moment
 from orders.api.problems import INVALID_INPUT, FieldError, Refused
 from orders.models import Order
 from orders.models.rules import choices
+from orders.selectors.queues import MEMBERS, Queue
 from orders.vocabulary import OrderStatus
 
 MAX_BIGINT = 2**63 - 1
@@ -53,6 +55,12 @@ class MinorUnitsFilter(django_filters.NumberFilter):
 
 
 class OrderFilter(django_filters.FilterSet):
+    queue = django_filters.ChoiceFilter(
+        choices=choices(Queue),
+        method="in_queue",
+        help_text="Who must act next: `needs_human` in review or on hold; `retrying` a step fails; `waiting` with the "
+        "engine or a partner; `overdue` a deadline was missed or it does not move.",
+    )
     status = django_filters.MultipleChoiceFilter(choices=choices(OrderStatus), help_text="May be given several times.")
     number = TextFilter()
     reference = TextFilter(help_text="The sender's own name for the order.")
@@ -66,6 +74,9 @@ class OrderFilter(django_filters.FilterSet):
     class Meta:
         model = Order
         fields: list[str] = []
+
+    def in_queue(self, orders: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
+        return MEMBERS[Queue(value)](orders)
 
 
 ORDER_PARAMETERS = frozenset(OrderFilter.base_filters)
