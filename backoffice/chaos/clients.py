@@ -38,7 +38,7 @@ class Doors:
 class Clients:
     doors: Doors
     acknowledgements: Path
-    #: (order number, unix time) of each cancellation that the engine accepted
+    #: (order number, unix time) of each cancellation that the product, or the engine, accepted
     accepted: list[tuple[str, float]] = field(default_factory=list)
     #: seconds that each acknowledging request took
     _answered: list[float] = field(default_factory=list)
@@ -84,9 +84,10 @@ class Clients:
             if number is not None and purchase.cancel_after is not None:
                 if purchase.cancel_when:
                     self._await(number, purchase.cancel_when)
+                    self._cancel_run(number)
                 else:
                     self._over.wait(purchase.cancel_after)
-                self._cancel(number)
+                    self._cancel(number, purchase.key)
         except Exception as error:
             self._complain(f"client {purchase.key} failed: {error!r}")
         finally:
@@ -121,8 +122,31 @@ class Clients:
                 file.write(f"{key}\t{number}\n")
         return number
 
-    def _cancel(self, number: str) -> None:
-        """Ask Temporal to cancel the order's workflow; not found means not started yet, or over."""
+    def _cancel(self, number: str, key: str) -> None:
+        """Cancel as a customer's program does, until yes or no is heard; a no means that it is too late."""
+        give_up = time.monotonic() + PATIENCE
+        while time.monotonic() < give_up and not self._over.is_set():
+            answer = self._ask(
+                "POST",
+                f"{self.doors.api}orders/{number}/cancel/",
+                json={"reason": "The customer changed her mind"},
+                headers={"Idempotency-Key": f"{key}-cancel"},
+            )
+            if answer is not None and answer.status_code == 202:
+                with self._lock:
+                    self.accepted.append((number, time.time()))
+                return
+            # A problem that names the state is a final no; the same code also says that the key is still in flight.
+            if answer is not None and answer.status_code == 409 and "wrong-state" in answer.text:
+                return
+            if answer is not None and answer.status_code < 500 and answer.status_code not in {409, 429}:
+                self._complain(f"the cancellation of {number} was refused: {answer.status_code} {answer.text[:300]}")
+                return
+            self._over.wait(0.3)
+        self._complain(f"the cancellation of {number} was not answered within {PATIENCE:.0f} s")
+
+    def _cancel_run(self, number: str) -> None:
+        """Behind the product's back: ask Temporal to cancel the workflow; not found means not started yet, or over."""
         give_up = time.monotonic() + 10
         while time.monotonic() < give_up and not self._over.is_set():
             order_id = self._order_id(number)
