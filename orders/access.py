@@ -125,37 +125,25 @@ COMMANDS: tuple[CommandRule, ...] = (
             (CommandKind.STEP_RESUME, "resume", "Let a paused step go on at once"),
         )
     ),
-    CommandRule(
-        name=CommandKind.REVIEW_CLAIM,
-        says="Become the owner of the review of a suspicious order",
-        permission="orders.decide_review",
-        roles=AGENTS,
-        doors={Channel.ADMIN: ("orders:review-claim",), Channel.API: ("Reviews.claim",)},
-        not_offered={Channel.CLI: ON_A_PAGE},
-    ),
-    CommandRule(
-        name=CommandKind.REVIEW_ASK,
-        says="Note what must be known before a review can be decided",
-        permission="orders.decide_review",
-        roles=AGENTS,
-        doors={Channel.ADMIN: ("orders:review-ask",), Channel.API: ("Reviews.ask",)},
-        not_offered={Channel.CLI: ON_A_PAGE},
-    ),
-    CommandRule(
-        name=CommandKind.REVIEW_APPROVE,
-        says="Let a suspicious order go on; above the amount of the fraud rules it takes two people",
-        permission="orders.decide_review",
-        roles=AGENTS,
-        doors={Channel.ADMIN: ("orders:review-approve",), Channel.API: ("Reviews.approve",)},
-        not_offered={Channel.CLI: ON_A_PAGE},
-    ),
-    CommandRule(
-        name=CommandKind.REVIEW_REJECT,
-        says="End a suspicious order",
-        permission="orders.decide_review",
-        roles=AGENTS,
-        doors={Channel.ADMIN: ("orders:review-reject",), Channel.API: ("Reviews.reject",)},
-        not_offered={Channel.CLI: ON_A_PAGE},
+    *(
+        CommandRule(
+            name=kind,
+            says=says,
+            permission="orders.decide_review",
+            roles=AGENTS,
+            doors={Channel.ADMIN: (f"orders:review-{verb}",), Channel.API: (f"Reviews.{verb}",)},
+            not_offered={Channel.CLI: ON_A_PAGE},
+        )
+        for kind, verb, says in (
+            (CommandKind.REVIEW_CLAIM, "claim", "Become the owner of the review of a suspicious order"),
+            (CommandKind.REVIEW_ASK, "ask", "Note what must be known before a review can be decided"),
+            (
+                CommandKind.REVIEW_APPROVE,
+                "approve",
+                "Let a suspicious order go on; above the amount of the fraud rules it takes two people",
+            ),
+            (CommandKind.REVIEW_REJECT, "reject", "End a suspicious order"),
+        )
     ),
     CommandRule(
         name=CommandKind.REVIEW_EXTEND,
@@ -272,6 +260,21 @@ COMMANDS: tuple[CommandRule, ...] = (
             Channel.API: ("Approvals.approve", "Approvals.decline"),
         },
         not_offered={Channel.CLI: "the second pair of eyes is that of a person who signed in"},
+    ),
+    *(
+        CommandRule(
+            name=kind,
+            says=says,
+            permission="orders.drive_breaker",
+            roles=LEADS,
+            doors={Channel.ADMIN: (f"PartnerHealthAdmin.{verb}",), Channel.API: (f"Partners.{verb}",)},
+            not_offered={Channel.CLI: "decided by a person who sees what waits"},
+        )
+        for kind, verb, says in (
+            (CommandKind.PARTNER_HOLD, "hold", "Stop all calls to a partner"),
+            (CommandKind.PARTNER_PROBE, "probe", "Let the next call try a partner that is not called"),
+            (CommandKind.PARTNER_CLOSE, "close", "Resume all calls to a partner"),
+        )
     ),
     CommandRule(
         name="add_user",

@@ -48,6 +48,8 @@ FULL_ONLY = frozenset(
         # So is the word that something was done.
         "orders.work_task",
         "orders.work_lead_task",
+        # It stops everybody's orders.
+        "orders.drive_breaker",
     }
 )
 

@@ -226,6 +226,9 @@ class CommandKind(StrEnum):
     REVIEW_EXTEND = "review_extend"
     IMPORT_FEED = "import_feed"
     ERASE_CUSTOMER = "erase_customer"
+    PARTNER_HOLD = "partner_hold"
+    PARTNER_PROBE = "partner_probe"
+    PARTNER_CLOSE = "partner_close"
 
 
 class CommandStatus(StrEnum):

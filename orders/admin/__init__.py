@@ -1,6 +1,19 @@
 """The back office's lists. Rows are changed by services only, so nearly everything here is for reading."""
 
-from orders.admin import access, approvals, catalogue, feeds, machinery, money, orders, reviews, seals, tasks, tokens
+from orders.admin import (
+    access,
+    approvals,
+    catalogue,
+    feeds,
+    machinery,
+    money,
+    orders,
+    partners,
+    reviews,
+    seals,
+    tasks,
+    tokens,
+)
 
 __all__ = [
     "access",
@@ -10,6 +23,7 @@ __all__ = [
     "machinery",
     "money",
     "orders",
+    "partners",
     "reviews",
     "seals",
     "tasks",

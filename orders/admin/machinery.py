@@ -12,10 +12,10 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
 from orders.admin.money import order_link
 from orders.admin.reading import ReadOnlyAdmin, ago, badge
-from orders.models import Command, OrderEvent, OutboxMessage, PartnerHealth, ServiceBeat
-from orders.selectors.health import PARTNER_NAMES, SILENT_AFTER
-from orders.vocabulary import EventType, PartnerCode
-from orders.wording import EVENT_TITLES, EVENT_TONES, Tone, status_word
+from orders.models import Command, OrderEvent, OutboxMessage, ServiceBeat
+from orders.selectors.health import SILENT_AFTER
+from orders.vocabulary import EventType
+from orders.wording import EVENT_TITLES, EVENT_TONES, Tone
 
 
 @admin.register(OrderEvent)
@@ -80,22 +80,6 @@ class OutboxMessageAdmin(ReadOnlyAdmin):
         if message.delivered_at:
             return badge(Tone.DONE, "Handed over")
         return badge(Tone.TROUBLE, "Failing") if message.last_error else badge(Tone.MOVING, "Waiting")
-
-
-@admin.register(PartnerHealth)
-class PartnerHealthAdmin(ReadOnlyAdmin):
-    list_display = ("name", "state", "last_ok_at", "last_error_at", "last_error")
-    sortable_by = ()
-
-    @admin.display(description="Partner")
-    def name(self, row: PartnerHealth) -> str:
-        return PARTNER_NAMES.get(PartnerCode(row.partner), status_word(row.partner))
-
-    @admin.display(description="State")
-    def state(self, row: PartnerHealth) -> SafeString:
-        if row.failures_in_a_row:
-            return badge(Tone.TROUBLE, f"{row.failures_in_a_row} failures in a row")
-        return badge(Tone.DONE, "Answers") if row.last_ok_at else badge(Tone.NEUTRAL, "Not called yet")
 
 
 @admin.register(ServiceBeat)

@@ -7,14 +7,17 @@ from orders.api.customer_views import Customers
 from orders.api.import_views import Imports
 from orders.api.order_command_views import OrderCommands, Reviews, StepCommands
 from orders.api.order_views import OrderHistory, Orders
+from orders.api.partner_views import Partners
 from orders.api.task_views import Tasks
 from orders.api.token_views import Tokens
 from orders.api.views import Docs, NotHere, Root, Schema
 from orders.api.why_views import WhyOrders
+from orders.vocabulary import PartnerCode
 
 app_name = "api"
 # An address that cannot be an order's number never reaches the database.
 ORDER = r"^orders/(?P<number>[A-Za-z0-9-]{1,32})/"
+PARTNER = rf"^partners/(?P<code>{'|'.join(PartnerCode)})/"
 
 urlpatterns = [
     path("", Root.as_view(), name="root"),
@@ -46,6 +49,10 @@ urlpatterns = [
     path("approvals/", Approvals.as_view({"get": "list"}), name="approvals"),
     path("approvals/<uuid:pk>/approve/", Approvals.as_view({"post": "approve"}), name="approval-approve"),
     path("approvals/<uuid:pk>/decline/", Approvals.as_view({"post": "decline"}), name="approval-decline"),
+    path("partners/", Partners.as_view({"get": "list"}), name="partners"),
+    re_path(rf"{PARTNER}hold/\Z", Partners.as_view({"post": "hold"}), name="partner-hold"),
+    re_path(rf"{PARTNER}probe/\Z", Partners.as_view({"post": "probe"}), name="partner-probe"),
+    re_path(rf"{PARTNER}close/\Z", Partners.as_view({"post": "close"}), name="partner-close"),
     path("tasks/", Tasks.as_view({"get": "list"}), name="tasks"),
     path("tasks/<uuid:pk>/acknowledge/", Tasks.as_view({"post": "acknowledge"}), name="task-acknowledge"),
     path("tasks/<uuid:pk>/resolve/", Tasks.as_view({"post": "resolve"}), name="task-resolve"),

@@ -24,7 +24,7 @@ BINDING = (CommandKind.HOLD, CommandKind.CANCEL)
 
 def record(
     kind: CommandKind,
-    order: Order,
+    order: Order | None,
     *,
     actor: Actor,
     reason: str,
@@ -51,7 +51,7 @@ def record(
         outcome=done,
         finished_at=timezone.now() if done else None,
     )
-    if tell:
+    if tell and order:
         outbox.publish(
             tell,
             aggregate=f"order:{order.id}",

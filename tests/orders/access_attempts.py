@@ -24,10 +24,11 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from orders import history
 from orders.actor import person as acting
-from orders.models import ApiToken, Approval, Customer, Order, StaffTask
+from orders.models import ApiToken, Approval, Customer, Order, PartnerHealth, StaffTask
 from orders.models.customer import Personal
 from orders.services import catalogue, customers, holding, seals, stepping, tasks
 from orders.vocabulary import Channel, TaskKind, TaskLevel
@@ -158,6 +159,34 @@ def _task() -> StaffTask:
     with transaction.atomic():
         order = history.lock_order(make_order().pk)
         return tasks.open_task(TaskKind.REFUND_OWED, order, level=TaskLevel.AGENT, says="Pay it back", actor=TEST_ACTOR)
+
+
+def _partner_attempts(verb: str) -> tuple[Attempt, Attempt]:
+    """At the page of the partners, and by the call of the same name."""
+
+    def prepare() -> None:
+        stopped = verb != "hold"
+        now = {"state": "held" if stopped else "closed", "opened_at": timezone.now() if stopped else None}
+        PartnerHealth.objects.update_or_create(partner="carrier", defaults={**now, "next_try_at": None})
+
+    return (
+        Attempt(
+            command=f"partner_{verb}",
+            channel=Channel.ADMIN,
+            door=f"PartnerHealthAdmin.{verb}",
+            prepare=prepare,
+            do=lambda person, _: person.post(
+                f"admin:orders_partnerhealth_{verb}", {"_form_submitted": "on", "reason": "Weather"}, "carrier"
+            ),
+        ),
+        Attempt(
+            command=f"partner_{verb}",
+            channel=Channel.API,
+            door=f"Partners.{verb}",
+            prepare=prepare,
+            do=lambda person, _: person.call(f"/api/partners/carrier/{verb}/", {"reason": "Weather"}),
+        ),
+    )
 
 
 def _task_attempts(command: str, verb: str) -> tuple[Attempt, Attempt]:
@@ -294,6 +323,7 @@ ATTEMPTS: tuple[Attempt, ...] = (
     *_order_command("review_approve", "Reviews.approve", driving.make_order_in_review),
     *_order_command("review_reject", "Reviews.reject", driving.make_order_in_review),
     *_order_command("review_extend", "Reviews.extend", driving.make_order_in_review, hours=2),
+    *(attempt for verb in ("hold", "probe", "close") for attempt in _partner_attempts(verb)),
     *_task_attempts("acknowledge_task", "acknowledge"),
     *_task_attempts("resolve_task", "resolve"),
     Attempt(
