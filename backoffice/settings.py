@@ -187,6 +187,8 @@ REST_FRAMEWORK = {
 }
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Token", "TOKEN_TTL": None}
 KNOX_TOKEN_MODEL = "orders.ApiToken"
+#: refunds of an order that add up to more than this many minor units take a second person
+REFUND_SECOND_PERSON_OVER_MINOR = env.int("REFUND_SECOND_PERSON_OVER_MINOR", default=50_000)
 TOKEN_DEFAULT_DAYS = env.int("TOKEN_DEFAULT_DAYS", default=90)
 TOKEN_MAX_DAYS = env.int("TOKEN_MAX_DAYS", default=365)
 #: reads and writes by user, the others by address; counted over all web processes (orders/limits.py)

@@ -61,6 +61,28 @@ IN_THE_QUEUE = "done in the queue of tasks, by a person who sees the order"
 RULES_BY_PEOPLE = "rules are changed by a person who sees the ones before"
 NIGHTLY = "the worker does it every night by itself"
 
+#: buttons of the order's page, each with the call that does the same: (kind, permission, roles, call, what it does)
+BUTTONS = (
+    (CommandKind.HOLD, "hold_order", AGENTS, "OrderCommands.hold", "Stop an order before its next step"),
+    (CommandKind.RELEASE, "hold_order", AGENTS, "OrderCommands.release", "Let a held order go on"),
+    (CommandKind.CANCEL, "cancel_order", AGENTS, "OrderCommands.cancel", "Cancel an order at any stage, and undo it"),
+    (CommandKind.STEP_RETRY, "drive_step", AGENTS, "StepCommands.retry", "Try a failing step again at once"),
+    (CommandKind.STEP_PAUSE, "drive_step", AGENTS, "StepCommands.pause", "Try a failing step no more until resumed"),
+    (CommandKind.STEP_RESUME, "drive_step", AGENTS, "StepCommands.resume", "Let a paused step go on at once"),
+    (CommandKind.REFUND_RETRY, "refund_order", AGENTS, "Refunds.retry", "Try a refund that was refused again"),
+    (CommandKind.REVIEW_CLAIM, "decide_review", AGENTS, "Reviews.claim", "Own the review of a suspicious order"),
+    (CommandKind.REVIEW_ASK, "decide_review", AGENTS, "Reviews.ask", "Note what must be known to decide a review"),
+    (
+        CommandKind.REVIEW_APPROVE,
+        "decide_review",
+        AGENTS,
+        "Reviews.approve",
+        "Let a suspicious order go on; above the amount of the fraud rules it takes two people",
+    ),
+    (CommandKind.REVIEW_REJECT, "decide_review", AGENTS, "Reviews.reject", "End a suspicious order"),
+    (CommandKind.REVIEW_EXTEND, "extend_review", LEADS, "Reviews.extend", "Give a review more time"),
+)
+
 COMMANDS: tuple[CommandRule, ...] = (
     CommandRule(
         name="place",
@@ -86,72 +108,25 @@ COMMANDS: tuple[CommandRule, ...] = (
             Channel.CLI: "import_orders --process starts what it imports; single orders are started on a page"
         },
     ),
-    CommandRule(
-        name=CommandKind.HOLD,
-        says="Stop an order before its next step",
-        permission="orders.hold_order",
-        roles=AGENTS,
-        doors={Channel.ADMIN: ("orders:hold",), Channel.API: ("OrderCommands.hold",)},
-        not_offered={Channel.CLI: ON_A_PAGE},
-    ),
-    CommandRule(
-        name=CommandKind.RELEASE,
-        says="Let a held order go on",
-        permission="orders.hold_order",
-        roles=AGENTS,
-        doors={Channel.ADMIN: ("orders:release",), Channel.API: ("OrderCommands.release",)},
-        not_offered={Channel.CLI: ON_A_PAGE},
-    ),
-    CommandRule(
-        name=CommandKind.CANCEL,
-        says="Cancel an order at any stage; what was done is undone",
-        permission="orders.cancel_order",
-        roles=AGENTS,
-        doors={Channel.ADMIN: ("orders:cancel",), Channel.API: ("OrderCommands.cancel",)},
-        not_offered={Channel.CLI: ON_A_PAGE},
-    ),
     *(
         CommandRule(
             name=kind,
             says=says,
-            permission="orders.drive_step",
-            roles=AGENTS,
-            doors={Channel.ADMIN: (f"orders:{kind.replace('_', '-')}",), Channel.API: (f"StepCommands.{call}",)},
+            permission=f"orders.{permission}",
+            roles=roles,
+            doors={Channel.ADMIN: (f"orders:{kind.replace('_', '-')}",), Channel.API: (call,)},
             not_offered={Channel.CLI: ON_A_PAGE},
         )
-        for kind, call, says in (
-            (CommandKind.STEP_RETRY, "retry", "Make the next attempt of a failing step at once"),
-            (CommandKind.STEP_PAUSE, "pause", "Make no further attempt of a failing step until somebody resumes it"),
-            (CommandKind.STEP_RESUME, "resume", "Let a paused step go on at once"),
-        )
-    ),
-    *(
-        CommandRule(
-            name=kind,
-            says=says,
-            permission="orders.decide_review",
-            roles=AGENTS,
-            doors={Channel.ADMIN: (f"orders:review-{verb}",), Channel.API: (f"Reviews.{verb}",)},
-            not_offered={Channel.CLI: ON_A_PAGE},
-        )
-        for kind, verb, says in (
-            (CommandKind.REVIEW_CLAIM, "claim", "Become the owner of the review of a suspicious order"),
-            (CommandKind.REVIEW_ASK, "ask", "Note what must be known before a review can be decided"),
-            (
-                CommandKind.REVIEW_APPROVE,
-                "approve",
-                "Let a suspicious order go on; above the amount of the fraud rules it takes two people",
-            ),
-            (CommandKind.REVIEW_REJECT, "reject", "End a suspicious order"),
-        )
+        for kind, permission, roles, call, says in BUTTONS
     ),
     CommandRule(
-        name=CommandKind.REVIEW_EXTEND,
-        says="Give a review more time",
-        permission="orders.extend_review",
-        roles=LEADS,
-        doors={Channel.ADMIN: ("orders:review-extend",), Channel.API: ("Reviews.extend",)},
+        name=CommandKind.REFUND,
+        says="Give back all or a part of what a completed order was paid",
+        permission="orders.refund_order",
+        roles=AGENTS,
+        doors={Channel.ADMIN: ("orders:refund",), Channel.API: ("Refunds.create",)},
         not_offered={Channel.CLI: ON_A_PAGE},
+        four_eyes="when the refunds of the order that one person asked for exceed `REFUND_SECOND_PERSON_OVER_MINOR`",
     ),
     CommandRule(
         name="acknowledge_task",

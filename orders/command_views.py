@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -19,12 +20,13 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
 from orders.actor import person
+from orders.amounts import money
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame, order_not_found
 from orders.models import Order
-from orders.services import cancelling, holding, placing, reviewing, stepping
+from orders.services import cancelling, holding, placing, refunding, reviewing, stepping
 from orders.services.reviewing import MAX_EXTENSION_HOURS
-from orders.vocabulary import Channel
+from orders.vocabulary import MINOR_UNITS_PER_MAJOR, Channel, OrderStatus
 
 
 class ReasonForm(forms.Form):
@@ -43,6 +45,12 @@ class ExtendForm(ReasonForm):
     hours = forms.IntegerField(min_value=1, max_value=MAX_EXTENSION_HOURS)
 
 
+class RefundForm(ReasonForm):
+    amount = forms.DecimalField(max_digits=12, decimal_places=2, min_value=Decimal("0.01"))
+    #: what the person saw as refundable: a second click, or a colleague's refund in between, is told
+    left_minor = forms.IntegerField(min_value=0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Button:
     """One command that the page offers; `service` takes the number, an actor and the form's fields."""
@@ -58,6 +66,11 @@ class Button:
 
 def _ask(number: str, *, actor: Any, reason: str) -> Any:
     return reviewing.ask(number, question=reason, actor=actor)
+
+
+def _refund(number: str, *, actor: Any, reason: str, amount: Decimal, left_minor: int) -> Any:
+    minor = int(amount * MINOR_UNITS_PER_MAJOR)
+    return refunding.request(number, amount_minor=minor, left_minor=left_minor, actor=actor, reason=reason)
 
 
 BUTTONS: dict[str, Button] = {
@@ -100,6 +113,18 @@ BUTTONS: dict[str, Button] = {
         form=ReasonForm,
         permission="orders.drive_step",
         taken="The step of {number} goes on at once.",
+    ),
+    "refund": Button(
+        service=_refund,
+        form=RefundForm,
+        permission="orders.refund_order",
+        taken="The refund of {number} is recorded: it goes to the gateway, or to a second person above the limit.",
+    ),
+    "refund-retry": Button(
+        service=refunding.retry,
+        form=ReasonForm,
+        permission="orders.refund_order",
+        taken="The refund of {number} is tried again.",
     ),
     "review-claim": Button(
         service=reviewing.claim,
@@ -178,3 +203,27 @@ def cancel(request: HttpRequest, number: str) -> HttpResponse:
         messages.warning(request, str(refusal))
         return redirect("orders:page", number=number)
     return in_frame(request, "orders/cancel.html", f"Cancel {order.number}", {"order": order, "plan": plan})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def refund(request: HttpRequest, number: str) -> HttpResponse:
+    """GET shows what may be refunded; POST asks for it."""
+    if request.method == "POST":
+        return give(request, number, "refund")
+    if not request.user.has_perm("orders.refund_order"):  # type: ignore[union-attr]
+        raise PermissionDenied("This needs the permission orders.refund_order.")
+    order = None if "\x00" in number else Order.objects.filter(number=number).select_related("payment").first()
+    if order is None:
+        return order_not_found(request, number)
+    if order.status != OrderStatus.COMPLETED or not order.payment.left_minor:
+        messages.warning(request, f"Nothing of order {number} can be refunded.")
+        return redirect("orders:page", number=number)
+    left = order.payment.left_minor
+    shown = {
+        "order": order,
+        "left_minor": left,
+        "left": money(left, order.currency),
+        "amount": f"{left // MINOR_UNITS_PER_MAJOR}.{left % MINOR_UNITS_PER_MAJOR:02}",
+    }
+    return in_frame(request, "orders/refund.html", f"Refund {order.number}", shown)

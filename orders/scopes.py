@@ -42,6 +42,8 @@ FULL_ONLY = frozenset(
         "orders.revoke_token",
         "orders.erase_customer",
         "orders.decide_approval",
+        # So is money that goes out.
+        "orders.refund_order",
         # A verdict is a person's.
         "orders.decide_review",
         "orders.extend_review",

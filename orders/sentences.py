@@ -78,6 +78,11 @@ class Facts:
     refunded: str = ""
     #: what was taken and not given back, formatted; empty when nothing is
     kept: str = ""
+    #: a refund that the gateway refused, formatted, and why; empty when nothing is owed
+    owed: str = ""
+    owed_why: str = ""
+    #: a refund that is under way, formatted
+    refunding: str = ""
     may_start: bool = False
     #: who holds the order and why; empty when nobody does
     held: str = ""
@@ -253,7 +258,22 @@ def _retrying(facts: Facts, step: OpenStep, headline: str, then: str, reason: st
 
 
 def _completed(facts: Facts) -> Standing:
-    return Standing(headline=f"Completed: {facts.total} paid, goods handed to the carrier.", tone=Tone.DONE)
+    if facts.owed:
+        return Standing(
+            headline=f"Completed, but a refund is owed: {facts.owed} did not go back to the customer.",
+            tone=Tone.TROUBLE,
+            why=_sentence(facts.owed_why),
+            coming="Nothing more happens by itself; a lead has a task.",
+            you_can="Try the refund again, or give the money back another way and resolve the task with its reference.",
+        )
+    if facts.refunding:
+        return Standing(
+            headline=f"Completed; a refund of {facts.refunding} is under way.",
+            tone=Tone.MOVING,
+            coming="It is sent until the gateway answers, and never twice.",
+        )
+    back = f" {facts.refunded} went back to the customer." if facts.refunded else ""
+    return Standing(headline=f"Completed: {facts.total} paid, goods handed to the carrier.{back}", tone=Tone.DONE)
 
 
 def _cancelled(facts: Facts) -> Standing:

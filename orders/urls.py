@@ -11,9 +11,10 @@ urlpatterns = [
     path("<str:number>/live/", views.order_live, name="live"),
     path("<str:number>/engine/", engine_views.order_engine, name="engine"),
     path("<str:number>/cancel/", command_views.cancel, name="cancel"),
+    path("<str:number>/refund/", command_views.refund, name="refund"),
     *(
         path(f"<str:number>/{name.replace('-', '/')}/", command_views.give, {"command": name}, name=name)
         for name in command_views.BUTTONS
-        if name != "cancel"
+        if name not in {"cancel", "refund"}
     ),
 ]

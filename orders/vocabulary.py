@@ -145,6 +145,12 @@ class EventType(StrEnum):
     CANCELLED = "order.cancelled"
     FAILED = "order.failed"
     CUSTOMER_ERASED = "order.customer_erased"
+    REFUND_ASKED = "order.refund_asked"
+    REFUNDED = "order.refunded"
+    REFUND_REFUSED = "order.refund_refused"
+    REFUND_RETRIED = "order.refund_retried"
+    REFUND_SETTLED = "order.refund_settled"
+    REFUND_DROPPED = "order.refund_dropped"
     TASK_OPENED = "order.task_opened"
     TASK_ACKNOWLEDGED = "order.task_acknowledged"
     TASK_DONE = "order.task_done"
@@ -177,6 +183,22 @@ class PaymentStatus(StrEnum):
     REFUNDED = "refunded"
 
 
+class RefundStatus(StrEnum):
+    """A refund of a completed order. One that waits for a second person is an approval, and no refund yet."""
+
+    REQUESTED = "requested"  # recorded; the gateway has not heard of it
+    SENT = "sent"  # confirmed; the gateway may have heard of it
+    REFUSED = "refused"  # the gateway says no: the money is owed
+    DONE = "done"
+    SETTLED = "settled"  # a person gave the money back another way
+    DROPPED = "dropped"  # whoever asked for it may not any more; nothing was sent
+
+
+#: their amounts are kept out of every other refund
+OPEN_REFUNDS = frozenset({RefundStatus.REQUESTED, RefundStatus.SENT, RefundStatus.REFUSED})
+ENDED_REFUNDS = frozenset(RefundStatus) - OPEN_REFUNDS
+
+
 class ReservationStatus(StrEnum):
     HELD = "held"
     CONSUMED = "consumed"
@@ -194,6 +216,7 @@ class LedgerAccount(StrEnum):
     GATEWAY = "gateway"  # money the payment gateway holds for us
     CUSTOMER = "customer"  # what we owe the customer until the goods leave
     SALES = "sales"  # earned by goods that left
+    BY_HAND = "by_hand"  # given back outside of the gateway, by somebody's word
 
 
 class ActorKind(StrEnum):
@@ -219,6 +242,8 @@ class CommandKind(StrEnum):
     STEP_RETRY = "step_retry"
     STEP_PAUSE = "step_pause"
     STEP_RESUME = "step_resume"
+    REFUND = "refund"
+    REFUND_RETRY = "refund_retry"
     REVIEW_CLAIM = "review_claim"
     REVIEW_APPROVE = "review_approve"
     REVIEW_REJECT = "review_reject"
@@ -254,6 +279,7 @@ class Topic(StrEnum):
     CANCEL_ORDER = "order.cancel"
     DRIVE_STEP = "order.step"  # try again at once, pause or resume; the kind of the command says which
     START_FEED_IMPORT = "feed_import.start"
+    SEND_REFUND = "refund.send"  # there is something to do for the refund's process
 
 
 class ReviewStatus(StrEnum):

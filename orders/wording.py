@@ -82,6 +82,12 @@ EVENT_TITLES: dict[EventType, str] = {
     EventType.CANCELLED: "Order cancelled",
     EventType.FAILED: "Order failed",
     EventType.CUSTOMER_ERASED: "Customer's personal data erased",
+    EventType.REFUND_ASKED: "Refund asked for",
+    EventType.REFUNDED: "Refunded",
+    EventType.REFUND_REFUSED: "Refund refused by the gateway",
+    EventType.REFUND_RETRIED: "Refund tried again",
+    EventType.REFUND_SETTLED: "Refunded by hand",
+    EventType.REFUND_DROPPED: "Refund dropped",
     EventType.TASK_OPENED: "Task for staff",
     EventType.TASK_ACKNOWLEDGED: "Task taken",
     EventType.TASK_DONE: "Task done",
@@ -95,6 +101,7 @@ EVENT_TONES: dict[EventType, Tone] = {
     EventType.REVIEW_ESCALATED: Tone.WAITING,
     EventType.FAILED: Tone.TROUBLE,
     EventType.TASK_OPENED: Tone.TROUBLE,
+    EventType.REFUND_REFUSED: Tone.TROUBLE,
     EventType.COMPLETED: Tone.DONE,
 }
 

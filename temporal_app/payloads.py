@@ -6,7 +6,7 @@ would put personal data into Temporal's history. Fields added later need a defau
 
 from dataclasses import dataclass
 
-from orders.vocabulary import FailureType, FeedStatus, OrderStatus
+from orders.vocabulary import FailureType, FeedStatus, OrderStatus, RefundStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,3 +93,17 @@ class SealResult:
     sequence: int
     #: False when the day had its seal already
     made: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefundInput:
+    """Starts a `RefundWorkflow`, and is the input of its activity."""
+
+    refund_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefundResult:
+    refund_id: str
+    #: done, settled or dropped
+    status: RefundStatus

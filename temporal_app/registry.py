@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from temporal_app.activities import feeds, orders, seals
+from temporal_app.activities import feeds, orders, refunds, seals
 from temporal_app.task_queues import TaskQueue
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.order import OrderWorkflow
+from temporal_app.workflows.refund import RefundWorkflow
 from temporal_app.workflows.seal import SealWorkflow
 
 
@@ -19,7 +20,7 @@ class QueueContents:
 
 REGISTRY: dict[TaskQueue, QueueContents] = {
     TaskQueue.ORDERS: QueueContents(
-        workflows=(OrderWorkflow,),
+        workflows=(OrderWorkflow, RefundWorkflow),
         activities=(
             orders.prepare_order,
             orders.check_fraud,
@@ -33,6 +34,7 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
             orders.undo_payment,
             orders.release_stock,
             orders.close_order,
+            refunds.send_refund,
         ),
     ),
     TaskQueue.BATCHES: QueueContents(

@@ -21,13 +21,14 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from orders.vocabulary import CommandKind, OrderStatus, StepName, Topic
-from temporal_app.payloads import CommandGiven, FeedInput, OrderInput
+from temporal_app.payloads import CommandGiven, FeedInput, OrderInput, RefundInput
 from temporal_app.search_attributes import CUSTOMER, ORDER_NUMBER, ORDER_STATUS
 from temporal_app.step_activities import ACTIVITY_OF_STEP
 from temporal_app.task_queues import TaskQueue
-from temporal_app.workflow_ids import feed_import_workflow_id, order_workflow_id
+from temporal_app.workflow_ids import feed_import_workflow_id, order_workflow_id, refund_workflow_id
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.order import OrderWorkflow
+from temporal_app.workflows.refund import RefundWorkflow
 
 #: for one attempt; the relay tries again
 RPC_TIMEOUT = timedelta(seconds=5)
@@ -126,6 +127,24 @@ async def start_feed_import(client: Client, body: dict[str, Any]) -> None:
         return
 
 
+async def send_refund(client: Client, body: dict[str, Any]) -> None:
+    """Start the refund's process, or wake it where it is parked; one that has ended has nothing left to do."""
+    try:
+        await client.start_workflow(
+            RefundWorkflow.run,
+            RefundInput(refund_id=body["refund_id"]),
+            id=refund_workflow_id(body["refund_id"]),
+            task_queue=TaskQueue.ORDERS,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal="look_again",
+            static_summary="Refund",
+            rpc_timeout=RPC_TIMEOUT,
+        )
+    except WorkflowAlreadyStartedError:
+        return
+
+
 #: a function that answers a bool says whether the command of the message was taken
 DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]] = {
     Topic.START_ORDER: start_order,
@@ -133,4 +152,5 @@ DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]]
     Topic.CANCEL_ORDER: cancel_order,
     Topic.DRIVE_STEP: drive_step,
     Topic.START_FEED_IMPORT: start_feed_import,
+    Topic.SEND_REFUND: send_refund,
 }

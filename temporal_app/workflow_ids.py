@@ -9,5 +9,9 @@ def feed_import_workflow_id(feed_id: str) -> str:
     return f"feed-import:{feed_id}"
 
 
+def refund_workflow_id(refund_id: str) -> str:
+    return f"refund:{refund_id}"
+
+
 #: Temporal appends the planned time to it; the schedule has the same name
 HISTORY_SEAL = "backoffice:history-seal"

@@ -17,8 +17,8 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from orders.admin.filters import DayRangeFilter
 from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.amounts import money
-from orders.models import CreditNote, CreditNoteLine, LedgerTransfer, Order, Payment
-from orders.vocabulary import PaymentStatus
+from orders.models import CreditNote, CreditNoteLine, LedgerTransfer, Order, Payment, Refund
+from orders.vocabulary import PaymentStatus, RefundStatus
 from orders.wording import Tone, status_word
 
 PAYMENT_TONES = {
@@ -27,6 +27,16 @@ PAYMENT_TONES = {
     PaymentStatus.DECLINED: Tone.TROUBLE,
     PaymentStatus.VOIDED: Tone.NEUTRAL,
     PaymentStatus.REFUNDED: Tone.NEUTRAL,
+}
+
+
+REFUND_TONES = {
+    RefundStatus.REQUESTED: Tone.MOVING,
+    RefundStatus.SENT: Tone.MOVING,
+    RefundStatus.REFUSED: Tone.TROUBLE,
+    RefundStatus.DONE: Tone.DONE,
+    RefundStatus.SETTLED: Tone.DONE,
+    RefundStatus.DROPPED: Tone.NEUTRAL,
 }
 
 
@@ -66,6 +76,30 @@ class PaymentAdmin(ReadOnlyAdmin):
     @admin.display(description="Refunded")
     def refunded(self, payment: Payment) -> str:
         return money(payment.refunded_minor, payment.currency)
+
+
+@admin.register(Refund)
+class RefundAdmin(ReadOnlyAdmin):
+    list_display = ("order_", "status_", "amount", "reason", "actor", "created_at", "gateway_reference", "note")
+    list_display_links = None
+    list_select_related = ("order",)
+    list_filter = (("status", ChoicesDropdownFilter),)
+    search_fields = ("order__number__exact",)
+    search_help_text = "Order number"
+    ordering = ("-created_at",)
+    sortable_by = ()
+
+    @admin.display(description="Order")
+    def order_(self, refund: Refund) -> SafeString | str:
+        return order_link(refund.order)
+
+    @admin.display(description="Status")
+    def status_(self, refund: Refund) -> SafeString:
+        return badge(REFUND_TONES[RefundStatus(refund.status)], status_word(refund.status))
+
+    @admin.display(description="Amount")
+    def amount(self, refund: Refund) -> str:
+        return money(refund.amount_minor, refund.currency)
 
 
 @admin.register(LedgerTransfer)

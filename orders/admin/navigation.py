@@ -39,6 +39,7 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
         False,
         [
             ("Payments", "credit_card", "orders_payment_changelist", "orders.view_payment"),
+            ("Refunds", "undo", "orders_refund_changelist", "orders.view_refund"),
             ("Ledger", "account_balance", "orders_ledgertransfer_changelist", "orders.view_ledgertransfer"),
         ],
     ),

@@ -10,6 +10,7 @@ from rest_framework.reverse import reverse
 
 from orders.models import ApiToken, Approval, Command, FeedImport, Order, OrderEvent, OrderLine, Payment, Shipment
 from orders.models.rules import choices
+from orders.selectors.offers import owed_refund
 from orders.services import feeds
 from orders.vocabulary import ActorKind, Currency, EventType, FailureType, FeedStatus, OrderStatus
 
@@ -30,9 +31,25 @@ class LineOutput(serializers.ModelSerializer):
 
 
 class PaymentOutput(serializers.ModelSerializer):
+    refunding_minor = serializers.IntegerField(help_text="Refunds that were asked for and have not ended.")
+    owed_minor = serializers.SerializerMethodField(help_text="What of it the gateway refused: owed to the customer.")
+
     class Meta:
         model = Payment
-        fields = ["status", "amount_minor", "captured_minor", "refunded_minor", "currency", "decline_code"]
+        fields = [
+            "status",
+            "amount_minor",
+            "captured_minor",
+            "refunded_minor",
+            "refunding_minor",
+            "owed_minor",
+            "currency",
+            "decline_code",
+        ]
+
+    def get_owed_minor(self, payment: Payment) -> int:
+        owed = owed_refund(payment.order)
+        return owed.amount_minor if owed else 0
 
 
 class ShipmentOutput(serializers.ModelSerializer):

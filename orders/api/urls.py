@@ -8,6 +8,7 @@ from orders.api.import_views import Imports
 from orders.api.order_command_views import OrderCommands, Reviews, StepCommands
 from orders.api.order_views import OrderHistory, Orders
 from orders.api.partner_views import Partners
+from orders.api.refund_views import Refunds
 from orders.api.task_views import Tasks
 from orders.api.token_views import Tokens
 from orders.api.views import Docs, NotHere, Root, Schema
@@ -31,6 +32,8 @@ urlpatterns = [
     re_path(rf"{ORDER}step/retry/\Z", StepCommands.as_view({"post": "retry"}), name="order-step-retry"),
     re_path(rf"{ORDER}step/pause/\Z", StepCommands.as_view({"post": "pause"}), name="order-step-pause"),
     re_path(rf"{ORDER}step/resume/\Z", StepCommands.as_view({"post": "resume"}), name="order-step-resume"),
+    re_path(rf"{ORDER}refunds/\Z", Refunds.as_view({"get": "list", "post": "create"}), name="order-refunds"),
+    re_path(rf"{ORDER}refunds/retry/\Z", Refunds.as_view({"post": "retry"}), name="refund-retry"),
     re_path(rf"{ORDER}review/claim/\Z", Reviews.as_view({"post": "claim"}), name="review-claim"),
     re_path(rf"{ORDER}review/ask/\Z", Reviews.as_view({"post": "ask"}), name="review-ask"),
     re_path(rf"{ORDER}review/extend/\Z", Reviews.as_view({"post": "extend"}), name="review-extend"),

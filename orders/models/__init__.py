@@ -12,6 +12,7 @@ from orders.models.history import OrderEvent
 from orders.models.money import LedgerTransfer, Payment
 from orders.models.order import Order, OrderLine
 from orders.models.outbox import OutboxMessage
+from orders.models.refund import Refund
 from orders.models.refusal import RefusedAction
 from orders.models.review import FraudCheck, FraudRules, ReviewCase
 from orders.models.seal import HistorySeal, SealedHead
@@ -42,6 +43,7 @@ __all__ = [
     "PartnerHealth",
     "Payment",
     "Product",
+    "Refund",
     "RefusedAction",
     "RequestCount",
     "Reservation",

@@ -22,6 +22,8 @@ class Payment(models.Model):
     currency = word_field(Currency)
     captured_minor = models.BigIntegerField(default=0)
     refunded_minor = models.BigIntegerField(default=0)
+    #: asked for and not ended: refunds under way and refunds that are owed
+    refunding_minor = models.BigIntegerField(default=0)
     #: the gateway's id of the payment intent; money can move only after this is stored under the fence
     gateway_reference = models.CharField(max_length=128, blank=True)
     refund_reference = models.CharField(max_length=128, blank=True)
@@ -35,11 +37,23 @@ class Payment(models.Model):
             one_of("payment", "status", PaymentStatus),
             one_of("payment", "currency", Currency),
             check("payment_captured_within_amount", Q(captured_minor__gte=0, captured_minor__lte=F("amount_minor"))),
-            check("payment_refund_within_capture", Q(refunded_minor__gte=0, refunded_minor__lte=F("captured_minor"))),
+            check(
+                "payment_refund_within_capture",
+                Q(
+                    refunded_minor__gte=0,
+                    refunding_minor__gte=0,
+                    refunded_minor__lte=F("captured_minor") - F("refunding_minor"),
+                ),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.order.number} {self.status}"
+
+    @property
+    def left_minor(self) -> int:
+        """What may still be refunded."""
+        return self.captured_minor - self.refunded_minor - self.refunding_minor
 
 
 class LedgerTransfer(models.Model):

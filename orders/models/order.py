@@ -64,6 +64,7 @@ class Order(models.Model):
             ("hold_order", "May hold and release orders"),
             ("cancel_order", "May cancel orders"),
             ("drive_step", "May try failing steps again at once, pause and resume them"),
+            ("refund_order", "May refund completed orders"),
         ]
         default_permissions = ("view",)
         triggers = never_deleted()

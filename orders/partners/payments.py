@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import stripe
 from django.conf import settings
 
-from orders.errors import PartnerUnavailable, PaymentDeclined
+from orders.errors import DomainError, PartnerUnavailable, PaymentDeclined
 from orders.partners.breaker import observed
 from orders.vocabulary import PartnerCode
 
@@ -31,6 +31,22 @@ class Intent:
     #: Stripe's words: requires_confirmation, requires_payment_method, succeeded, canceled, ...
     status: str
     amount_minor: int
+
+
+#: the gateway's words for a refund that it will not make, however often it is asked
+REFUND_REFUSALS = frozenset(
+    {
+        "amount_too_large",
+        "balance_insufficient",
+        "charge_already_refunded",
+        "charge_disputed",
+        "charge_not_refundable",
+    }
+)
+
+
+class RefundRefused(DomainError):
+    """The gateway does not give this money back."""
 
 
 class Declined(PaymentDeclined):
@@ -98,16 +114,37 @@ def cancel(intent_id: str, *, key: str) -> Intent:
         return retrieve(intent_id)
 
 
-def refund(intent_id: str, *, amount_minor: int, key: str, order: str) -> str:
-    """Give money back; answers the refund's id. The same `key` never refunds twice."""
+def refund(intent_id: str, *, amount_minor: int, key: str, order: str, refund: str = "") -> str:
+    """Give money back; answers the refund's id. The same `key` never refunds twice.
+
+    `refund` is our own name of it, for `find_refund`. Raises `RefundRefused` when the gateway will never do it.
+    """
+    metadata = {"order": order, "refund": refund} if refund else {"order": order}
     return _call_raw(
         lambda: (
             client()
             .v1.refunds.create(
-                {"payment_intent": intent_id, "amount": amount_minor, "metadata": {"order": order}},
+                {"payment_intent": intent_id, "amount": amount_minor, "metadata": metadata},
                 {"idempotency_key": key},
             )
             .id
+        )
+    )
+
+
+def find_refund(intent_id: str, refund: str) -> str:
+    """The id of the refund that carries our name, or "": the look-up when an answer was lost.
+
+    Keys are forgotten after a day; what was done is not.
+    """
+    return _call_raw(
+        lambda: next(
+            (
+                str(found.id)
+                for found in client().v1.refunds.list({"payment_intent": intent_id, "limit": 100}).auto_paging_iter()
+                if found.metadata is not None and found.metadata.to_dict().get("refund") == refund
+            ),
+            "",
         )
     )
 
@@ -135,6 +172,8 @@ def _call_raw(ask: Callable[[], T]) -> T:
             code = told.get("decline_code") or error.code or "declined"
             raise Declined(code, error.user_message or "The payment was declined.") from error
         except stripe.InvalidRequestError as error:
+            if error.code in REFUND_REFUSALS:
+                raise RefundRefused(f"The payment gateway refuses the refund: {error.code}.") from error
             if error.code == "payment_intent_unexpected_state":
                 raise UnexpectedState(str(error)) from error
             if error.param == "payment_method":

@@ -11,9 +11,9 @@ from datetime import datetime
 
 from django.urls import reverse
 
-from orders.models import Command, Order, ReviewCase
+from orders.models import Command, Order, Refund, ReviewCase
 from orders.sentences import OpenStep
-from orders.vocabulary import PARTNER_STEPS, CommandKind, CommandStatus, OrderStatus, ReviewStatus
+from orders.vocabulary import PARTNER_STEPS, CommandKind, CommandStatus, OrderStatus, RefundStatus, ReviewStatus
 
 May = Callable[[str], bool]
 #: what the buttons depend on
@@ -22,6 +22,7 @@ PERMISSIONS = (
     "orders.hold_order",
     "orders.cancel_order",
     "orders.drive_step",
+    "orders.refund_order",
     "orders.decide_review",
     "orders.extend_review",
 )
@@ -85,7 +86,9 @@ def standing_commands(order: Order) -> Standing:
 
 
 def offers(order: Order, standing: Standing, may: May) -> list[Offer]:
-    """The order's buttons, the expected one first."""
+    """The order's buttons, the expected one first; a completed order comes with its payment."""
+    if order.status == OrderStatus.COMPLETED:
+        return _after_completion(order) if may("orders.refund_order") else []
     if order.is_terminal or order.status == OrderStatus.UNDOING or standing.cancel is not None:
         return []
     number = order.number
@@ -115,6 +118,25 @@ def step_offers(order: Order, standing: Standing, step: OpenStep | None, may: Ma
         Offer(order_number=number, name="step-retry", title="Retry now", icon="replay"),
         Offer(order_number=number, name="step-pause", title="Pause step", icon="pause_circle"),
     ]
+
+
+def _after_completion(order: Order) -> list[Offer]:
+    number, payment = order.number, getattr(order, "payment", None)
+    if payment is None:
+        return []
+    if owed_refund(order) is not None:
+        return [Offer(order_number=number, name="refund-retry", title="Try the refund again", icon="replay")]
+    if payment.refunding_minor or not payment.left_minor:
+        return []
+    return [Offer(order_number=number, name="refund", title="Refund…", icon="undo", by_page=True)]
+
+
+def owed_refund(order: Order) -> Refund | None:
+    """The refund that the gateway refused; asks the database only where money is kept back."""
+    payment = getattr(order, "payment", None)
+    if payment is None or not payment.refunding_minor:
+        return None
+    return order.refunds.filter(status=RefundStatus.REFUSED).first()
 
 
 def open_case(order: Order, may: May) -> Case | None:

@@ -110,7 +110,9 @@ class LivePart:
 
     @property
     def is_terminal(self) -> bool:
-        return self.order.is_terminal
+        """Nothing moves any more; a refund under way still does."""
+        payment = getattr(self.order, "payment", None)
+        return self.order.is_terminal and not (payment and payment.refunding_minor)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +196,7 @@ def tell(order: Order, steps: list[Step], *, may: May) -> Told:
     commands = offers.standing_commands(order)
     case = offers.open_case(order, may)
     step = _open_step(status, steps)
+    owed = offers.owed_refund(order)
     facts = sentences.Facts(
         now=now,
         status=status,
@@ -207,6 +210,9 @@ def tell(order: Order, steps: list[Step], *, may: May) -> Told:
         failure_message=order.failure_message,
         refunded=money(payment.refunded_minor, order.currency) if payment and payment.refunded_minor else "",
         kept=_kept(payment),
+        owed=money(owed.amount_minor, owed.currency) if owed else "",
+        owed_why=owed.note if owed else "",
+        refunding=money(payment.refunding_minor, order.currency) if payment and payment.refunding_minor else "",
         may_start=may("orders.start_order"),
         held=_said(commands.hold),
         cancelled=_said(commands.cancel),

@@ -11,11 +11,14 @@ from django.utils import timezone
 from orders.actor import Actor
 from orders.errors import InvalidInput, WrongState
 from orders.models import Approval
-from orders.services import approvals, catalogue
+from orders.services import approvals, catalogue, refunding
 from orders.vocabulary import ApprovalStatus
 
 #: command -> what does its work, given the parameters and the person who asked
-WORK: Mapping[str, Callable[..., None]] = {"change_product": catalogue.carry_out}
+WORK: Mapping[str, Callable[..., None]] = {
+    "change_product": catalogue.carry_out,
+    refunding.COMMAND: refunding.carry_out,
+}
 
 
 def approve(approval_id: UUID | str, *, actor: Actor, reason: str = "") -> Approval:

@@ -61,7 +61,7 @@ def undo_charge(order_id: str, *, actor: Actor) -> None:
     try:
         with breaker.attempt(PartnerCode.PAYMENTS):
             moved = _undo_at_gateway(held)
-    except PartnerUnavailable as error:
+    except (PartnerUnavailable, gateway.RefundRefused) as error:
         note_retry(held, error, actor=actor)
         raise
     failpoints.reach(held.key, held.token, "effect")

@@ -16,6 +16,7 @@ VIEW = (
     "view_orderevent",
     "view_payment",
     "view_ledgertransfer",
+    "view_refund",
     "view_customer",
     "view_product",
     "view_stockitem",

@@ -26,12 +26,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from orders import history
 from orders.actor import person as acting
 from orders.models import ApiToken, Approval, Customer, Order, PartnerHealth, StaffTask
 from orders.models.customer import Personal
-from orders.services import catalogue, customers, holding, seals, stepping, tasks
-from orders.vocabulary import Channel, TaskKind, TaskLevel
+from orders.services import catalogue, customers, holding, seals, stepping
+from orders.vocabulary import Channel, TaskLevel
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order, make_product
 from tests.orders import driving
 from tests.orders.api_calls import make_token, new_key, order_body, token_client
@@ -155,10 +154,37 @@ def _held() -> Order:
     return order
 
 
+def _completed() -> Order:
+    return driving.drive(make_order())
+
+
+def _refund_attempts(command: str, path: str, prepare: Callable[[], Order], **body: Any) -> tuple[Attempt, Attempt]:
+    form = {"left_minor": "2000", "amount": "5.00"} if body else {}
+    return (
+        Attempt(
+            command=command,
+            channel=Channel.ADMIN,
+            door=f"orders:{command.replace('_', '-')}",
+            prepare=prepare,
+            do=lambda person, order: person.post(
+                f"orders:{command.replace('_', '-')}", {"reason": "Why", **form}, order.number
+            ),
+        ),
+        Attempt(
+            command=command,
+            channel=Channel.API,
+            door="Refunds.create" if body else "Refunds.retry",
+            prepare=prepare,
+            do=lambda person, order: person.call(f"/api/orders/{order.number}/{path}/", {"reason": "Why", **body}),
+        ),
+    )
+
+
 def _task() -> StaffTask:
-    with transaction.atomic():
-        order = history.lock_order(make_order().pk)
-        return tasks.open_task(TaskKind.REFUND_OWED, order, level=TaskLevel.AGENT, says="Pay it back", actor=TEST_ACTOR)
+    """A task that agents may work too."""
+    task = StaffTask.objects.get(order=driving.make_order_that_is_owed())
+    StaffTask.objects.filter(pk=task.pk).update(level=TaskLevel.AGENT)
+    return task
 
 
 def _partner_attempts(verb: str) -> tuple[Attempt, Attempt]:
@@ -324,6 +350,8 @@ ATTEMPTS: tuple[Attempt, ...] = (
     *_order_command("review_reject", "Reviews.reject", driving.make_order_in_review),
     *_order_command("review_extend", "Reviews.extend", driving.make_order_in_review, hours=2),
     *(attempt for verb in ("hold", "probe", "close") for attempt in _partner_attempts(verb)),
+    *_refund_attempts("refund", "refunds", _completed, amount_minor=500),
+    *_refund_attempts("refund_retry", "refunds/retry", driving.make_order_that_is_owed),
     *_task_attempts("acknowledge_task", "acknowledge"),
     *_task_attempts("resolve_task", "resolve"),
     Attempt(

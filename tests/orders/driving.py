@@ -12,10 +12,10 @@ from orders.errors import DomainError, PartnerUnavailable
 from orders.models import Order
 from orders.partners.carrier import Booking
 from orders.partners.fraud import Score
-from orders.partners.payments import Declined, Intent
-from orders.services import fraud, payments, placing, process, reviewing, shipping, stock
+from orders.partners.payments import Declined, Intent, RefundRefused
+from orders.services import fraud, payments, placing, process, refunding, repaying, reviewing, shipping, stock
 from orders.vocabulary import Channel, FailureType, OrderStatus
-from tests.factories import make_product, make_reserved_order
+from tests.factories import make_order, make_product, make_reserved_order
 
 RUN_ID = "0191f0a0-0000-7000-8000-{:012d}"
 
@@ -149,3 +149,12 @@ def decline() -> Declined:
 
 def outage() -> PartnerUnavailable:
     return PartnerUnavailable("The payment gateway answered 503")
+
+
+def make_order_that_is_owed() -> Order:
+    """A completed order of whose 20.00 the gateway refused to give 5.00 back."""
+    order = drive(make_order())
+    refund = refunding.request(order.number, amount_minor=500, actor=system("test", Channel.CLI), reason="Broken")
+    with partners(), mock.patch("orders.services.repaying.gateway.refund", side_effect=RefundRefused("No.")):
+        repaying.send(str(refund.pk), actor=engine(order))
+    return refreshed(order)

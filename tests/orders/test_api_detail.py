@@ -26,6 +26,8 @@ def test_an_order_tells_all_that_hangs_on_it() -> None:
         "amount_minor": 2000,
         "captured_minor": 2000,
         "refunded_minor": 0,
+        "refunding_minor": 0,
+        "owed_minor": 0,
         "currency": "GBP",
         "decline_code": "",
     }

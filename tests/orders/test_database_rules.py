@@ -30,6 +30,7 @@ from orders.models import (
     PartnerHealth,
     Payment,
     Product,
+    Refund,
     RefusedAction,
     Reservation,
     ReviewCase,
@@ -89,6 +90,9 @@ def world() -> Order:
     Approval.objects.create(
         command="change_product", subject="A", parameters={}, channel="api", requested_by=asking, expires_at=NOW
     )
+    Refund.objects.create(
+        order=order, amount_minor=500, currency="GBP", reason="Broken", key="k1", actor="ada", channel="api"
+    )
     StaffTask.objects.create(kind="refund_owed", order=order, level="lead", says="Pay it back", opened_by="engine")
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -135,6 +139,13 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("review_decided_has_time", ReviewCase, {"decided_at": None}),
     ("review_two_people", ReviewCase, {"first_by_id": None}),
     ("review_two_people", ReviewCase, {"decided_by_id": None}),
+    ("payment_refund_within_capture", Payment, {"refunding_minor": 1001}),
+    ("payment_refund_within_capture", Payment, {"refunding_minor": -1}),
+    ("refund_amount_positive", Refund, {"amount_minor": 0}),
+    ("refund_done_has_reference", Refund, {"status": "done", "finished_at": NOW}),
+    ("refund_ended_has_time", Refund, {"status": "dropped"}),
+    ("refund_ended_has_time", Refund, {"finished_at": NOW}),
+    ("refund_one_open", Refund, {"id": "00000000-0000-4000-8000-000000000001", "key": "k2"}),
     ("task_acknowledged_has_owner", StaffTask, {"status": "acknowledged"}),
     ("task_done_says_what", StaffTask, {"status": "done"}),
     ("task_done_says_what", StaffTask, {"resolution": "Paid"}),

@@ -134,14 +134,14 @@ def test_booking_too_much_is_named(order: Order) -> None:
         currency="GBP",
     )
 
-    assert database() == [("ledger", order.number, "balances gateway 2001, customer -1, sales -2000")]
+    assert database() == [("ledger", order.number, "balances gateway 2001, customer -1, sales -2000, by_hand 0")]
 
 
 def test_cancelled_order_whose_refund_was_not_booked_is_named(partners: Http, tamper: Tamper) -> None:
     order = cancelled_order()
     tamper("DELETE FROM orders_ledgertransfer WHERE key = %s", f"{order.id}:refund")
 
-    assert database() == [("ledger", order.number, "balances gateway 2000, customer -2000, sales 0")]
+    assert database() == [("ledger", order.number, "balances gateway 2000, customer -2000, sales 0, by_hand 0")]
 
 
 def test_completed_order_whose_total_was_changed_is_named(order: Order, tamper: Tamper) -> None:

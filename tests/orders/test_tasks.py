@@ -10,17 +10,19 @@ from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.models import StaffTask
 from orders.services import resolving, tasks
 from orders.vocabulary import Channel, EventType, TaskKind, TaskLevel, TaskStatus
-from tests.factories import TEST_ACTOR, make_order
+from tests.factories import TEST_ACTOR
+from tests.orders import driving
 from tests.orders.api_calls import assert_problem, token_client
 from tests.orders.staff import make_user
 
 pytestmark = pytest.mark.django_db
 
 
-def open_task(level: TaskLevel = TaskLevel.AGENT, kind: TaskKind = TaskKind.REFUND_OWED) -> StaffTask:
-    order = make_order()
-    with transaction.atomic():
-        return tasks.open_task(kind, history.lock_order(order.pk), level=level, says="Pay it back", actor=TEST_ACTOR)
+def open_task(level: TaskLevel = TaskLevel.AGENT) -> StaffTask:
+    """What the refused refund of an order left to do."""
+    task = StaffTask.objects.get(order=driving.make_order_that_is_owed())
+    StaffTask.objects.filter(pk=task.pk).update(level=level)
+    return task
 
 
 def worker(name: str, *more: str) -> User:
@@ -43,7 +45,9 @@ def test_the_second_to_take_a_task_is_told_who_has_it_and_since_when() -> None:
         tasks.acknowledge(task.pk, actor=person(worker("ben"), Channel.ADMIN))
 
 
-@pytest.mark.parametrize("work", [tasks.acknowledge, lambda pk, actor: resolving.resolve(pk, note="x", actor=actor)])
+@pytest.mark.parametrize(
+    "work", [tasks.acknowledge, lambda pk, actor: resolving.resolve(pk, note="x", reference="y", actor=actor)]
+)
 def test_the_leads_tasks_are_not_an_agents(work) -> None:  # type: ignore[no-untyped-def]
     task = open_task(TaskLevel.LEAD)
     with pytest.raises(NotPermitted, match="work_lead_task"):
@@ -55,12 +59,15 @@ def test_the_leads_tasks_are_not_an_agents(work) -> None:  # type: ignore[no-unt
 def test_a_task_is_done_with_a_note_and_only_once() -> None:
     task, anna = open_task(), person(worker("anna"), Channel.ADMIN)
     with pytest.raises(InvalidInput, match="note"):
-        resolving.resolve(task.pk, note=" ", actor=anna)
+        resolving.resolve(task.pk, note=" ", reference="B-1", actor=anna)
     resolving.resolve(task.pk, note="Paid by bank", reference="B-1", actor=anna)
     with pytest.raises(WrongState, match=r"done by anna at .* Paid by bank"):
         resolving.resolve(task.pk, note="Me too", actor=person(worker("ben"), Channel.ADMIN))
     told = list(task.order.events.order_by("sequence").values_list("type", "actor", "reason"))[-2:]
-    assert told == [(EventType.TASK_OPENED, "test", "Pay it back"), (EventType.TASK_DONE, "anna", "Paid by bank")]
+    assert told == [
+        (EventType.REFUND_SETTLED, "anna", "Paid by bank"),
+        (EventType.TASK_DONE, "anna", "Paid by bank"),
+    ]
 
 
 def test_programs_work_the_queue_too() -> None:
@@ -84,7 +91,7 @@ def test_programs_work_the_queue_too() -> None:
 def test_the_queue_takes_and_resolves_a_task(client) -> None:  # type: ignore[no-untyped-def]
     task = open_task()
     client.force_login(worker("anna"))
-    assert "Pay it back" in client.get("/admin/orders/stafftask/").content.decode()
+    assert "are owed to the customer" in client.get("/admin/orders/stafftask/").content.decode()
     client.post(f"/admin/orders/stafftask/{task.pk}/acknowledge/", {"_form_submitted": "on"})
     client.post(
         f"/admin/orders/stafftask/{task.pk}/resolve/", {"_form_submitted": "on", "note": "Paid", "reference": "B-1"}
