@@ -83,13 +83,25 @@ def find_browser() -> str | None:
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
+#: tests that start servers and would starve each other of processor time
+WITH_SERVERS = ("workflows", "simulator", "devstack", "e2e")
+
+
 def test(arguments: list[str]) -> int:
     """run the tests; arguments go to pytest"""
     if find_browser() is None:
         terminal.say("test", "no Chromium here: browser tests are left out. To have them:")
         terminal.say("test", "apt-get install -y --no-install-recommends chromium fonts-liberation")
+    pytest = [sys.executable, "-m", "pytest"]
     with environment_for_tests() as given:
-        return foreground.run([sys.executable, "-m", "pytest", *arguments], given, cwd=ROOT)
+        if arguments:
+            return foreground.run([*pytest, *arguments], given, cwd=ROOT)
+        alone = [f"tests/{name}" for name in WITH_SERVERS]
+        beside = [f"--ignore={folder}" for folder in alone]
+        # The first half has no server of its own, so two processes share it; a failure there ends the run early.
+        return foreground.run([*pytest, "-n", "2", *beside], given, cwd=ROOT) or foreground.run(
+            [*pytest, *alone], given, cwd=ROOT
+        )
 
 
 # --- checks -----------------------------------------------------------------------------------------------------------
