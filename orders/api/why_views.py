@@ -48,7 +48,10 @@ class ActOutput(serializers.Serializer):
 
     @extend_schema_field(serializers.URLField())
     def get_link(self, act: Act) -> str:
-        name = act.command if act.command.startswith("review-") else f"order-{act.command}"
+        # A refund is a thing that is made; the other commands are calls under the order or its review.
+        name = "order-refunds" if act.command == "refund" else f"order-{act.command}"
+        if act.command.startswith("review-"):
+            name = act.command
         return reverse(f"api:{name}", kwargs={"number": self.context["number"]}, request=self.context["request"])
 
 

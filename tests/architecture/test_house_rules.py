@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from temporalio import activity, workflow
 
+from backoffice.devstack.project_commands import WITH_SERVERS, WITHOUT_SERVERS
 from temporal_app.registry import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,6 +18,11 @@ MODULES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py
 WORKFLOW_MODULES = sorted((ROOT / "temporal_app" / "workflows").glob("*.py"))
 MAX_LINES = 400
 VAGUE = {"utils", "helpers", "common", "shared", "misc"}
+
+
+def test_every_folder_of_tests_belongs_to_one_half_of_the_run() -> None:
+    folders = sorted(f"tests/{path.parent.name}" for path in ROOT.glob("tests/*/__init__.py"))
+    assert folders == sorted([*WITHOUT_SERVERS, *WITH_SERVERS]), "Put it into one of project_commands.py's two lists."
 
 
 def test_the_import_contracts_hold() -> None:

@@ -44,9 +44,10 @@ def charging() -> Order:
             "In review: a person must decide",
             ["hold", "cancel", "review-approve", "review-reject", "review-ask", "review-claim"],
         ),
-        (lambda: driving.drive(make_order()), "Completed: £20.00 paid", []),
+        (lambda: driving.drive(make_order()), "Completed: £20.00 paid", ["refund"]),
+        (driving.make_order_that_is_owed, "Completed", ["refund-retry"]),
     ],
-    ids=["placed", "queued", "retrying", "in review", "completed"],
+    ids=["placed", "queued", "retrying", "in review", "completed", "owed"],
 )
 def test_it_says_what_the_page_says_and_who_can_act(make: Callable[[], Order], says: str, commands: list[str]) -> None:
     order = make()

@@ -84,6 +84,7 @@ def test_order_that_goes_all_the_way_is_paid_shipped_earned_and_closed(order: Or
         LedgerAccount.GATEWAY: order.total_minor,
         LedgerAccount.CUSTOMER: 0,
         LedgerAccount.SALES: -order.total_minor,
+        LedgerAccount.BY_HAND: 0,
     }
     assert types(order) == [
         EventType.PLACED,
