@@ -4,7 +4,8 @@ Delivery is at least once, so each function must be harmless the second time. A 
 REJECT_DUPLICATE is: the second is refused, which is as good as delivered.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -40,50 +41,66 @@ REFUSED = {
 }
 
 
-async def start_order(client: Client, body: dict[str, Any]) -> None:
+async def start_once(client: Client, workflow: Any, arg: Any, **how: Any) -> None:
+    """Start under a business id; the second delivery of the same start changes nothing.
+
+    `how` are options of `Client.start_workflow` (`id` and `task_queue` at least). With `start_signal` a workflow that
+    runs already gets the signal.
+    """
+    options = {
+        "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
+        "rpc_timeout": RPC_TIMEOUT,
+        **how,
+    }
     try:
-        await client.start_workflow(
-            OrderWorkflow.run,
-            OrderInput(order_id=body["order_id"], number=body["number"], customer=body["customer"]),
-            id=order_workflow_id(body["order_id"]),
-            task_queue=TaskQueue.ORDERS,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            search_attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(ORDER_NUMBER, body["number"]),
-                    SearchAttributePair(ORDER_STATUS, OrderStatus.QUEUED),
-                    SearchAttributePair(CUSTOMER, body["customer"]),
-                ]
-            ),
-            static_summary=f"Order {body['number']}",
-            rpc_timeout=RPC_TIMEOUT,
-            # Relay and worker share the client: the first task skips a trip through the task queue.
-            request_eager_start=True,
-        )
+        await client.start_workflow(workflow, arg, **options)
     except WorkflowAlreadyStartedError:
         return
 
 
-async def tell_order(client: Client, body: dict[str, Any]) -> None:
-    """Wake the order's process. One that has ended needs no waking: the command was answered by its last step."""
+@contextmanager
+def ended_needs_nothing() -> Iterator[None]:
+    """A process that has ended needs no message: its last step answered the command."""
     try:
+        yield
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+
+
+async def start_order(client: Client, body: dict[str, Any]) -> None:
+    await start_once(
+        client,
+        OrderWorkflow.run,
+        OrderInput(order_id=body["order_id"], number=body["number"], customer=body["customer"]),
+        id=order_workflow_id(body["order_id"]),
+        task_queue=TaskQueue.ORDERS,
+        search_attributes=TypedSearchAttributes(
+            [
+                SearchAttributePair(ORDER_NUMBER, body["number"]),
+                SearchAttributePair(ORDER_STATUS, OrderStatus.QUEUED),
+                SearchAttributePair(CUSTOMER, body["customer"]),
+            ]
+        ),
+        static_summary=f"Order {body['number']}",
+        # Relay and worker share the client: the first task skips a trip through the task queue.
+        request_eager_start=True,
+    )
+
+
+async def tell_order(client: Client, body: dict[str, Any]) -> None:
+    with ended_needs_nothing():
         await client.get_workflow_handle(order_workflow_id(body["order_id"])).signal(
             OrderWorkflow.command_given,
             CommandGiven(command_id=body["command_id"], kind=body["kind"]),
             rpc_timeout=RPC_TIMEOUT,
         )
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
 
 
 async def cancel_order(client: Client, body: dict[str, Any]) -> None:
-    try:
+    with ended_needs_nothing():
         await client.get_workflow_handle(order_workflow_id(body["order_id"])).cancel(rpc_timeout=RPC_TIMEOUT)
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
 
 
 async def drive_step(client: Client, body: dict[str, Any]) -> bool:
@@ -112,37 +129,28 @@ async def drive_step(client: Client, body: dict[str, Any]) -> bool:
 
 
 async def start_feed_import(client: Client, body: dict[str, Any]) -> None:
-    try:
-        await client.start_workflow(
-            FeedImportWorkflow.run,
-            FeedInput(feed_id=body["feed_id"]),
-            id=feed_import_workflow_id(body["feed_id"]),
-            task_queue=TaskQueue.BATCHES,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary="Order feed import",
-            rpc_timeout=RPC_TIMEOUT,
-        )
-    except WorkflowAlreadyStartedError:
-        return
+    await start_once(
+        client,
+        FeedImportWorkflow.run,
+        FeedInput(feed_id=body["feed_id"]),
+        id=feed_import_workflow_id(body["feed_id"]),
+        task_queue=TaskQueue.BATCHES,
+        static_summary="Order feed import",
+    )
 
 
 async def send_refund(client: Client, body: dict[str, Any]) -> None:
     """Start the refund's process, or wake it where it is parked; one that has ended has nothing left to do."""
-    try:
-        await client.start_workflow(
-            RefundWorkflow.run,
-            RefundInput(refund_id=body["refund_id"]),
-            id=refund_workflow_id(body["refund_id"]),
-            task_queue=TaskQueue.ORDERS,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            start_signal="look_again",
-            static_summary="Refund",
-            rpc_timeout=RPC_TIMEOUT,
-        )
-    except WorkflowAlreadyStartedError:
-        return
+    await start_once(
+        client,
+        RefundWorkflow.run,
+        RefundInput(refund_id=body["refund_id"]),
+        id=refund_workflow_id(body["refund_id"]),
+        task_queue=TaskQueue.ORDERS,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+        start_signal="look_again",
+        static_summary="Refund",
+    )
 
 
 #: a function that answers a bool says whether the command of the message was taken

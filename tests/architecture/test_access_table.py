@@ -22,7 +22,7 @@ from orders.vocabulary import Channel, CommandKind
 ROOT = Path(__file__).resolve().parents[2]
 ACTION_LISTS = ("actions_list", "actions_row", "actions_detail", "actions_submit_line")
 WRITING = {"post", "put", "patch", "delete"}
-HINT = "Add a row to orders/access.py, or name the door in the row it belongs to."
+HINT = "Add a row to orders/access/, or name the door in the row it belongs to."
 
 
 def doors(channel: Channel) -> dict[str, list[CommandRule]]:

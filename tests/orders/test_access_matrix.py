@@ -58,7 +58,7 @@ def test_every_door_of_the_table_is_tried() -> None:
         (rule.name, channel, door) for rule in COMMANDS for channel, doors in rule.doors.items() for door in doors
     }
     tried = {(attempt.command, attempt.channel, attempt.door) for attempt in ATTEMPTS}
-    assert tried == wanted, "tests/orders/access_attempts.py does not try exactly the doors of orders/access.py."
+    assert tried == wanted, "tests/orders/access_attempts.py does not try exactly the doors of orders/access/."
 
 
 @pytest.mark.django_db

@@ -77,7 +77,5 @@ def test_an_address_that_the_table_does_not_name_takes_no_post(chief: Client) ->
         is_door = (Channel.ADMIN, name) in DOORS or any(name.endswith(f"_{action}") for action in (*actions, *USUAL))
         if not address.startswith("/api/") and not is_door:
             tried += 1
-            assert chief.post(address).status_code == 405, (
-                f"{name}: make it require_safe, or name it in orders/access.py"
-            )
+            assert chief.post(address).status_code == 405, f"{name}: make it require_safe, or name it in orders/access/"
     assert tried >= 5

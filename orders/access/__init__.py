@@ -1,0 +1,77 @@
+"""Every command that a person can give: its permission, who holds it, and the doors at which it is offered.
+
+One table, read by the roles, the approvals, the documentation and the tests. Without it, "may an agent refund?" is
+answered by clicking through an admin, and a new button ships with a permission that nobody thought about: the tests
+(`tests/architecture/test_access_table.py`) find every service, admin action, form, API call and management command
+that no row names.
+
+To add a command: add a row to the module of its subject, and one way to try it to `tests/orders/access_attempts.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from orders.access.accounts import ACCOUNT_COMMANDS
+from orders.access.data import DATA_COMMANDS
+from orders.access.order_commands import ORDER_COMMANDS
+from orders.access.queues import QUEUE_COMMANDS
+from orders.access.rules import CHANNELS, CommandRule, Role
+from orders.vocabulary import Channel
+
+__all__ = ["CHANNELS", "COMMANDS", "DOORS", "MACHINE_COMMANDS", "RULES", "CommandRule", "Role"]
+
+COMMANDS: tuple[CommandRule, ...] = (*ORDER_COMMANDS, *QUEUE_COMMANDS, *DATA_COMMANDS, *ACCOUNT_COMMANDS)
+
+#: management commands that are no command of a person: what each is for. They need a shell on the machine.
+MACHINE_COMMANDS: Mapping[str, str] = {
+    "bootstrap": "makes the roles, and the login of a developer's machine",
+    "grant_roles": "gives the database accounts their rights; needs the owner's password",
+    "seed_demo": "fills an empty database with demo orders",
+    "run_worker": "the worker process",
+    "record_histories": "writes workflow histories to files, for replay tests",
+    "replay": "reads only: asks before a deploy whether open workflows would go on",
+    "verify_history": "reads only",
+    "verify_invariants": "reads only",
+}
+
+RULES: Mapping[str, CommandRule] = {rule.name: rule for rule in COMMANDS}
+
+
+#: (channel, door) -> the commands that are given through it
+DOORS: Mapping[tuple[Channel, str], tuple[CommandRule, ...]] = {
+    (channel, door): tuple(rule for rule in COMMANDS if door in rule.doors.get(channel, ()))
+    for named in COMMANDS
+    for channel, names in named.doors.items()
+    for door in names
+}
+
+
+def command_named(channel: Channel, door: str, permission: str = "") -> str:
+    """The command that `permission` stands for at this door, else the door's first one, else the door's own name."""
+    here = DOORS.get((channel, door), ())
+    by_permission = [rule.name for rule in (*here, *COMMANDS) if rule.permission == permission]
+    return next(iter([*by_permission, *(rule.name for rule in here)]), door)
+
+
+def permissions_of(role: Role) -> tuple[str, ...]:
+    """The permissions ("app.codename") of the commands that `role` may give."""
+    return tuple(dict.fromkeys(rule.permission for rule in COMMANDS if role in rule.roles))
+
+
+def as_markdown() -> str:
+    """The table of docs/access.md; `python -m orders.access` prints it."""
+    heads = ("Command", "What it does", "Permission", *Role, "Four eyes", *(channel.value for channel in CHANNELS))
+    lines = [_row(heads), _row(["---"] * len(heads))]
+    for rule in COMMANDS:
+        holders = ["yes" if role in rule.roles else "" for role in Role]
+        doors = [
+            ", ".join(f"`{door}`" for door in rule.doors.get(channel, ())) or f"none: {rule.not_offered.get(channel)}"
+            for channel in CHANNELS
+        ]
+        lines.append(_row((rule.name, rule.says, f"`{rule.permission}`", *holders, rule.four_eyes, *doors)))
+    return "\n".join(lines)
+
+
+def _row(cells: tuple[str, ...] | list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,71 @@
+"""Commands on accounts, groups and tokens."""
+
+from orders.access.rules import BY_SUPERUSERS, LEADS, SUPERUSERS, CommandRule
+from orders.vocabulary import Channel
+
+ACCOUNT_COMMANDS: tuple[CommandRule, ...] = (
+    CommandRule(
+        name="add_user",
+        says="Create an account",
+        permission="auth.add_user",
+        roles=SUPERUSERS,
+        doors={Channel.ADMIN: ("UserAdmin.add",)},
+        not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
+    ),
+    CommandRule(
+        name="change_user",
+        says="Change an account: its roles, its password, whether it is active",
+        permission="auth.change_user",
+        roles=SUPERUSERS,
+        doors={Channel.ADMIN: ("UserAdmin.change", "admin:auth_user_password_change")},
+        not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
+    ),
+    CommandRule(
+        name="add_group",
+        says="Create a group of your own",
+        permission="auth.add_group",
+        roles=SUPERUSERS,
+        doors={Channel.ADMIN: ("GroupAdmin.add",)},
+        not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
+    ),
+    CommandRule(
+        name="change_group",
+        says="Change which permissions a group holds",
+        permission="auth.change_group",
+        roles=SUPERUSERS,
+        doors={Channel.ADMIN: ("GroupAdmin.change",)},
+        not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
+    ),
+    CommandRule(
+        name="delete_group",
+        says="Delete a group",
+        permission="auth.delete_group",
+        roles=SUPERUSERS,
+        doors={Channel.ADMIN: ("GroupAdmin.delete", "GroupAdmin.delete_selected")},
+        not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
+    ),
+    CommandRule(
+        name="issue_token",
+        says="Issue an API token for oneself, with scopes and an end",
+        permission="orders.issue_token",
+        roles=LEADS,
+        doors={Channel.ADMIN: ("admin:orders_apitoken_issue",), Channel.API: ("Tokens.create",)},
+        not_offered={Channel.CLI: "a token belongs to whoever signed in"},
+    ),
+    CommandRule(
+        name="revoke_token",
+        says="Revoke an API token of anybody",
+        permission="orders.revoke_token",
+        roles=LEADS,
+        doors={Channel.ADMIN: ("ApiTokenAdmin.revoke",), Channel.API: ("Tokens.revoke",)},
+        not_offered={Channel.CLI: "it is a click on the page of tokens"},
+    ),
+    CommandRule(
+        name="lift_lock",
+        says="Lift the lock that wrong sign-ins put on an account",
+        permission="axes.delete_accessattempt",
+        roles=SUPERUSERS,
+        doors={Channel.ADMIN: ("AccessAttemptAdmin.delete", "AccessAttemptAdmin.delete_selected")},
+        not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
+    ),
+)
