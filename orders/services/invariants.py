@@ -19,6 +19,7 @@ from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from orders import history
+from orders.amounts import counted
 from orders.models import (
     Command,
     LedgerTransfer,
@@ -266,7 +267,10 @@ def _compare(order: Order, books: dict[str, Any], ours: int, *, tried: int, by_h
         (books["charged_minor"] <= order.total_minor, f"charged {books['charged_minor']} of {order.total_minor}"),
         (books["captures"] <= 1, f"charged {books['captures']} times"),
         # One for each payment method that was tried; all but one are cancelled.
-        (books["intents"] <= tried, f"{books['intents']} payments at the gateway for {tried} payment methods"),
+        (
+            books["intents"] <= tried,
+            f"{books['intents']} payments at the gateway for {counted(tried, 'payment method')}",
+        ),
         (
             books["uncancelled_intents"] <= 1,
             f"{books['uncancelled_intents']} payments stand at the gateway",
