@@ -189,6 +189,10 @@ REST_KNOX = {"AUTH_HEADER_PREFIX": "Token", "TOKEN_TTL": None}
 KNOX_TOKEN_MODEL = "orders.ApiToken"
 #: refunds of an order that add up to more than this many minor units take a second person
 REFUND_SECOND_PERSON_OVER_MINOR = env.int("REFUND_SECOND_PERSON_OVER_MINOR", default=50_000)
+#: how long a paused step stands still unless the person says how long, and how long at most; holds may be longer
+STEP_PAUSE_MINUTES = env.int("STEP_PAUSE_MINUTES", default=60)
+STEP_PAUSE_MAX_MINUTES = env.int("STEP_PAUSE_MAX_MINUTES", default=7 * 24 * 60)
+HOLD_MAX_DAYS = env.int("HOLD_MAX_DAYS", default=90)
 TOKEN_DEFAULT_DAYS = env.int("TOKEN_DEFAULT_DAYS", default=90)
 TOKEN_MAX_DAYS = env.int("TOKEN_MAX_DAYS", default=365)
 #: reads and writes by user, the others by address; counted over all web processes (orders/limits.py)

@@ -24,7 +24,16 @@ from orders.amounts import money
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame, order_not_found
 from orders.models import Order
-from orders.services import cancelling, holding, placing, refunding, reviewing, stepping
+from orders.services import (
+    cancelling,
+    holding,
+    payment_methods,
+    placing,
+    refunding,
+    reviewing,
+    skipping,
+    stepping,
+)
 from orders.services.reviewing import MAX_EXTENSION_HOURS
 from orders.vocabulary import MINOR_UNITS_PER_MAJOR, Channel, OrderStatus
 
@@ -43,6 +52,23 @@ class QuestionForm(forms.Form):
 
 class ExtendForm(ReasonForm):
     hours = forms.IntegerField(min_value=1, max_value=MAX_EXTENSION_HOURS)
+
+
+class HoldForm(ReasonForm):
+    until = forms.DateTimeField(required=False, label="hold until")
+
+
+class PauseForm(ReasonForm):
+    minutes = forms.IntegerField(min_value=1, required=False)
+
+
+class SkipForm(ReasonForm):
+    carrier = forms.CharField(max_length=64, required=False)
+    tracking_number = forms.CharField(max_length=64, required=False)
+
+
+class PaymentMethodForm(ReasonForm):
+    payment_method = forms.CharField(max_length=128, label="The gateway's token (pm_…)")
 
 
 class RefundForm(ReasonForm):
@@ -83,7 +109,7 @@ BUTTONS: dict[str, Button] = {
     ),
     "hold": Button(
         service=holding.hold,
-        form=ReasonForm,
+        form=HoldForm,
         permission="orders.hold_order",
         taken="{number} stands still before its next step.",
     ),
@@ -104,15 +130,27 @@ BUTTONS: dict[str, Button] = {
     ),
     "step-pause": Button(
         service=stepping.pause,
-        form=ReasonForm,
+        form=PauseForm,
         permission="orders.drive_step",
-        taken="{number}: no further attempt is made until somebody resumes the step.",
+        taken="{number}: no further attempt is made until the pause is over or somebody resumes the step.",
     ),
     "step-resume": Button(
         service=stepping.resume,
         form=ReasonForm,
         permission="orders.drive_step",
         taken="The step of {number} goes on at once.",
+    ),
+    "step-skip": Button(
+        service=skipping.skip,
+        form=SkipForm,
+        permission="orders.skip_step",
+        taken="{number}: the step does without the partner from its next attempt on.",
+    ),
+    "payment-method": Button(
+        service=payment_methods.change,
+        form=PaymentMethodForm,
+        permission="orders.change_payment_method",
+        taken="{number} is charged with the new payment method, unless the old one has paid already.",
     ),
     "refund": Button(
         service=_refund,

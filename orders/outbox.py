@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -54,11 +54,16 @@ class Message:
     attempts: int
 
 
-def publish(topic: Topic, *, aggregate: str, body: dict[str, Any]) -> OutboxMessage:
-    """Record what Temporal must be told, and wake a relay when (and only if) the transaction commits."""
+def publish(topic: Topic, *, aggregate: str, body: dict[str, Any], due_at: datetime | None = None) -> OutboxMessage:
+    """Record what Temporal must be told, and wake a relay when (and only if) the transaction commits.
+
+    With `due_at` it leaves then, or as soon after as a relay runs. It holds up what is younger in its aggregate all the
+    while, so what waits for its hour needs an aggregate of its own.
+    """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("outbox.publish needs the transaction that records the change.")
-    message = OutboxMessage.objects.create(topic=topic, aggregate=aggregate, body=body)
+    times = {"due_at": due_at, "available_at": due_at} if due_at else {}
+    message = OutboxMessage.objects.create(topic=topic, aggregate=aggregate, body=body, **times)
     with connection.cursor() as cursor:
         # NOTIFY is transactional: it is sent at commit and folded with equal ones.
         cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])

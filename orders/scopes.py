@@ -31,6 +31,7 @@ COVERS: Mapping[Scope, frozenset[str]] = {
             "orders.hold_order",
             "orders.cancel_order",
             "orders.drive_step",
+            "orders.change_payment_method",
         }
     ),
     Scope.IMPORTS: frozenset({"orders.import_feed", "orders.add_product", "orders.view_feedimport"}),
@@ -50,6 +51,8 @@ FULL_ONLY = frozenset(
         # So is the word that something was done.
         "orders.work_task",
         "orders.work_lead_task",
+        # A check that is left out, and a parcel that somebody says was booked.
+        "orders.skip_step",
         # It stops everybody's orders.
         "orders.drive_breaker",
     }

@@ -6,7 +6,7 @@ Staff who see "status: charging" ask a developer why it does not move; staff who
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from orders.amounts import counted, duration
@@ -86,6 +86,11 @@ class Facts:
     may_start: bool = False
     #: who holds the order and why; empty when nobody does
     held: str = ""
+    #: when the hold and the pause end by themselves
+    held_until: datetime | None = None
+    paused_until: datetime | None = None
+    #: who told the step to do without its partner, or with another payment method, and why
+    told: str = ""
     #: who cancelled the order and why; empty when nobody did
     cancelled: str = ""
     #: who paused the failing step and why; empty when nobody did
@@ -114,6 +119,9 @@ def standing(facts: Facts) -> Standing:
         return _being_cancelled(facts)
     if facts.held and facts.status in MOVING_STATUSES - {OrderStatus.UNDOING}:
         return _being_held(facts, tell(facts))
+    if facts.told and facts.status in MOVING_STATUSES - {OrderStatus.UNDOING}:
+        now = tell(facts)
+        return replace(now, coming=f"The next attempt does as it was told by {_sentence(facts.told)} {now.coming}")
     return tell(facts)
 
 
@@ -132,9 +140,17 @@ def _being_held(facts: Facts, now: Standing) -> Standing:
         headline=f"Holding after the current step. {now.headline}",
         tone=Tone.WAITING,
         why=(_sentence(f"Held by {facts.held}") + f" {now.why}").strip(),
-        coming="No further step begins until a person releases it." + _engine_waits(facts),
+        coming=f"No further step begins until {_release(facts)}.{_engine_waits(facts)}",
         you_can="Release or cancel it.",
     )
+
+
+def _release(facts: Facts) -> str:
+    return _or_at("a person releases it", facts.held_until)
+
+
+def _or_at(somebody_acts: str, until: datetime | None) -> str:
+    return f"{somebody_acts}, or {until:%d %b %H:%M} UTC" if until else somebody_acts
 
 
 def _engine_waits(facts: Facts) -> str:
@@ -245,7 +261,7 @@ def _retrying(facts: Facts, step: OpenStep, headline: str, then: str, reason: st
             headline=headline.replace("the next one follows", "a person paused it"),
             tone=Tone.WAITING,
             why=f"{reason}Paused by {_sentence(facts.paused)} {last}",
-            coming="No further attempt is made until a person resumes the step.",
+            coming=f"No further attempt is made until {_or_at('a person resumes the step', facts.paused_until)}.",
             you_can="Resume the step, or cancel the order.",
         )
     return Standing(
@@ -306,7 +322,7 @@ def _on_hold(facts: Facts) -> Standing:
         headline="On hold: a person stopped it.",
         tone=Tone.WAITING,
         why=_sentence(f"Held by {facts.held}") if facts.held else "",
-        coming="Nothing moves until a person releases it.",
+        coming=f"Nothing moves until {_release(facts)}.",
         you_can="Release or cancel it.",
     )
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from orders import command_views, engine_views, views
+from orders import command_pages, command_views, engine_views, views
 
 app_name = "orders"
 urlpatterns = [
@@ -13,8 +13,12 @@ urlpatterns = [
     path("<str:number>/cancel/", command_views.cancel, name="cancel"),
     path("<str:number>/refund/", command_views.refund, name="refund"),
     *(
+        path(f"<str:number>/{name.replace('-', '/')}/", command_pages.ask, {"command": name}, name=name)
+        for name in command_pages.PAGES
+    ),
+    *(
         path(f"<str:number>/{name.replace('-', '/')}/", command_views.give, {"command": name}, name=name)
         for name in command_views.BUTTONS
-        if name not in {"cancel", "refund"}
+        if name not in {"cancel", "refund", *command_pages.PAGES}
     ),
 ]

@@ -91,6 +91,9 @@ EVENT_TITLES: dict[EventType, str] = {
     EventType.TASK_OPENED: "Task for staff",
     EventType.TASK_ACKNOWLEDGED: "Task taken",
     EventType.TASK_DONE: "Task done",
+    EventType.STEP_SKIP_ASKED: "Told to do without the partner",
+    EventType.PAYMENT_METHOD_ASKED: "Another payment method asked for",
+    EventType.PAYMENT_METHOD_CHANGED: "Payment method changed",
 }
 EVENT_TONES: dict[EventType, Tone] = {
     EventType.STEP_RETRYING: Tone.WAITING,

@@ -20,7 +20,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from orders import outbox
 from orders.actor import system
-from orders.services import stepping
+from orders.services import ending, stepping
+from orders.vocabulary import Topic
 from temporal_app.connections import with_fresh_connection
 from temporal_app.starter import DELIVER
 
@@ -31,6 +32,14 @@ BATCH = 20
 LOOK_EVERY = 1.0
 #: Temporal is away or slow; anything else is a message that it does not want
 TRANSIENT = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
+
+
+def end_command(body: dict[str, Any]) -> None:
+    """What it leads to is told to Temporal by further messages."""
+    ending.end(body["command_id"], actor=system("clock"))
+
+
+OBEYED_HERE: dict[Topic, Callable[[dict[str, Any]], None]] = {Topic.COMMAND_OVER: end_command}
 
 
 class Relay:
@@ -69,7 +78,7 @@ class Relay:
     async def deliver(self, message: outbox.Message) -> None:
         try:
             try:
-                taken = await DELIVER[message.topic](self.client, message.body)
+                taken = await self.carry(message)
             except Exception as error:
                 # Whatever it is, one message must not stop the relay, and with it all the others.
                 await self.in_thread(postpone, message, error)
@@ -78,6 +87,14 @@ class Relay:
         except DatabaseError as error:
             # The lease ends by itself and the row comes again.
             logger.warning("Outbox row %d keeps its lease: %s", message.id, error)
+
+    async def carry(self, message: outbox.Message) -> bool | None:
+        """Hand the message to Temporal; one that only our own database must obey does not wait for it."""
+        work = OBEYED_HERE.get(message.topic)
+        if work is None:
+            return await DELIVER[message.topic](self.client, message.body)
+        await self.in_thread(work, message.body)
+        return None
 
     async def listen(self) -> None:
         """Set `wake` for every notification; reconnects for ever."""

@@ -40,6 +40,9 @@ REFUSED = {
     RPCStatusCode.UNIMPLEMENTED,
 }
 
+#: commands that the next attempt of a step obeys; a reset ends a pause too, where one stands
+TRY_AT_ONCE = {CommandKind.STEP_RETRY, CommandKind.STEP_SKIP, CommandKind.PAYMENT_METHOD}
+
 
 async def start_once(client: Client, workflow: Any, arg: Any, **how: Any) -> None:
     """Start under a business id; the second delivery of the same start changes nothing.
@@ -112,7 +115,7 @@ async def drive_step(client: Client, body: dict[str, Any]) -> bool:
         "type": ACTIVITY_OF_STEP[StepName(body["step"])],
     }
     try:
-        if kind is CommandKind.STEP_RETRY:
+        if kind in TRY_AT_ONCE:
             await service.reset_activity(ResetActivityRequest(**which), timeout=RPC_TIMEOUT)
         elif kind is CommandKind.STEP_PAUSE:
             await service.pause_activity(

@@ -20,7 +20,7 @@ from backoffice.devstack import terminal
 
 MOVING = """
     SELECT (SELECT count(*) FROM orders_order WHERE closed_at IS NULL),
-           (SELECT count(*) FROM orders_outboxmessage WHERE delivered_at IS NULL),
+           (SELECT count(*) FROM orders_outboxmessage WHERE delivered_at IS NULL AND due_at <= now()),
            (SELECT count(*) FROM orders_orderevent WHERE type <> 'order.step_retrying')
 """
 ORDERS = """
@@ -147,7 +147,9 @@ def gather(arena: Arena, clients: Clients, *, hits: int) -> Facts:
         with connection.cursor(row_factory=class_row(StockRow)) as cursor:
             stock = cursor.execute(STOCK).fetchall()
         with connection.cursor(row_factory=scalar_row) as cursor:
-            outbox = cursor.execute("SELECT count(*) FROM orders_outboxmessage WHERE delivered_at IS NULL").fetchone()
+            outbox = cursor.execute(
+                "SELECT count(*) FROM orders_outboxmessage WHERE delivered_at IS NULL AND due_at <= now()"
+            ).fetchone()
             again = cursor.execute("SELECT count(*) FROM orders_step WHERE token > 1").fetchone()
     return Facts(
         acknowledged=read_acknowledgements(clients.acknowledgements),

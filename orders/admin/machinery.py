@@ -70,7 +70,7 @@ class DeliveredFilter(DropdownFilter):
 
 @admin.register(OutboxMessage)
 class OutboxMessageAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "topic", "aggregate", "state", "attempts", "last_error", "delivered_at")
+    list_display = ("due_at", "topic", "aggregate", "state", "attempts", "last_error", "delivered_at")
     list_filter = (DeliveredFilter, ("topic", ChoicesDropdownFilter))
     ordering = ("-pk",)
     sortable_by = ()

@@ -12,14 +12,14 @@ from rest_framework import serializers
 from orders.api.fields import Email, Moment, StrictSerializer, Text, WholeNumber, Word, YesNo
 from orders.models.rules import choices
 from orders.scopes import Scope
-from orders.services import placing
+from orders.services import payment_methods, placing
 from orders.services.reviewing import MAX_EXTENSION_HOURS
 from orders.vocabulary import MAX_LINE_QUANTITY, MAX_ORDER_LINES, Currency
 
 # The message does not repeat the value: if it is a card number, it must not reach an answer or a log.
 GATEWAY_TOKEN = RegexValidator(
-    r"^(pm|tok)_[A-Za-z0-9_]{1,120}\Z",
-    "It must be the gateway's token of a payment method (pm_... or tok_...), never a card number.",
+    rf"^{payment_methods.TOKEN.pattern}\Z",
+    payment_methods.TOKEN_SAYS,
     "not_a_token",
 )
 #: clocks of other systems may be ahead of ours, but an order of next month is a mistake
@@ -81,6 +81,25 @@ class ErasureInput(StrictSerializer):
 
 class ReasonInput(StrictSerializer):
     reason = Text(max_length=500, help_text="Kept in the history.")
+
+
+class HoldInput(ReasonInput):
+    until = Moment(required=False, help_text="When it goes on by itself; without it, when somebody releases it.")
+
+
+class PauseInput(ReasonInput):
+    minutes = WholeNumber(required=False, min_value=1, help_text="How long; `STEP_PAUSE_MINUTES` unless given.")
+
+
+class SkipInput(ReasonInput):
+    carrier = Text(max_length=64, required=False, help_text="Of a shipment: who takes the parcel that you booked.")
+    tracking_number = Text(max_length=64, required=False, help_text="Of a shipment: under which number.")
+
+
+class PaymentMethodInput(ReasonInput):
+    payment_method = Text(
+        max_length=128, validators=[GATEWAY_TOKEN], help_text="The gateway's token, never a card number."
+    )
 
 
 class ClaimInput(StrictSerializer):

@@ -18,7 +18,16 @@ from rest_framework.serializers import Serializer
 
 from orders.api import idempotency
 from orders.api.idempotency import Answer
-from orders.api.incoming import ClaimInput, ExtendInput, QuestionInput, ReasonInput
+from orders.api.incoming import (
+    ClaimInput,
+    ExtendInput,
+    HoldInput,
+    PauseInput,
+    PaymentMethodInput,
+    QuestionInput,
+    ReasonInput,
+    SkipInput,
+)
 from orders.api.order_views import Orders
 from orders.api.outgoing import CommandOutput
 from orders.api.pagination import ByDeadline
@@ -27,7 +36,7 @@ from orders.api.review_outgoing import CancelPlanOutput, ReviewOutput
 from orders.api.schema import answer_headers, answers, key_header
 from orders.api.views import StrictViewSet
 from orders.models import Command, Order, ReviewCase
-from orders.services import cancelling, holding, reviewing, stepping
+from orders.services import cancelling, holding, payment_methods, reviewing, skipping, stepping
 from orders.vocabulary import ReviewStatus
 
 KEY = [key_header(required=False), *answer_headers(202)]
@@ -40,6 +49,7 @@ class OrderCommands(StrictViewSet):
         "release": ("orders.hold_order",),
         "plan": ("orders.cancel_order",),
         "cancel": ("orders.cancel_order",),
+        "payment_method": ("orders.change_payment_method",),
     }
     not_found_text = Orders.not_found_text
     queryset = Order.objects.none()
@@ -49,12 +59,12 @@ class OrderCommands(StrictViewSet):
     @extend_schema(
         summary="Hold an order before its next step",
         description="A step that is under way ends first. 409 when it is closed or somebody holds it already.",
-        request=ReasonInput,
+        request=HoldInput,
         responses=answers({202: CommandOutput}, 404, body=True),
         parameters=KEY,
     )
     def hold(self, request: Request, number: str) -> HttpResponse:
-        return self._give(request, number, holding.hold)
+        return self._give(request, number, holding.hold, HoldInput)
 
     @extend_schema(
         summary="Let a held order go on",
@@ -88,9 +98,26 @@ class OrderCommands(StrictViewSet):
     def cancel(self, request: Request, number: str) -> HttpResponse:
         return self._give(request, number, cancelling.cancel)
 
-    def _give(self, request: Request, number: str, service: Callable[..., Command]) -> HttpResponse:
+    @extend_schema(
+        summary="Change the payment method of an order",
+        description="As long as its money was not taken: what was begun with the old one is cancelled at the gateway "
+        "first. 409 when it is too late, with when the payment was taken.",
+        request=PaymentMethodInput,
+        responses=answers({202: CommandOutput}, 404, body=True),
+        parameters=KEY,
+    )
+    def payment_method(self, request: Request, number: str) -> HttpResponse:
+        return self._give(request, number, payment_methods.change, PaymentMethodInput)
+
+    def _give(
+        self,
+        request: Request,
+        number: str,
+        service: Callable[..., Command],
+        body_class: type[ReasonInput] = ReasonInput,
+    ) -> HttpResponse:
         def work() -> Answer:
-            body = ReasonInput(data=self.request.data)
+            body = body_class(data=self.request.data)
             body.is_valid(raise_exception=True)
             try:
                 command = service(number, actor=self.actor(), **body.validated_data)
@@ -105,7 +132,10 @@ class OrderCommands(StrictViewSet):
 class StepCommands(OrderCommands):
     """What can be done about a step that fails; the order itself stays where it is."""
 
-    action_permissions = dict.fromkeys(("retry", "pause", "resume"), ("orders.drive_step",))
+    action_permissions = {
+        **dict.fromkeys(("retry", "pause", "resume"), ("orders.drive_step",)),
+        "skip": ("orders.skip_step",),
+    }
 
     @extend_schema(
         summary="Try a failing step again at once",
@@ -119,13 +149,14 @@ class StepCommands(OrderCommands):
 
     @extend_schema(
         summary="Pause a failing step",
-        description="No further attempt until it is resumed. 409 when no step is failing or it is paused.",
-        request=ReasonInput,
+        description="No further attempt until it is resumed or the time is over. 409 when no step is failing or it is "
+        "paused.",
+        request=PauseInput,
         responses=answers({202: CommandOutput}, 404, body=True),
         parameters=KEY,
     )
     def pause(self, request: Request, number: str) -> HttpResponse:
-        return self._give(request, number, stepping.pause)
+        return self._give(request, number, stepping.pause, PauseInput)
 
     @extend_schema(
         summary="Let a paused step go on at once",
@@ -136,6 +167,17 @@ class StepCommands(OrderCommands):
     )
     def resume(self, request: Request, number: str) -> HttpResponse:
         return self._give(request, number, stepping.resume)
+
+    @extend_schema(
+        summary="Let a failing step do without its partner",
+        description="The fraud check then counts our own rules only; a shipment is one that you booked by hand, with "
+        "its carrier and tracking_number. 409 for every other step, and when it was skipped already.",
+        request=SkipInput,
+        responses=answers({202: CommandOutput}, 404, body=True),
+        parameters=KEY,
+    )
+    def skip(self, request: Request, number: str) -> HttpResponse:
+        return self._give(request, number, skipping.skip, SkipInput)
 
 
 class Reviews(StrictViewSet):

@@ -11,8 +11,9 @@ from rest_framework.reverse import reverse
 from orders.models import ApiToken, Approval, Command, FeedImport, Order, OrderEvent, OrderLine, Payment, Shipment
 from orders.models.rules import choices
 from orders.selectors.offers import owed_refund
+from orders.selectors.undoing import is_cancelled, is_undone, undo_of
 from orders.services import feeds
-from orders.vocabulary import ActorKind, Currency, EventType, FailureType, FeedStatus, OrderStatus
+from orders.vocabulary import ActorKind, Currency, EventType, FailureType, FeedStatus, OrderStatus, StepName
 
 
 class CustomerOutput(serializers.Serializer):
@@ -61,6 +62,17 @@ class ShipmentOutput(serializers.ModelSerializer):
 class FailureOutput(serializers.Serializer):
     type = serializers.ChoiceField(choices=choices(FailureType), source="failure_type")
     message = serializers.CharField(source="failure_message")
+
+
+class UndoLineOutput(serializers.Serializer):
+    step = serializers.ChoiceField(choices=choices(StepName), help_text="The step of the undo that does it.")
+    says = serializers.CharField()
+    done = serializers.BooleanField()
+
+
+class UndoOutput(serializers.Serializer):
+    lines = UndoLineOutput(many=True, help_text="In the order in which they are undone.")
+    stays = serializers.ListField(child=serializers.CharField(), help_text="What cannot be undone, or not be said yet.")
 
 
 class OrderSummary(serializers.ModelSerializer):
@@ -128,6 +140,9 @@ class OrderDetail(OrderSummary):
     payment = serializers.SerializerMethodField(help_text="null until the charge begins.")
     shipments = ShipmentOutput(many=True)
     failure = serializers.SerializerMethodField(help_text="Why the order ended without shipping; null otherwise.")
+    undo = serializers.SerializerMethodField(
+        help_text="What is undone, line by line, once the order is being cancelled or undone; null otherwise."
+    )
 
     class Meta(OrderSummary.Meta):
         fields = [
@@ -138,6 +153,7 @@ class OrderDetail(OrderSummary):
             "payment",
             "shipments",
             "failure",
+            "undo",
             "links",
         ]
 
@@ -145,6 +161,10 @@ class OrderDetail(OrderSummary):
     def get_payment(self, order: Order) -> dict[str, Any] | None:
         # A reverse one-to-one without a row raises; only its attribute check is quiet.
         return PaymentOutput(order.payment).data if hasattr(order, "payment") else None
+
+    @extend_schema_field(UndoOutput(allow_null=True))
+    def get_undo(self, order: Order) -> dict[str, Any] | None:
+        return UndoOutput(undo_of(order)).data if is_undone(order) or is_cancelled(order) else None
 
     @extend_schema_field(FailureOutput(allow_null=True))
     def get_failure(self, order: Order) -> dict[str, Any] | None:
@@ -190,11 +210,12 @@ class CommandOutput(serializers.ModelSerializer):
 
     order = serializers.CharField(source="order.number")
     requested_by = serializers.CharField(source="actor")
+    until = serializers.DateTimeField(allow_null=True, help_text="When a hold or a pause ends by itself.")
     links = serializers.SerializerMethodField()
 
     class Meta:
         model = Command
-        fields = ["id", "kind", "status", "order", "requested_by", "channel", "reason", "created_at", "links"]
+        fields = ["id", "kind", "status", "order", "requested_by", "channel", "reason", "until", "created_at", "links"]
 
     @extend_schema_field(
         inline_serializer("CommandLinks", {"order": serializers.URLField(), "history": serializers.URLField()})

@@ -27,7 +27,9 @@ class ReviewOutput(serializers.ModelSerializer):
     score = serializers.IntegerField(source="order.fraud_check.score")
     hits = HitOutput(many=True, source="order.fraud_check.hits")
     partner_asked_at = serializers.DateTimeField(
-        source="order.fraud_check.partner_asked_at", help_text="How old the partner's score is."
+        source="order.fraud_check.partner_asked_at",
+        allow_null=True,
+        help_text="How old the partner's score is; null when a person skipped the partner.",
     )
     owner = serializers.SerializerMethodField(help_text="Who claimed the case; null when nobody did.")
     first_by = serializers.SerializerMethodField(help_text="The first of two people who approve; else null.")
@@ -78,6 +80,7 @@ class ReviewOutput(serializers.ModelSerializer):
 class PlanLineOutput(serializers.Serializer):
     step = serializers.ChoiceField(choices=choices(StepName))
     says = serializers.CharField()
+    done = serializers.BooleanField(help_text="Whether it is undone.")
 
 
 class CancelPlanOutput(serializers.Serializer):

@@ -32,6 +32,10 @@ urlpatterns = [
     re_path(rf"{ORDER}step/retry/\Z", StepCommands.as_view({"post": "retry"}), name="order-step-retry"),
     re_path(rf"{ORDER}step/pause/\Z", StepCommands.as_view({"post": "pause"}), name="order-step-pause"),
     re_path(rf"{ORDER}step/resume/\Z", StepCommands.as_view({"post": "resume"}), name="order-step-resume"),
+    re_path(rf"{ORDER}step/skip/\Z", StepCommands.as_view({"post": "skip"}), name="order-step-skip"),
+    re_path(
+        rf"{ORDER}payment-method/\Z", OrderCommands.as_view({"post": "payment_method"}), name="order-payment-method"
+    ),
     re_path(rf"{ORDER}refunds/\Z", Refunds.as_view({"get": "list", "post": "create"}), name="order-refunds"),
     re_path(rf"{ORDER}refunds/retry/\Z", Refunds.as_view({"post": "retry"}), name="order-refund-retry"),
     re_path(rf"{ORDER}review/claim/\Z", Reviews.as_view({"post": "claim"}), name="review-claim"),

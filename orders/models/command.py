@@ -8,8 +8,19 @@ from django.db.models import Q
 
 from orders.models.customer import Customer
 from orders.models.order import Order
-from orders.models.rules import one_of, word_field
+from orders.models.rules import check, one_of, word_field
 from orders.vocabulary import Channel, CommandKind, CommandStatus, StepName
+
+#: kinds of which one at a time may stand on an order, until it is obeyed, taken back, or the order ends
+STANDING_KINDS = [
+    CommandKind.HOLD,
+    CommandKind.CANCEL,
+    CommandKind.STEP_PAUSE,
+    CommandKind.STEP_SKIP,
+    CommandKind.PAYMENT_METHOD,
+]
+#: kinds that may end by themselves
+ENDING_KINDS = [CommandKind.HOLD, CommandKind.STEP_PAUSE]
 
 
 class Command(models.Model):
@@ -25,6 +36,10 @@ class Command(models.Model):
     actor = models.CharField(max_length=150)
     channel = word_field(Channel)
     reason = models.CharField(max_length=500)
+    #: when a hold or a pause ends by itself
+    until = models.DateTimeField(null=True, blank=True)
+    #: what a skipped shipment was booked by hand as: carrier and tracking_number
+    details = models.JSONField(default=dict, blank=True)
     status = word_field(CommandStatus, default=CommandStatus.ACCEPTED)
     outcome = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -41,12 +56,13 @@ class Command(models.Model):
             ),
             # One order, one start, ever: the guard that outlives Temporal's retention.
             models.UniqueConstraint(fields=["order"], condition=Q(kind=CommandKind.START), name="command_one_start"),
-            # Two clicks, one hold or cancellation: the second person is told who was first.
+            # Two clicks, one standing command: the second person is told who was first.
             models.UniqueConstraint(
                 fields=["order", "kind"],
-                condition=Q(kind__in=[CommandKind.HOLD, CommandKind.CANCEL], status=CommandStatus.ACCEPTED),
+                condition=Q(kind__in=STANDING_KINDS, status=CommandStatus.ACCEPTED),
                 name="command_one_standing",
             ),
+            check("command_that_ends", Q(until=None) | Q(kind__in=ENDING_KINDS)),
         ]
 
     def __str__(self) -> str:

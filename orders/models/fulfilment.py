@@ -38,6 +38,8 @@ class Shipment(models.Model):
     carrier = models.CharField(max_length=64, blank=True)
     tracking_number = models.CharField(max_length=64, blank=True)
     label_url = models.URLField(blank=True)
+    #: booked by a person elsewhere: the carrier of ours has the reference as cancelled
+    by_hand = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -27,6 +27,10 @@ class Payment(models.Model):
     #: the gateway's id of the payment intent; money can move only after this is stored under the fence
     gateway_reference = models.CharField(max_length=128, blank=True)
     refund_reference = models.CharField(max_length=128, blank=True)
+    #: what the intent was made with; an order that names another one wants it changed before money moves
+    payment_method = models.CharField(max_length=128, blank=True)
+    #: counts the payment methods; part of the keys at the gateway, so that a new intent is never the old one
+    generation = models.PositiveSmallIntegerField(default=1)
     decline_code = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

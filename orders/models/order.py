@@ -65,6 +65,8 @@ class Order(models.Model):
             ("cancel_order", "May cancel orders"),
             ("drive_step", "May try failing steps again at once, pause and resume them"),
             ("refund_order", "May refund completed orders"),
+            ("skip_step", "May do without the partner of a failing step"),
+            ("change_payment_method", "May change the payment method of an order before it is charged"),
         ]
         default_permissions = ("view",)
         triggers = never_deleted()

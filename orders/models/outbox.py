@@ -18,6 +18,8 @@ class OutboxMessage(models.Model):
     aggregate = models.CharField(max_length=128)
     body = models.JSONField(default=dict)
     created_at = models.DateTimeField(auto_now_add=True)
+    #: when it is to leave: at once, or at the hour that it waits for; it is late only after that
+    due_at = models.DateTimeField(db_default=Now())
     attempts = models.PositiveIntegerField(default=0)
     #: not to be claimed before; serves as back-off after a failure and as lease while a relay works on the row
     available_at = models.DateTimeField(db_default=Now())

@@ -63,15 +63,19 @@ class FraudCheck(models.Model):
     suspicious = models.BooleanField()
     #: the rules that hit: [{"rule": ..., "points": ..., "says": ...}]
     hits = models.JSONField(default=list)
-    partner_score = models.PositiveSmallIntegerField()
+    #: null when a person skipped the partner
+    partner_score = models.PositiveSmallIntegerField(null=True)
     partner_reasons = models.JSONField(default=list)
-    #: when the partner was asked
-    partner_asked_at = models.DateTimeField()
+    #: when the partner was asked; null when it was not
+    partner_asked_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         default_permissions = ("view",)
         triggers = append_only()
+        constraints = [
+            check("fraud_partner_asked_or_skipped", ~Q(partner_score=None) ^ Q(partner_asked_at=None)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.order.number}: {self.score}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Case, CharField, Count, Max, Min, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from orders.amounts import counted, duration
@@ -67,10 +68,10 @@ def machinery(backlog: Backlog) -> list[Health]:
 
 def outbox_backlog() -> Backlog:
     """One query over the pending rows only; a partial index holds just those."""
-    figures = OutboxMessage.objects.filter(delivered_at=None).aggregate(
+    figures = OutboxMessage.objects.filter(delivered_at=None, due_at__lte=Now()).aggregate(
         pending=Count("id"),
         failing=Count("id", filter=~Q(last_error="")),
-        oldest=Min("created_at"),
+        oldest=Min("due_at"),
         last_error=Max("last_error"),
     )
     return Backlog(**{**figures, "last_error": figures["last_error"] or ""})

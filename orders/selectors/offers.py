@@ -13,7 +13,16 @@ from django.urls import reverse
 
 from orders.models import Command, Order, Refund, ReviewCase
 from orders.sentences import OpenStep
-from orders.vocabulary import PARTNER_STEPS, CommandKind, CommandStatus, OrderStatus, RefundStatus, ReviewStatus
+from orders.vocabulary import (
+    PARTNER_STEPS,
+    SKIPPABLE_STEPS,
+    CommandKind,
+    CommandStatus,
+    OrderStatus,
+    PaymentStatus,
+    RefundStatus,
+    ReviewStatus,
+)
 
 May = Callable[[str], bool]
 #: what the buttons depend on
@@ -22,6 +31,8 @@ PERMISSIONS = (
     "orders.hold_order",
     "orders.cancel_order",
     "orders.drive_step",
+    "orders.skip_step",
+    "orders.change_payment_method",
     "orders.refund_order",
     "orders.decide_review",
     "orders.extend_review",
@@ -38,6 +49,8 @@ class Offer:
     icon: str
     #: asks on a page of its own first
     by_page: bool = False
+    #: a field besides the reason that may be filled in: "until" or "minutes"
+    asks: str = ""
     primary: bool = False
 
     @property
@@ -51,7 +64,8 @@ class Case:
 
     score: int
     hits: list[str]
-    partner_asked_at: datetime
+    #: None when a person skipped the partner
+    partner_asked_at: datetime | None
     deadline_at: datetime
     escalated: bool
     owner: str
@@ -71,17 +85,21 @@ class Standing:
     cancel: Command | None
     #: of the step that it names, and only while that is open
     pause: Command | None
+    #: to be obeyed by the next attempt of a step
+    skip: Command | None
+    payment_method: Command | None
 
 
 def standing_commands(order: Order) -> Standing:
     """One query."""
-    kinds = (CommandKind.HOLD, CommandKind.CANCEL, CommandKind.STEP_PAUSE)
-    given = Command.objects.filter(order=order, status=CommandStatus.ACCEPTED, kind__in=kinds)
+    given = Command.objects.filter(order=order, status=CommandStatus.ACCEPTED)
     found = {command.kind: command for command in given}
     return Standing(
         hold=found.get(CommandKind.HOLD),
         cancel=found.get(CommandKind.CANCEL),
         pause=found.get(CommandKind.STEP_PAUSE),
+        skip=found.get(CommandKind.STEP_SKIP),
+        payment_method=found.get(CommandKind.PAYMENT_METHOD),
     )
 
 
@@ -101,7 +119,10 @@ def offers(order: Order, standing: Standing, may: May) -> list[Offer]:
         if standing.hold is not None:
             found.append(Offer(order_number=number, name="release", title="Release", icon="play_arrow", primary=True))
         else:
-            found.append(Offer(order_number=number, name="hold", title="Hold", icon="pause"))
+            found.append(Offer(order_number=number, name="hold", title="Hold", icon="pause", asks="until"))
+    if may("orders.change_payment_method") and _may_change_payment(order, standing):
+        title, icon = "Change payment method…", "credit_card"
+        found.append(Offer(order_number=number, name="payment-method", title=title, icon=icon, by_page=True))
     if may("orders.cancel_order"):
         found.append(Offer(order_number=number, name="cancel", title="Cancel…", icon="cancel", by_page=True))
     return found
@@ -109,15 +130,30 @@ def offers(order: Order, standing: Standing, may: May) -> list[Offer]:
 
 def step_offers(order: Order, standing: Standing, step: OpenStep | None, may: May) -> list[Offer]:
     """Buttons of the step that fails, also while the order is being undone."""
-    if step is None or not step.last_error or step.name not in PARTNER_STEPS or not may("orders.drive_step"):
+    if step is None or not step.last_error or step.name not in PARTNER_STEPS:
         return []
-    number = order.number
+    number, skips = order.number, []
+    if step.name in SKIPPABLE_STEPS and standing.skip is None and standing.cancel is None and may("orders.skip_step"):
+        skips = [Offer(order_number=number, name="step-skip", title="Skip…", icon="skip_next", by_page=True)]
+    return [*_drives(number, step, standing), *skips] if may("orders.drive_step") else skips
+
+
+def _drives(number: str, step: OpenStep, standing: Standing) -> list[Offer]:
     if standing.pause is not None and standing.pause.step == step.name:
         return [Offer(order_number=number, name="step-resume", title="Resume step", icon="play_arrow", primary=True)]
     return [
         Offer(order_number=number, name="step-retry", title="Retry now", icon="replay"),
-        Offer(order_number=number, name="step-pause", title="Pause step", icon="pause_circle"),
+        Offer(order_number=number, name="step-pause", title="Pause step", icon="pause_circle", asks="minutes"),
     ]
+
+
+def _may_change_payment(order: Order, standing: Standing) -> bool:
+    """As far as the rows tell that come with the order; the service looks closer."""
+    payment = getattr(order, "payment", None)
+    begun = payment is not None and order.status != OrderStatus.ON_HOLD
+    taken = payment is not None and payment.status != PaymentStatus.PENDING
+    failing = order.status == OrderStatus.CHARGING
+    return standing.payment_method is None and not taken and (failing or not begun)
 
 
 def _after_completion(order: Order) -> list[Offer]:

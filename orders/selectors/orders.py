@@ -34,6 +34,7 @@ from orders.models import (
 from orders.selectors import health, offers
 from orders.selectors.offers import Case, May, Offer
 from orders.selectors.timeline import CHANNELS, Timeline, run_url, timeline
+from orders.selectors.undoing import Undo, is_undone, undo_of
 from orders.sentences import OpenStep, Standing
 from orders.vocabulary import (
     OrderStatus,
@@ -105,6 +106,8 @@ class LivePart:
     offers: list[Offer]
     #: the open review, if the order waits for a verdict
     case: Case | None
+    #: once the order is being cancelled or undone
+    undo: Undo | None
     run_url: str
     engine_trouble: str
 
@@ -215,6 +218,9 @@ def tell(order: Order, steps: list[Step], *, may: May) -> Told:
         refunding=money(payment.refunding_minor, order.currency) if payment and payment.refunding_minor else "",
         may_start=may("orders.start_order"),
         held=_said(commands.hold),
+        held_until=commands.hold.until if commands.hold else None,
+        paused_until=commands.pause.until if commands.pause else None,
+        told=_said(commands.skip or commands.payment_method),
         cancelled=_said(commands.cancel),
         paused=_said(commands.pause) if commands.pause and step and commands.pause.step == step.name else "",
         review=_review(case),
@@ -246,6 +252,7 @@ def live_part(order: Order, steps: list[Step], *, may: May) -> LivePart:
             *offers.step_offers(order, told.commands, told.step, may),
         ],
         case=told.case,
+        undo=undo_of(order) if told.commands.cancel or is_undone(order) else None,
         run_url=run_url(f"order:{order.pk}", order.process_run_id),
         engine_trouble=told.engine_trouble,
     )

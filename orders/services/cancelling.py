@@ -9,35 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Sum
 
 from orders import history
 from orders.actor import Actor
-from orders.amounts import counted, money
 from orders.errors import WrongState
-from orders.models import Command, Order, Payment
+from orders.models import Command, Order
+from orders.selectors.undoing import Line, undo_of
 from orders.services import commands
-from orders.vocabulary import (
-    CommandKind,
-    EventType,
-    FailureType,
-    OrderStatus,
-    PaymentStatus,
-    ReservationStatus,
-    ShipmentStatus,
-    StepName,
-    StepStatus,
-    Topic,
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlanLine:
-    """One thing that a cancellation will do."""
-
-    step: StepName
-    #: a sentence for people
-    says: str
+from orders.vocabulary import CommandKind, EventType, FailureType, OrderStatus, Topic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,34 +24,16 @@ class Plan:
     """What cancelling the order now would do; it may do less or more if a step ends meanwhile."""
 
     order_number: str
-    undo: tuple[PlanLine, ...]
-    #: what cannot be undone, as sentences
+    undo: tuple[Line, ...]
+    #: what cannot be undone, or not be said yet, as sentences
     stays: tuple[str, ...]
 
 
 def plan(order: Order) -> Plan:
     """What would be undone, in the order in which it is undone. Raises `WrongState` when it is too late."""
     _require_open(order)
-    lines: list[PlanLine] = []
-    for shipment in order.shipments.filter(status=ShipmentStatus.BOOKED):
-        says = f"The shipment {shipment.tracking_number or shipment.reference} is cancelled at the carrier."
-        lines.append(PlanLine(step=StepName.RECALL, says=says))
-    lines += _money(order)
-    pieces = order.reservations.exclude(status=ReservationStatus.RELEASED).aggregate(n=Sum("quantity"))["n"]
-    if pieces:
-        lines.append(
-            PlanLine(
-                step=StepName.RELEASE,
-                says=f"{counted(pieces, 'piece')} {'goes' if pieces == 1 else 'go'} back into the stock.",
-            )
-        )
-    under_way = order.steps.filter(status=StepStatus.OPEN).exclude(last_error="").first()
-    stays = (
-        [f"The step {under_way.name} may still have its effect; the partner is asked, and it is undone too."]
-        if (under_way)
-        else []
-    )
-    return Plan(order_number=order.number, undo=tuple(lines), stays=tuple(stays))
+    found = undo_of(order)
+    return Plan(order_number=order.number, undo=tuple(line for line in found.lines if not line.done), stays=found.stays)
 
 
 def cancel(order_number: str, *, actor: Actor, reason: str) -> Command:
@@ -102,18 +63,6 @@ def _require_open(order: Order) -> None:
     commands.refuse_second(order, CommandKind.CANCEL, "is being cancelled")
     if order.status == OrderStatus.UNDOING:
         raise WrongState(f"Order {order.number} is being undone already, because {order.failure_message}")
-
-
-def _money(order: Order) -> list[PlanLine]:
-    payment = Payment.objects.filter(order=order).first()
-    if payment is None or payment.status == PaymentStatus.DECLINED:
-        return []
-    left = payment.captured_minor - payment.refunded_minor
-    if left:
-        says = f"{money(left, payment.currency)} are refunded to the payment method."
-    else:
-        says = f"The payment of {money(payment.amount_minor, payment.currency)} is cancelled before it is taken."
-    return [PlanLine(step=StepName.REFUND, says=says)]
 
 
 def _close(order: Order, command: Command, *, actor: Actor) -> None:

@@ -7,16 +7,18 @@ was away moves no money. The message to the workflow only saves it from waiting.
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from orders import outbox
+from orders import history, outbox
 from orders.actor import Actor
 from orders.errors import CancelAsked, OnHold, WrongState
 from orders.models import Command, Order
-from orders.vocabulary import CommandKind, CommandStatus, StepName, Topic
+from orders.vocabulary import CommandKind, CommandStatus, EventType, StepName, Topic
 
 #: commands that stay open until they are taken back or the order ends
 BINDING = (CommandKind.HOLD, CommandKind.CANCEL)
@@ -31,10 +33,12 @@ def record(
     done: str = "",
     tell: Topic | None = None,
     step: StepName | None = None,
+    until: datetime | None = None,
+    details: dict[str, Any] | None = None,
 ) -> Command:
     """Write the command; `done` is its outcome where there is nothing left to do, `tell` sends it to the process.
 
-    `step` is the one it drives, if any.
+    `step` is the one it drives, if any; `until` is when it ends by itself (`orders.services.ending`).
 
     The caller holds the order's lock, in the transaction of the change.
     """
@@ -47,10 +51,16 @@ def record(
         actor=actor.name,
         channel=actor.channel,
         reason=reason[:500],
+        until=until,
+        details=details or {},
         status=CommandStatus.DONE if done else CommandStatus.ACCEPTED,
         outcome=done,
         finished_at=timezone.now() if done else None,
     )
+    if until is not None:
+        # An aggregate of its own: until then the order is told other things.
+        body = {"command_id": str(command.id)}
+        outbox.publish(Topic.COMMAND_OVER, aggregate=f"ending:{command.id}", body=body, due_at=until)
     if tell and order:
         outbox.publish(
             tell,
@@ -91,6 +101,25 @@ def finish(commands: QuerySet[Command], outcome: str) -> None:
     commands.filter(status=CommandStatus.ACCEPTED).update(
         status=CommandStatus.DONE, outcome=outcome[:500], finished_at=timezone.now()
     )
+
+
+def leave_alone(order: Order, command: Command, outcome: str, *, actor: Actor) -> None:
+    """Say that a command came too late. The caller holds the order's lock."""
+    finish(Command.objects.filter(pk=command.pk), outcome)
+    history.record(
+        order,
+        EventType.STEP_LEFT_ALONE,
+        actor=actor,
+        reason=f"{outcome} Nothing was done.",
+        step=command.step,
+        data={"command": str(command.pk)},
+    )
+
+
+def said_who(order: Order, kind: CommandKind, did: str) -> str:
+    """Who gave that command last, and when, for whoever comes second; empty when nobody did."""
+    last = order.commands.filter(kind=kind).order_by("-created_at").first()
+    return f" {last.actor} {did} at {moment(last)}." if last else ""
 
 
 def moment(command: Command) -> str:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from orders import history
 from orders.actor import Actor
 from orders.errors import InvalidInput, WrongState
-from orders.models import Command, Customer, Order, OrderEvent, OutboxMessage, Shipment
+from orders.models import Command, Customer, Order, OrderEvent, OutboxMessage, Payment, Shipment
 from orders.models.customer import ERASED
 from orders.services import customers, saved_answers
 from orders.services.feeds import forgetting
@@ -101,6 +101,7 @@ def _erase(customer: Customer, orders: list[Order]) -> None:
     forgetting.forget(old, instead=customer.reference)
     saved_answers.forget(customer, old_reference=old, order_numbers=[order.number for order in orders])
     Shipment.objects.filter(order__in=orders).update(label_url="")
+    Payment.objects.filter(order__in=orders).update(payment_method=ERASED)
     starts = OutboxMessage.objects.filter(
         topic=Topic.START_ORDER, aggregate__in=[f"order:{order.pk}" for order in orders], body__customer=old
     )

@@ -15,12 +15,13 @@ from orders import failpoints, fence, history
 from orders.actor import Actor
 from orders.amounts import counted, money
 from orders.errors import PartnerUnavailable
-from orders.models import FraudCheck, FraudRules, Order, ReviewCase
+from orders.models import Command, FraudCheck, FraudRules, Order, ReviewCase
 from orders.partners import breaker
 from orders.partners import fraud as partner
+from orders.services import commands
 from orders.services.commands import require_free_way
 from orders.services.process import note_retry
-from orders.vocabulary import EventType, OrderStatus, PartnerCode, StepName
+from orders.vocabulary import CommandKind, EventType, OrderStatus, PartnerCode, StepName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,22 +65,12 @@ def check(order_id: str, *, actor: Actor) -> bool:
     require_free_way(order_id)
     order = Order.objects.select_related("customer__key").get(pk=order_id)
     asked_at = timezone.now()
-    try:
-        with breaker.attempt(PartnerCode.FRAUD):
-            score = partner.score(
-                str(order.pk),
-                amount_minor=order.total_minor,
-                currency=order.currency,
-                country=order.ship_to_country,
-                email=order.customer.email if order.customer else "",
-            )
-    except PartnerUnavailable as error:
-        note_retry(held, error, actor=actor)
-        raise
+    skip = commands.standing(order_id, CommandKind.STEP_SKIP)
+    score = None if skip else _ask(held, order, actor=actor)
     failpoints.reach(held.key, held.token, "effect")
     rules = current_rules()
     hits = own_hits(order, rules)
-    if score.points >= rules.partner_hit_from:
+    if score is not None and score.points >= rules.partner_hit_from:
         says = "; ".join(score.reasons) or "no reason given"
         hits.append(Hit(rule="partner", points=score.points, says=f"The fraud partner: {says}"[:300]))
     points = sum(hit.points for hit in hits)
@@ -89,21 +80,38 @@ def check(order_id: str, *, actor: Actor) -> bool:
         score=points,
         suspicious=points >= rules.suspicious_from,
         hits=[asdict(hit) for hit in hits],
-        partner_score=score.points,
-        partner_reasons=list(score.reasons),
-        partner_asked_at=asked_at,
+        partner_score=score.points if score else None,
+        partner_reasons=list(score.reasons) if score else [],
+        partner_asked_at=asked_at if score else None,
     )
     with fence.commit(held, {"score": points}):
-        _settle(history.lock_order(order_id), found, actor=actor)
+        _settle(history.lock_order(order_id), found, skip, actor=actor)
     return found.suspicious
 
 
-def _settle(order: Order, found: FraudCheck, *, actor: Actor) -> None:
+def _ask(held: fence.Claim, order: Order, *, actor: Actor) -> partner.Score:
+    try:
+        with breaker.attempt(PartnerCode.FRAUD):
+            return partner.score(
+                str(order.pk),
+                amount_minor=order.total_minor,
+                currency=order.currency,
+                country=order.ship_to_country,
+                email=order.customer.email if order.customer else "",
+            )
+    except PartnerUnavailable as error:
+        note_retry(held, error, actor=actor)
+        raise
+
+
+def _settle(order: Order, found: FraudCheck, skip: Command | None, *, actor: Actor) -> None:
     found.order = order
     found.save(force_insert=True)
     before = order.status
     order.move_to(OrderStatus.IN_REVIEW if found.suspicious else OrderStatus.CHARGING)
     said = "; ".join(hit["says"] for hit in found.hits) or "No rule was hit"
+    if skip is not None:
+        said += f". The partner was skipped by {skip.actor}: {skip.reason}"
     history.record(
         order,
         EventType.FRAUD_CHECKED,
@@ -113,6 +121,11 @@ def _settle(order: Order, found: FraudCheck, *, actor: Actor) -> None:
         status_before=before,
         data={"score": found.score, "rules": found.rules_id, "partner_score": found.partner_score},
     )
+    asked = commands.standing(order.pk, CommandKind.STEP_SKIP)
+    if skip is not None:
+        commands.finish(Command.objects.filter(pk=skip.pk), "Checked by our own rules only.")
+    elif asked is not None:
+        commands.leave_alone(order, asked, "The fraud partner answered meanwhile.", actor=actor)
     if found.suspicious:
         _open_case(order, found.rules, actor=actor)
 

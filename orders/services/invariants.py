@@ -19,6 +19,7 @@ from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from orders import history
+from orders.amounts import counted
 from orders.models import (
     Command,
     LedgerTransfer,
@@ -29,6 +30,7 @@ from orders.models import (
     Refund,
     Reservation,
     ReviewCase,
+    Shipment,
     Step,
     StockItem,
 )
@@ -201,7 +203,7 @@ def every_begun_order_has_its_run() -> Iterator[Violation]:
 
 def outbox_is_empty() -> Iterator[Violation]:
     """Nothing waits for Temporal longer than a moment."""
-    late = OutboxMessage.objects.filter(delivered_at=None, created_at__lt=timezone.now() - OUTBOX_PATIENCE)
+    late = OutboxMessage.objects.filter(delivered_at=None, due_at__lt=timezone.now() - OUTBOX_PATIENCE)
     for message in late.order_by("id")[:100]:
         yield Violation(
             invariant="outbox",
@@ -238,6 +240,8 @@ def check_books() -> Iterator[Violation]:
     }
     # Between the gateway's answer and our booking the two differ rightly.
     under_way = set(Refund.objects.filter(status=RefundStatus.SENT).values_list("order_id", flat=True))
+    tried = dict(Payment.objects.filter(generation__gt=1).values_list("order_id", "generation"))
+    by_hand = set(Shipment.objects.filter(by_hand=True).values_list("order_id", flat=True))
     seen = set()
     for order_id, books in partner_books():
         seen.add(order_id)
@@ -248,7 +252,7 @@ def check_books() -> Iterator[Violation]:
             )
         elif order.is_terminal and order.pk not in under_way:
             ours = balances.get(order_id, {}).get(LedgerAccount.GATEWAY, 0)
-            yield from _compare(order, books, ours)
+            yield from _compare(order, books, ours, tried=tried.get(order.pk, 1), by_hand=order.pk in by_hand)
     for order_id, order in orders.items():
         if order.status == OrderStatus.COMPLETED and order_id not in seen:
             yield Violation(
@@ -256,16 +260,27 @@ def check_books() -> Iterator[Violation]:
             )
 
 
-def _compare(order: Order, books: dict[str, Any], ours: int) -> Iterator[Violation]:
+def _compare(order: Order, books: dict[str, Any], ours: int, *, tried: int, by_hand: bool) -> Iterator[Violation]:
     completed = order.status == OrderStatus.COMPLETED
     rules = (
         (books["net_minor"] == ours, f"the gateway holds {books['net_minor']}, our ledger says {ours}"),
         (books["charged_minor"] <= order.total_minor, f"charged {books['charged_minor']} of {order.total_minor}"),
         (books["captures"] <= 1, f"charged {books['captures']} times"),
-        (books["intents"] <= 1, f"{books['intents']} payments at the gateway for one order"),
+        # One for each payment method that was tried; all but one are cancelled.
+        (
+            books["intents"] <= tried,
+            f"{books['intents']} payments at the gateway for {counted(tried, 'payment method')}",
+        ),
+        (
+            books["uncancelled_intents"] <= 1,
+            f"{books['uncancelled_intents']} payments stand at the gateway",
+        ),
         (books["open_authorized_minor"] == 0, f"{books['open_authorized_minor']} still authorised"),
         (not completed or books["currency"] == order.currency.lower(), f"charged in {books['currency']}"),
-        (books["shipments_booked"] == int(completed), f"{books['shipments_booked']} shipments on their way"),
+        (
+            books["shipments_booked"] == int(completed and not by_hand),
+            f"{books['shipments_booked']} shipments on their way",
+        ),
     )
     for holds, detail in rules:
         if not holds:

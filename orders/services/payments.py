@@ -6,16 +6,17 @@ of the gateway before anything is done again, so a lost answer never becomes a s
 
 from orders import failpoints, fence, history
 from orders.actor import Actor
-from orders.errors import PartnerUnavailable
+from orders.errors import PartnerUnavailable, StaleAttempt
 from orders.models import LedgerTransfer, Order, Payment
 from orders.partners import breaker
 from orders.partners import payments as gateway
+from orders.services import payment_methods
 from orders.services.commands import require_free_way
 from orders.services.process import note_retry
 from orders.services.reviewing import require_verdict
 from orders.vocabulary import EventType, LedgerAccount, OrderStatus, PartnerCode, PaymentStatus, StepName
 
-SUCCEEDED = "succeeded"
+SUCCEEDED, CANCELLED = "succeeded", "canceled"
 
 
 def charge(order_id: str, *, actor: Actor) -> None:
@@ -32,14 +33,18 @@ def charge(order_id: str, *, actor: Actor) -> None:
     payment = _prepare(held)
     try:
         with breaker.attempt(PartnerCode.PAYMENTS):
-            intent = _open_intent(held, payment)
+            intent = _open_intent(held, _with_wanted_method(held, payment, actor=actor))
             if intent.status != SUCCEEDED:
                 # The last look before money moves: an undo that came first has voided the step.
                 fence.check(held)
                 failpoints.reach(held.key, held.token, "call")
-                intent = gateway.confirm(intent.id, key=f"{held.key}:confirm")
+                intent = gateway.confirm(intent.id, key=_key(held, payment, "confirm"))
     except gateway.Declined as refusal:
         with fence.progress(held):
+            if history.lock_order(order_id).payment_method != payment.payment_method:
+                raise StaleAttempt(
+                    "The payment was declined; the order has another payment method by now."
+                ) from refusal
             payment.status, payment.decline_code = PaymentStatus.DECLINED, refusal.code[:64]
             payment.save(update_fields=["status", "decline_code", "updated_at"])
         raise
@@ -71,11 +76,42 @@ def undo_charge(order_id: str, *, actor: Actor) -> None:
 def _prepare(held: fence.Claim) -> Payment:
     """The payment row; it exists before the gateway hears of the order."""
     with fence.progress(held):
-        order = Order.objects.get(pk=held.order_id)
+        # Under the lock that a change of the payment method takes too: the row says what the intent is made with.
+        order = history.lock_order(held.order_id)
+        method = {"payment_method": order.payment_method}
         payment, _ = Payment.objects.get_or_create(
-            order=order, defaults={"amount_minor": order.total_minor, "currency": order.currency}
+            order=order, defaults={"amount_minor": order.total_minor, "currency": order.currency, **method}
         )
+        payment.order = order
     return payment
+
+
+def _with_wanted_method(held: fence.Claim, payment: Payment, *, actor: Actor) -> Payment:
+    """The payment, made anew when the order names another method than its intent; unless the old one took the money.
+
+    An intent that we have no id of was never confirmed, and never will be: it is cancelled like one that we know.
+    """
+    if payment.order.payment_method == payment.payment_method:
+        return payment
+    known = payment.gateway_reference
+    for intent in [gateway.retrieve(known)] if known else gateway.find_for_order(held.order_id):
+        if intent.status in gateway.CANCELLABLE:
+            intent = gateway.cancel(intent.id, key=f"{held.key}:cancel:{intent.id}")
+        if intent.status == SUCCEEDED:
+            return payment
+        if intent.status != CANCELLED:
+            raise PartnerUnavailable(f"The payment is {intent.status} at the gateway and cannot be cancelled now.")
+    failpoints.reach(held.key, held.token, "effect")
+    with fence.progress(held):
+        order = history.lock_order(held.order_id)
+        payment_methods.obey(order, payment, actor=actor)
+        payment.order = order
+    return payment
+
+
+def _key(held: fence.Claim, payment: Payment, what: str) -> str:
+    """Our name for a call, other ones for each payment method: the gateway answers a known key from its memory."""
+    return f"{held.key}:{what}" + (f":{payment.generation}" if payment.generation > 1 else "")
 
 
 def _open_intent(held: fence.Claim, payment: Payment) -> gateway.Intent:
@@ -83,11 +119,11 @@ def _open_intent(held: fence.Claim, payment: Payment) -> gateway.Intent:
     if payment.gateway_reference:
         return gateway.retrieve(payment.gateway_reference)
     intent = gateway.create_intent(
-        key=f"{held.key}:intent",
+        key=_key(held, payment, "intent"),
         order=held.order_id,
         amount_minor=payment.amount_minor,
         currency=payment.currency,
-        payment_method=payment.order.payment_method,
+        payment_method=payment.payment_method,
     )
     with fence.progress(held):
         payment.gateway_reference = intent.id
@@ -99,6 +135,7 @@ def _settle_capture(held: fence.Claim, payment: Payment, intent: gateway.Intent,
     with fence.commit(held, {"gateway_reference": intent.id}):
         order = history.lock_order(held.order_id)
         _book_capture(order, payment, intent.amount_minor)
+        payment_methods.too_late(order, payment, actor=actor)
         order.move_to(OrderStatus.SHIPPING)
         lookup = {} if held.is_first else {"resolved_by_lookup": True}
         history.record(
@@ -110,6 +147,7 @@ def _settle_capture(held: fence.Claim, payment: Payment, intent: gateway.Intent,
             step=held.name,
             status_before=OrderStatus.CHARGING,
             data={"amount_minor": intent.amount_minor, "gateway_reference": intent.id, "claim": held.token, **lookup},
+            save=("payment_method",),
         )
 
 

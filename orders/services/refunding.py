@@ -207,7 +207,8 @@ def _needs_second(order: Order, amount_minor: int) -> bool:
 def _refused(order: Order) -> Refund:
     refund = order.refunds.select_for_update().filter(status=RefundStatus.REFUSED).first()
     if refund is None:
-        raise WrongState(f"No refund of order {order.number} is refused; the process still works on what is open.")
+        who = commands.said_who(order, CommandKind.REFUND_RETRY, "tried it again")
+        raise WrongState(f"No refund of order {order.number} is refused; the process works on what is open.{who}")
     return refund
 
 

@@ -22,6 +22,8 @@ from orders.services import commands, holding
 from orders.vocabulary import ActorKind, CommandKind, EventType, OrderStatus, ReviewStatus, Topic
 
 MAX_EXTENSION_HOURS = 14 * 24
+#: a second click moves a deadline by less than this
+SAME_DEADLINE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +39,11 @@ def claim(order_number: str, *, actor: Actor, reason: str = "Claimed") -> Review
     """Become the case's owner. Raises `WrongState` naming who owns or decided it, and when."""
     actor.require("orders.decide_review")
     with _open_case(order_number) as (order, case):
-        if case.owner_id and case.owner_id != _user_id(actor):
-            raise WrongState(f"The case of {order.number} is {case.owner.get_username()}'s.")  # type: ignore[union-attr]
+        if case.owner_id and case.owner_id == _user_id(actor):
+            return case
+        if case.owner is not None:
+            who = commands.said_who(order, CommandKind.REVIEW_CLAIM, "claimed it")
+            raise WrongState(f"The case of {order.number} is {case.owner.get_username()}'s.{who}")
         case.owner_id = _user_id(actor)
         case.save(update_fields=["owner"])
         _tell(order, CommandKind.REVIEW_CLAIM, EventType.REVIEW_CLAIMED, actor, reason)
@@ -51,6 +56,9 @@ def ask(order_number: str, *, question: str, actor: Actor) -> ReviewCase:
         raise InvalidInput("question", "A question of 1 to 500 characters is needed.")
     actor.require("orders.decide_review")
     with _open_case(order_number) as (order, case):
+        if case.question == question.strip():
+            who = commands.said_who(order, CommandKind.REVIEW_ASK, "asked it")
+            raise WrongState(f"This question stands on order {order.number} already.{who}")
         case.question = question.strip()
         case.save(update_fields=["question"])
         _tell(order, CommandKind.REVIEW_ASK, EventType.REVIEW_ASKED, actor, case.question)
@@ -63,7 +71,11 @@ def extend(order_number: str, *, hours: int, actor: Actor, reason: str) -> Revie
         raise InvalidInput("hours", f"{hours} is not within 1 to {MAX_EXTENSION_HOURS} hours.")
     actor.require("orders.extend_review")
     with _open_case(order_number) as (order, case):
-        case.deadline_at = timezone.now() + timedelta(hours=hours)
+        deadline = timezone.now() + timedelta(hours=hours)
+        if abs(deadline - case.deadline_at) < SAME_DEADLINE:
+            who = commands.said_who(order, CommandKind.REVIEW_EXTEND, "extended it")
+            raise WrongState(f"The case of {order.number} ends at {_when(case.deadline_at)} already.{who}")
+        case.deadline_at = deadline
         case.save(update_fields=["deadline_at"])
         _tell(
             order,

@@ -4,13 +4,23 @@ from django.db.models import Sum
 
 from orders import failpoints, fence, history
 from orders.actor import Actor
-from orders.errors import CarrierRejected, PartnerUnavailable
-from orders.models import Order, Shipment
+from orders.errors import CarrierRejected, PartnerUnavailable, StaleAttempt
+from orders.models import Command, Order, Shipment
 from orders.partners import breaker, carrier
-from orders.services import stock
+from orders.services import commands, stock, tasks
 from orders.services.commands import require_free_way
 from orders.services.process import note_retry
-from orders.vocabulary import EventType, PartnerCode, ReservationStatus, ShipmentStatus, StepName, StepStatus
+from orders.vocabulary import (
+    CommandKind,
+    EventType,
+    PartnerCode,
+    ReservationStatus,
+    ShipmentStatus,
+    StepName,
+    StepStatus,
+    TaskKind,
+    TaskLevel,
+)
 
 
 def ship(order_id: str, *, actor: Actor) -> None:
@@ -23,6 +33,10 @@ def ship(order_id: str, *, actor: Actor) -> None:
     if held.is_done:
         return
     require_free_way(order_id)
+    skip = commands.standing(order_id, CommandKind.STEP_SKIP)
+    if skip is not None and _is_cancelled(held, skip, actor=actor):
+        _settle_by_hand(held, skip, actor=actor)
+        return
     order = Order.objects.get(pk=order_id)
     pieces = order.lines.aggregate(pieces=Sum("quantity"))["pieces"]
     try:
@@ -57,7 +71,9 @@ def undo_ship(order_id: str, *, actor: Actor) -> None:
     failpoints.reach(held.key, held.token, "effect")
     with fence.commit(held, {}):
         order = history.lock_order(order_id)
-        pieces = 0
+        pieces, by_hand = 0, order.shipments.filter(by_hand=True).first()
+        if by_hand is not None:
+            _have_it_stopped(order, by_hand, actor=actor)
         if shipped:
             order.shipments.update(status=ShipmentStatus.CANCELLED)
             pieces = stock.take_back(order)
@@ -74,6 +90,9 @@ def undo_ship(order_id: str, *, actor: Actor) -> None:
 def _settle(held: fence.Claim, booking: carrier.Booking, *, actor: Actor) -> None:
     with fence.commit(held, {"tracking_number": booking.tracking_number}):
         order = history.lock_order(held.order_id)
+        if commands.standing(order.pk, CommandKind.STEP_SKIP) is not None:
+            # Somebody booked it by hand meanwhile: ours is cancelled by the next attempt, or two parcels leave.
+            raise StaleAttempt("A person skipped the booking while it was made; the next attempt cancels it.")
         pieces = stock.move_reserved(order, to=ReservationStatus.CONSUMED)
         Shipment.objects.create(
             order=order,
@@ -90,3 +109,47 @@ def _settle(held: fence.Claim, booking: carrier.Booking, *, actor: Actor) -> Non
             step=held.name,
             data={"carrier": booking.carrier, "tracking_number": booking.tracking_number, "pieces": pieces},
         )
+
+
+def _is_cancelled(held: fence.Claim, skip: Command, *, actor: Actor) -> bool:
+    """Have the carrier cancel our reference for good; False when it has the parcel, and the skip comes too late."""
+    try:
+        with breaker.attempt(PartnerCode.CARRIER):
+            carrier.cancel(held.key, order=held.order_id)
+    except PartnerUnavailable as error:
+        note_retry(held, error, actor=actor)
+        raise
+    except CarrierRejected:
+        with fence.progress(held):
+            order = history.lock_order(held.order_id)
+            commands.leave_alone(order, skip, "The carrier has taken the shipment already.", actor=actor)
+        return False
+    failpoints.reach(held.key, held.token, "effect")
+    return True
+
+
+def _settle_by_hand(held: fence.Claim, skip: Command, *, actor: Actor) -> None:
+    with fence.commit(held, skip.details):
+        order = history.lock_order(held.order_id)
+        pieces = stock.move_reserved(order, to=ReservationStatus.CONSUMED)
+        Shipment.objects.create(order=order, reference=held.key, by_hand=True, **skip.details)
+        history.record(
+            order,
+            EventType.SHIPPED,
+            actor=actor,
+            reason=f"Booked by hand by {skip.actor}: {skip.reason}",
+            step=held.name,
+            data={**skip.details, "pieces": pieces, "by_hand": True},
+        )
+        commands.finish(Command.objects.filter(pk=skip.pk), "Our own booking is cancelled at the carrier.")
+
+
+def _have_it_stopped(order: Order, shipment: Shipment, *, actor: Actor) -> None:
+    """We cannot cancel what a person booked."""
+    tasks.open_task(
+        TaskKind.RECALL_BY_HAND,
+        order,
+        level=TaskLevel.AGENT,
+        says=f"Cancel {shipment.tracking_number} at {shipment.carrier}: it was booked by hand, the order is undone.",
+        actor=actor,
+    )

@@ -8,53 +8,76 @@ become meanwhile, and nothing else happens.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from orders import history
 from orders.actor import Actor
 from orders.amounts import duration
-from orders.errors import WrongState
+from orders.errors import InvalidInput, WrongState
 from orders.models import Command, Order, Step
 from orders.services import commands
 from orders.vocabulary import PARTNER_STEPS, CommandKind, CommandStatus, EventType, StepName, StepStatus, Topic
 from orders.wording import STEP_DOING
+
+#: these stand until the step's next attempt has read them, however Temporal answers
+OBEYED_BY_THE_STEP = frozenset({CommandKind.STEP_SKIP, CommandKind.PAYMENT_METHOD})
 
 
 def retry(order_number: str, *, actor: Actor, reason: str) -> Command:
     """Make the next attempt at once. Raises `NotPermitted`, `Order.DoesNotExist`, or `WrongState` if none fails."""
     actor.require("orders.drive_step")
     with transaction.atomic():
-        order, step = _failing(order_number)
+        order, step = failing(order_number)
         _refuse_paused(order, step)
         commands.refuse_second(order, CommandKind.STEP_RETRY, "is told to try again")
         return _give(CommandKind.STEP_RETRY, EventType.STEP_RETRY_ASKED, order, step, actor=actor, reason=reason)
 
 
-def pause(order_number: str, *, actor: Actor, reason: str) -> Command:
-    """Make no further attempt until somebody resumes the step; an attempt that runs ends first.
+def pause(order_number: str, *, actor: Actor, reason: str, minutes: int | None = None) -> Command:
+    """Make no further attempt for so long, or until somebody resumes the step; an attempt that runs ends first.
 
-    Raises `NotPermitted`, `Order.DoesNotExist`, or `WrongState` when no step fails or it is paused already.
+    Raises `NotPermitted`, `Order.DoesNotExist`, `InvalidInput` for too long a pause, or `WrongState` when no step
+    fails or it is paused already.
     """
     actor.require("orders.drive_step")
+    minutes = settings.STEP_PAUSE_MINUTES if minutes is None else minutes
+    if not 1 <= minutes <= settings.STEP_PAUSE_MAX_MINUTES:
+        raise InvalidInput("minutes", f"{minutes} is not within 1 to {settings.STEP_PAUSE_MAX_MINUTES} minutes.")
     with transaction.atomic():
-        order, step = _failing(order_number)
+        order, step = failing(order_number)
         _refuse_paused(order, step)
-        _end_pauses(order, "Another step was paused.")
-        return _give(CommandKind.STEP_PAUSE, EventType.STEP_PAUSED, order, step, actor=actor, reason=reason)
+        end_pauses(order, "Another step was paused.")
+        until = timezone.now() + timedelta(minutes=minutes)
+        return _give(
+            CommandKind.STEP_PAUSE, EventType.STEP_PAUSED, order, step, actor=actor, reason=reason, until=until
+        )
 
 
 def resume(order_number: str, *, actor: Actor, reason: str) -> Command:
     """Try the paused step again, at once. Raises `NotPermitted`, `Order.DoesNotExist` or `WrongState`."""
     actor.require("orders.drive_step")
     with transaction.atomic():
-        order, step = _failing(order_number)
-        if _paused(order, step) is None:
-            raise WrongState(f"Order {order.number}: nobody paused {STEP_DOING[StepName(step.name)]}.")
-        _end_pauses(order, f"Resumed by {actor.name}: {reason}")
+        order, step = failing(order_number)
+        if paused(order, step) is None:
+            who = commands.said_who(order, CommandKind.STEP_RESUME, "resumed it")
+            raise WrongState(f"Order {order.number}: nobody paused {STEP_DOING[StepName(step.name)]}.{who}")
+        end_pauses(order, f"Resumed by {actor.name}: {reason}")
         return _give(CommandKind.STEP_RESUME, EventType.STEP_RESUMED, order, step, actor=actor, reason=reason)
+
+
+def let_go(order: Order, pause: Command, *, actor: Actor, reason: str) -> None:
+    """The time of the pause is over. The caller holds the order's lock."""
+    step = Step.objects.get(order=order, name=pause.step)
+    if step.status != StepStatus.OPEN:
+        commands.finish(Command.objects.filter(pk=pause.pk), _meanwhile(step))
+        return
+    end_pauses(order, f"Its time was over. {reason}.")
+    _give(CommandKind.STEP_RESUME, EventType.STEP_RESUMED, order, step, actor=actor, reason=reason)
 
 
 def settle(command_id: UUID | str, *, taken: bool, actor: Actor) -> None:
@@ -65,25 +88,17 @@ def settle(command_id: UUID | str, *, taken: bool, actor: Actor) -> None:
         if command.status != CommandStatus.ACCEPTED:
             return
         step = Step.objects.get(order=order, name=command.step)
-        mine = Command.objects.filter(pk=command.pk)
+        if step.status == StepStatus.OPEN and command.kind in OBEYED_BY_THE_STEP:
+            return
         if step.status == StepStatus.OPEN and taken:
             # A pause stands until somebody resumes the step or it is over.
             if command.kind != CommandKind.STEP_PAUSE:
-                commands.finish(mine, "The next attempt was made at once.")
+                commands.finish(Command.objects.filter(pk=command.pk), "The next attempt was made at once.")
             return
-        outcome = _meanwhile(step)
-        commands.finish(mine, outcome)
-        history.record(
-            order,
-            EventType.STEP_LEFT_ALONE,
-            actor=actor,
-            reason=f"{outcome} Nothing was done.",
-            step=step.name,
-            data={"command": str(command.id)},
-        )
+        commands.leave_alone(order, command, _meanwhile(step), actor=actor)
 
 
-def _failing(order_number: str) -> tuple[Order, Step]:
+def failing(order_number: str) -> tuple[Order, Step]:
     """The locked order and its step that fails."""
     order = Order.objects.select_for_update().get(number=order_number)
     asked = order.steps.filter(name__in=PARTNER_STEPS)
@@ -102,14 +117,14 @@ def _meanwhile(step: Step) -> str:
     return f"Already {'succeeded' if step.status == StepStatus.DONE else 'given up for the undo'} {ago} ago."
 
 
-def _paused(order: Order, step: Step) -> Command | None:
+def paused(order: Order, step: Step) -> Command | None:
     return Command.objects.filter(
         order=order, kind=CommandKind.STEP_PAUSE, step=step.name, status=CommandStatus.ACCEPTED
     ).first()
 
 
 def _refuse_paused(order: Order, step: Step) -> None:
-    first = _paused(order, step)
+    first = paused(order, step)
     if first is not None:
         raise WrongState(
             f"Order {order.number}: {STEP_DOING[StepName(step.name)]} is paused already, by {first.actor} at "
@@ -117,11 +132,23 @@ def _refuse_paused(order: Order, step: Step) -> None:
         )
 
 
-def _end_pauses(order: Order, outcome: str) -> None:
+def end_pauses(order: Order, outcome: str) -> None:
     commands.finish(order.commands.filter(kind=CommandKind.STEP_PAUSE), outcome)
 
 
-def _give(kind: CommandKind, event: EventType, order: Order, step: Step, *, actor: Actor, reason: str) -> Command:
-    command = commands.record(kind, order, actor=actor, reason=reason, tell=Topic.DRIVE_STEP, step=StepName(step.name))
-    history.record(order, event, actor=actor, reason=reason, step=step.name, data={"command": str(command.id)})
+def _give(
+    kind: CommandKind,
+    event: EventType,
+    order: Order,
+    step: Step,
+    *,
+    actor: Actor,
+    reason: str,
+    until: datetime | None = None,
+) -> Command:
+    command = commands.record(
+        kind, order, actor=actor, reason=reason, tell=Topic.DRIVE_STEP, step=StepName(step.name), until=until
+    )
+    data = {"command": str(command.id), **({"until": until.isoformat()} if until else {})}
+    history.record(order, event, actor=actor, reason=reason, step=step.name, data=data)
     return command

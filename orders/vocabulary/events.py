@@ -47,3 +47,6 @@ class EventType(StrEnum):
     TASK_OPENED = "order.task_opened"
     TASK_ACKNOWLEDGED = "order.task_acknowledged"
     TASK_DONE = "order.task_done"
+    STEP_SKIP_ASKED = "order.step_skip_asked"
+    PAYMENT_METHOD_ASKED = "order.payment_method_asked"
+    PAYMENT_METHOD_CHANGED = "order.payment_method_changed"

@@ -14,6 +14,7 @@ class TaskKind(StrEnum):
     """Work that only a person can do; the process has no way on without them."""
 
     REFUND_OWED = "refund_owed"  # the gateway refuses to give money back that the customer is owed
+    RECALL_BY_HAND = "recall_by_hand"  # the order ended, and its parcel was booked by a person: only they can stop it
 
 
 class TaskLevel(StrEnum):

@@ -21,6 +21,9 @@ class StepName(StrEnum):
 #: steps that ask a partner: Temporal schedules each attempt, and a person may drive them
 PARTNER_STEPS = frozenset({StepName.FRAUD, StepName.CHARGE, StepName.SHIP, StepName.REFUND, StepName.RECALL})
 
+#: steps that a person may take over: what the partner does there can be done without it
+SKIPPABLE_STEPS = frozenset({StepName.FRAUD, StepName.SHIP})
+
 
 class StepStatus(StrEnum):
     OPEN = "open"  # claimed; the effect may or may not have happened

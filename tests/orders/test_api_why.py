@@ -15,7 +15,15 @@ from tests.orders.api_calls import assert_problem, token_client
 
 pytestmark = pytest.mark.django_db
 
-ALL = ("view_order", "start_order", "hold_order", "cancel_order", "drive_step", "decide_review")
+ALL = (
+    "view_order",
+    "start_order",
+    "hold_order",
+    "cancel_order",
+    "drive_step",
+    "decide_review",
+    "change_payment_method",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -36,13 +44,17 @@ def charging() -> Order:
 @pytest.mark.parametrize(
     ("make", "says", "commands"),
     [
-        (make_order, "Placed. Nobody has asked", ["start", "hold", "cancel"]),
-        (lambda: make_order(started=True), "Queued. The engine takes it up", ["hold", "cancel"]),
-        (charging, "Taking the payment of £20.00: attempt 1 failed", ["hold", "cancel", "step-retry", "step-pause"]),
+        (make_order, "Placed. Nobody has asked", ["start", "hold", "payment-method", "cancel"]),
+        (lambda: make_order(started=True), "Queued. The engine takes it up", ["hold", "payment-method", "cancel"]),
+        (
+            charging,
+            "Taking the payment of £20.00: attempt 1 failed",
+            ["hold", "payment-method", "cancel", "step-retry", "step-pause"],
+        ),
         (
             driving.make_order_in_review,
             "In review: a person must decide",
-            ["hold", "cancel", "review-approve", "review-reject", "review-ask", "review-claim"],
+            ["hold", "payment-method", "cancel", "review-approve", "review-reject", "review-ask", "review-claim"],
         ),
         (lambda: driving.drive(make_order()), "Completed: £20.00 paid", ["refund"]),
         (driving.make_order_that_is_owed, "Completed", ["refund-retry"]),

@@ -179,6 +179,9 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("approval_names_who_decided", Approval, {"status": "done"}),
     ("api_token_scopes_word", ApiToken, {"scopes": ["nonsense"]}),
     ("api_token_scopes_word", ApiToken, {"scopes": []}),
+    ("command_that_ends", Command, {"until": NOW}),
+    ("fraud_partner_asked_or_skipped", FraudCheck, {"partner_score": None}),
+    ("fraud_partner_asked_or_skipped", FraudCheck, {"partner_asked_at": None}),
     # Unique rules: the copy alone breaks them, as long as nothing else does first.
     ("order_one_run_each", Order, {"id": "00000000-0000-4000-8000-000000000001", "number": "SO-1"}),
     ("command_one_start", Command, {"id": "00000000-0000-4000-8000-000000000001"}),

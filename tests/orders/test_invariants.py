@@ -217,7 +217,7 @@ def test_message_that_nobody_takes_to_temporal_is_named_after_a_while(db: None, 
     order = make_order(started=True)
     assert database() == []
 
-    tamper("UPDATE orders_outboxmessage SET created_at = now() - interval '11 seconds', last_error = 'UNAVAILABLE'")
+    tamper("UPDATE orders_outboxmessage SET due_at = now() - interval '11 seconds', last_error = 'UNAVAILABLE'")
 
     assert database() == [("outbox", f"order:{order.id}", "order.start waits: UNAVAILABLE")]
     OutboxMessage.objects.update(delivered_at=timezone.now())
@@ -264,7 +264,8 @@ def test_second_charge_of_an_order_is_found(order: Order) -> None:
         "the gateway holds 4000, our ledger says 2000",
         "charged 4000 of 2000",
         "charged 2 times",
-        "2 payments at the gateway for one order",
+        "2 payments at the gateway for 1 payment method",
+        "2 payments stand at the gateway",
     }
 
 

@@ -76,6 +76,32 @@ async def test_a_step_that_is_over_is_reported_and_never_blocks_what_follows(
         assert await drive(dev_server, order, kind) is False
 
 
+@pytest.mark.parametrize("kind", [CommandKind.STEP_SKIP, CommandKind.PAYMENT_METHOD])
+async def test_a_step_that_is_told_to_do_it_another_way_does_not_wait_for_the_interval(
+    dev_server: WorkflowEnvironment, kind: CommandKind
+) -> None:
+    world = OrderWorld()
+    world.fail("charge_payment", unavailable(next_try=LONG))
+    async with world.order(dev_server) as order:
+        await world.happened("charge_payment")
+        while world.log.count("charge_payment") < 2:
+            await drive(dev_server, order, kind)
+        assert (await order.result()).status is OrderStatus.COMPLETED
+
+
+async def test_a_step_that_is_skipped_goes_on_although_it_was_paused(dev_server: WorkflowEnvironment) -> None:
+    world = OrderWorld()
+    world.fail("charge_payment", unavailable(next_try=LONG))
+    async with world.order(dev_server) as order:
+        await world.happened("charge_payment")
+        assert await drive(dev_server, order, CommandKind.STEP_PAUSE)
+        while not await paused(order):
+            pass
+        assert await drive(dev_server, order, CommandKind.STEP_SKIP)
+        assert (await order.result()).status is OrderStatus.COMPLETED
+    assert world.log.count("charge_payment") == 2
+
+
 async def paused(order: WorkflowHandle[Any, Any]) -> bool:
     """Whether the step is paused and no attempt of it runs."""
     pending = (await order.describe()).raw_description.pending_activities

@@ -97,7 +97,7 @@ def why_quiet(feed_id: UUID | str) -> str:
         return "No worker runs. Start one: ./dev up, or manage.py run_worker."
     if workers["temporal"] is None or workers["temporal"] < silence:
         return "A worker runs, but Temporal does not answer it."
-    waiting = OutboxMessage.objects.filter(delivered_at=None).aggregate(
+    waiting = OutboxMessage.objects.filter(delivered_at=None, due_at__lte=timezone.now()).aggregate(
         count=Count("id"), mine=Count("id", filter=Q(aggregate=f"feed:{feed_id}"))
     )
     if waiting["mine"]:
