@@ -91,6 +91,10 @@ EVENT_TITLES: dict[EventType, str] = {
     EventType.TASK_OPENED: "Task for staff",
     EventType.TASK_ACKNOWLEDGED: "Task taken",
     EventType.TASK_DONE: "Task done",
+    EventType.RETURN_ANNOUNCED: "Return announced",
+    EventType.RETURN_RECEIVED: "Return received",
+    EventType.RETURN_WITHDRAWN: "Return withdrawn",
+    EventType.RETURN_CLOSED: "Return closed without a refund",
 }
 EVENT_TONES: dict[EventType, Tone] = {
     EventType.STEP_RETRYING: Tone.WAITING,
@@ -180,11 +184,16 @@ def failure_words(failure_type: str) -> tuple[str, str]:
 def event_amounts(data: dict[str, object], currency: str) -> list[str]:
     """The figures of an event as short phrases."""
     said = []
-    for key, words in (("total_minor", ""), ("amount_minor", ""), ("refunded_minor", "refunded")):
+    for key, words in (("total_minor", ""), ("amount_minor", ""), ("refunded_minor", "refunded"), ("due_minor", "due")):
         amount = data.get(key)
         if isinstance(amount, int) and amount:
             said.append(f"{money(amount, currency)} {words}".strip())
-    for key, singular in (("lines", "line"), ("products", "product"), ("pieces", "piece")):
+    for key, singular in (
+        ("lines", "line"),
+        ("products", "product"),
+        ("pieces", "piece"),
+        ("restocked", "restocked piece"),
+    ):
         count = data.get(key)
         if isinstance(count, int) and count:
             said.append(counted(count, singular))

@@ -38,6 +38,11 @@ class CommandKind(StrEnum):
     PARTNER_HOLD = "partner_hold"
     PARTNER_PROBE = "partner_probe"
     PARTNER_CLOSE = "partner_close"
+    RETURN_ANNOUNCE = "return_announce"
+    RETURN_RECEIVE = "return_receive"
+    RETURN_WITHDRAW = "return_withdraw"
+    RETURN_REFUND = "return_refund"
+    RETURN_CLOSE = "return_close"
 
 
 class CommandStatus(StrEnum):

@@ -47,3 +47,7 @@ class EventType(StrEnum):
     TASK_OPENED = "order.task_opened"
     TASK_ACKNOWLEDGED = "order.task_acknowledged"
     TASK_DONE = "order.task_done"
+    RETURN_ANNOUNCED = "order.return_announced"
+    RETURN_RECEIVED = "order.return_received"
+    RETURN_WITHDRAWN = "order.return_withdrawn"
+    RETURN_CLOSED = "order.return_closed"
