@@ -23,17 +23,8 @@ from orders.actor import person
 from orders.amounts import money
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame, order_not_found
-from orders.models import Order
-from orders.services import (
-    cancelling,
-    holding,
-    payment_methods,
-    placing,
-    refunding,
-    reviewing,
-    skipping,
-    stepping,
-)
+from orders.models import Order, ReturnCase
+from orders.services import cancelling, holding, payment_methods, placing, refunding, reviewing, skipping, stepping
 from orders.services.reviewing import MAX_EXTENSION_HOURS
 from orders.vocabulary import MINOR_UNITS_PER_MAJOR, Channel, OrderStatus
 
@@ -199,7 +190,11 @@ BUTTONS: dict[str, Button] = {
 @login_required
 def give(request: HttpRequest, number: str, command: str) -> HttpResponse:
     """Give the command; a second click is told who was first and when."""
-    button = BUTTONS[command]
+    return press(request, number, BUTTONS[command])
+
+
+def press(request: HttpRequest, number: str, button: Button) -> HttpResponse:
+    """Do what the button says with the form that was sent, and go back to the order's page."""
     if not request.user.has_perm(button.permission):  # type: ignore[union-attr]
         raise PermissionDenied(f"This needs the permission {button.permission}.")
     form = button.form(request.POST)
@@ -213,7 +208,7 @@ def give(request: HttpRequest, number: str, command: str) -> HttpResponse:
     given["reason"] = given["reason"].strip() or button.unsaid
     try:
         button.service(number, actor=person(request.user, Channel.ADMIN), **given)
-    except Order.DoesNotExist:
+    except (Order.DoesNotExist, ReturnCase.DoesNotExist):
         return order_not_found(request, number)
     except NotPermitted as refusal:
         raise PermissionDenied(str(refusal)) from refusal

@@ -19,7 +19,7 @@ class Scope(StrEnum):
 SAYS: Mapping[Scope, str] = {
     Scope.FULL: "everything its user may do",
     Scope.READ: "read orders, their history and what belongs to them",
-    Scope.WRITE: "place, start, hold, release and cancel orders, retry and pause their steps",
+    Scope.WRITE: "place, start, hold, release and cancel orders, drive their steps, announce and receive returns",
     Scope.IMPORTS: "send order feeds and follow them",
 }
 #: FULL is not listed: it covers all there is; every `orders.view_*` belongs to READ
@@ -32,6 +32,8 @@ COVERS: Mapping[Scope, frozenset[str]] = {
             "orders.cancel_order",
             "orders.drive_step",
             "orders.change_payment_method",
+            "orders.announce_return",
+            "orders.receive_return",
         }
     ),
     Scope.IMPORTS: frozenset({"orders.import_feed", "orders.add_product", "orders.view_feedimport"}),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from orders.amounts import counted, duration
+from orders.returned import Returned
 from orders.vocabulary import IN_PROCESS_STATUSES, MOVING_STATUSES, OrderStatus, StepName
 from orders.wording import STEP_DOING, Tone, failure_words
 
@@ -96,6 +97,8 @@ class Facts:
     #: who paused the failing step and why; empty when nobody did
     paused: str = ""
     review: Review | None = None
+    #: what came back or will; None when nothing does
+    returned: Returned | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,7 +281,7 @@ def _completed(facts: Facts) -> Standing:
         return Standing(
             headline=f"Completed, but a refund is owed: {facts.owed} did not go back to the customer.",
             tone=Tone.TROUBLE,
-            why=_sentence(facts.owed_why),
+            why=f"{_sentence(facts.owed_why)} {_back(facts)}".strip(),
             coming="Nothing more happens by itself; a lead has a task.",
             you_can="Try the refund again, or give the money back another way and resolve the task with its reference.",
         )
@@ -286,10 +289,23 @@ def _completed(facts: Facts) -> Standing:
         return Standing(
             headline=f"Completed; a refund of {facts.refunding} is under way.",
             tone=Tone.MOVING,
+            why=_back(facts),
             coming="It is sent until the gateway answers, and never twice.",
+        )
+    returned = facts.returned
+    if returned is not None:
+        return Standing(
+            headline=f"Completed; {returned.headline(facts.refunded)}",
+            tone=Tone.WAITING if returned.is_open else Tone.DONE,
+            why=_sentence(returned.due_why),
+            you_can=returned.you_can,
         )
     back = f" {facts.refunded} went back to the customer." if facts.refunded else ""
     return Standing(headline=f"Completed: {facts.total} paid, goods handed to the carrier.{back}", tone=Tone.DONE)
+
+
+def _back(facts: Facts) -> str:
+    return f"{facts.returned.pieces} came back." if facts.returned and facts.returned.came else ""
 
 
 def _cancelled(facts: Facts) -> Standing:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from orders import command_pages, command_views, engine_views, views
+from orders import command_pages, command_views, engine_views, return_views, views
 
 app_name = "orders"
 urlpatterns = [
@@ -12,6 +12,11 @@ urlpatterns = [
     path("<str:number>/engine/", engine_views.order_engine, name="engine"),
     path("<str:number>/cancel/", command_views.cancel, name="cancel"),
     path("<str:number>/refund/", command_views.refund, name="refund"),
+    path("<str:number>/return/", return_views.announce, name="return-announce"),
+    path("<str:number>/return/receive/", return_views.receive, name="return-receive"),
+    path("<str:number>/return/withdraw/", return_views.withdraw, name="return-withdraw"),
+    path("<str:number>/return/refund/", return_views.refund, name="return-refund"),
+    path("<str:number>/return/close/", return_views.close, name="return-close"),
     *(
         path(f"<str:number>/{name.replace('-', '/')}/", command_pages.ask, {"command": name}, name=name)
         for name in command_pages.PAGES

@@ -94,6 +94,10 @@ EVENT_TITLES: dict[EventType, str] = {
     EventType.STEP_SKIP_ASKED: "Told to do without the partner",
     EventType.PAYMENT_METHOD_ASKED: "Another payment method asked for",
     EventType.PAYMENT_METHOD_CHANGED: "Payment method changed",
+    EventType.RETURN_ANNOUNCED: "Return announced",
+    EventType.RETURN_RECEIVED: "Return received",
+    EventType.RETURN_WITHDRAWN: "Return withdrawn",
+    EventType.RETURN_CLOSED: "Return closed without a refund",
 }
 EVENT_TONES: dict[EventType, Tone] = {
     EventType.STEP_RETRYING: Tone.WAITING,
@@ -183,11 +187,16 @@ def failure_words(failure_type: str) -> tuple[str, str]:
 def event_amounts(data: dict[str, object], currency: str) -> list[str]:
     """The figures of an event as short phrases."""
     said = []
-    for key, words in (("total_minor", ""), ("amount_minor", ""), ("refunded_minor", "refunded")):
+    for key, words in (("total_minor", ""), ("amount_minor", ""), ("refunded_minor", "refunded"), ("due_minor", "due")):
         amount = data.get(key)
         if isinstance(amount, int) and amount:
             said.append(f"{money(amount, currency)} {words}".strip())
-    for key, singular in (("lines", "line"), ("products", "product"), ("pieces", "piece")):
+    for key, singular in (
+        ("lines", "line"),
+        ("products", "product"),
+        ("pieces", "piece"),
+        ("restocked", "restocked piece"),
+    ):
         count = data.get(key)
         if isinstance(count, int) and count:
             said.append(counted(count, singular))

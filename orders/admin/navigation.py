@@ -23,6 +23,7 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
             ("Imports", "upload_file", "orders_feedimport_changelist", "orders.view_feedimport"),
             ("Second person", "how_to_reg", "orders_approval_changelist", "orders.view_approval"),
             ("Credit notes", "assignment_return", "orders_creditnote_changelist", "orders.view_creditnote"),
+            ("Returns", "move_to_inbox", "orders_returncase_changelist", "orders.view_returncase"),
         ],
     ),
     (

@@ -22,7 +22,8 @@ from orders.api.pagination import InSequence, NewestFirst
 from orders.api.permissions import PerAction
 from orders.api.schema import answer_headers, answers, key_header
 from orders.api.views import StrictViewSet
-from orders.models import Order, OrderEvent, OrderLine
+from orders.models import Order, OrderEvent, OrderLine, ReturnCase
+from orders.selectors.returns import with_lines
 from orders.services import placing
 
 
@@ -65,7 +66,7 @@ class Orders(StrictViewSet):
 
     @extend_schema(
         summary="One order",
-        description="Its lines, money, shipments, and why it failed if it did.",
+        description="Its lines, money, shipments, returns, and why it failed if it did.",
         responses=answers({200: OrderDetail}, 404),
     )
     def retrieve(self, request: Request, number: str) -> Response:
@@ -105,7 +106,9 @@ class Orders(StrictViewSet):
         lines = OrderLine.objects.select_related("product").order_by("position")
         order = (
             Order.objects.select_related("customer__key", "payment")
-            .prefetch_related(Prefetch("lines", lines), "shipments")
+            .prefetch_related(
+                Prefetch("lines", lines), "shipments", Prefetch("returns", with_lines(ReturnCase.objects.all()))
+            )
             .filter(number=number)
             .first()
         )

@@ -8,12 +8,34 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
-from orders.models import ApiToken, Approval, Command, FeedImport, Order, OrderEvent, OrderLine, Payment, Shipment
+from orders.models import (
+    ApiToken,
+    Approval,
+    Command,
+    FeedImport,
+    Order,
+    OrderEvent,
+    OrderLine,
+    Payment,
+    ReturnCase,
+    ReturnLine,
+    Shipment,
+)
 from orders.models.rules import choices
 from orders.selectors.offers import owed_refund
 from orders.selectors.undoing import is_cancelled, is_undone, undo_of
 from orders.services import feeds
-from orders.vocabulary import ActorKind, Currency, EventType, FailureType, FeedStatus, OrderStatus, StepName
+from orders.vocabulary import (
+    ActorKind,
+    Currency,
+    EventType,
+    FailureType,
+    FeedStatus,
+    OrderStatus,
+    ReturnStatus,
+    StepName,
+    UnsellableReason,
+)
 
 
 class CustomerOutput(serializers.Serializer):
@@ -57,6 +79,52 @@ class ShipmentOutput(serializers.ModelSerializer):
     class Meta:
         model = Shipment
         fields = ["reference", "status", "carrier", "tracking_number", "label_url", "created_at"]
+
+
+class ReturnLineOutput(serializers.ModelSerializer):
+    position = serializers.IntegerField(source="order_line.position")
+    sku = serializers.CharField(source="order_line.product.sku")
+    unsellable_reason = serializers.ChoiceField(choices=choices(UnsellableReason), allow_blank=True)
+    refund_minor = serializers.IntegerField(help_text="What the received pieces were paid for.")
+
+    class Meta:
+        model = ReturnLine
+        fields = ["position", "sku", "announced", "received", "restocked", "unsellable_reason", "refund_minor"]
+
+
+class ReturnOutput(serializers.ModelSerializer):
+    """Goods that come back; `due_minor` is what the pieces that came were paid for."""
+
+    order = serializers.CharField(source="order.number")
+    status = serializers.ChoiceField(choices=choices(ReturnStatus))
+    announced_by = serializers.CharField(source="actor")
+    announced_at = serializers.DateTimeField(source="created_at")
+    due_minor = serializers.IntegerField()
+    refunds = serializers.SerializerMethodField(help_text="Ids of its refunds, the newest first.")
+    lines = ReturnLineOutput(many=True)
+
+    class Meta:
+        model = ReturnCase
+        fields = [
+            "id",
+            "order",
+            "status",
+            "reason",
+            "announced_by",
+            "announced_at",
+            "received_by",
+            "received_at",
+            "ended_by",
+            "ended_at",
+            "note",
+            "due_minor",
+            "refunds",
+            "lines",
+        ]
+
+    @extend_schema_field(serializers.ListField(child=serializers.UUIDField()))
+    def get_refunds(self, case: ReturnCase) -> list[str]:
+        return [str(refund.pk) for refund in case.refunds.all()]
 
 
 class FailureOutput(serializers.Serializer):
@@ -139,6 +207,7 @@ class OrderDetail(OrderSummary):
     lines = LineOutput(many=True)
     payment = serializers.SerializerMethodField(help_text="null until the charge begins.")
     shipments = ShipmentOutput(many=True)
+    returns = ReturnOutput(many=True)
     failure = serializers.SerializerMethodField(help_text="Why the order ended without shipping; null otherwise.")
     undo = serializers.SerializerMethodField(
         help_text="What is undone, line by line, once the order is being cancelled or undone; null otherwise."
@@ -152,6 +221,7 @@ class OrderDetail(OrderSummary):
             "lines",
             "payment",
             "shipments",
+            "returns",
             "failure",
             "undo",
             "links",

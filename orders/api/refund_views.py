@@ -54,7 +54,8 @@ class RefundOutput(serializers.Serializer):
     note = serializers.CharField(help_text="Why the gateway refused it, or how the money went back instead.")
 
 
-def _shown(asked: Refund | Approval) -> dict[str, Any]:
+def shown(asked: Refund | Approval) -> dict[str, Any]:
+    """As `RefundOutput` has it."""
     if isinstance(asked, Refund):
         names = ("id", "status", "amount_minor", "reason", "created_at", "gateway_reference", "note")
         facts = {name: getattr(asked, name) for name in names}
@@ -94,7 +95,7 @@ class Refunds(StrictViewSet):
     )
     def list(self, request: Request, number: str) -> Response:
         order = self._order(number)
-        return Response([_shown(refund) for refund in order.refunds.select_related("order")[:200]])
+        return Response([shown(refund) for refund in order.refunds.select_related("order")[:200]])
 
     @extend_schema(
         summary="Refund a completed order, wholly or in part",
@@ -137,4 +138,4 @@ class Refunds(StrictViewSet):
 
     def _answer(self, asked: Refund | Approval, number: str) -> Answer:
         where = reverse("api:order-refunds", kwargs={"number": number}, request=self.request)
-        return Answer(status=202, body=_shown(asked), location=where)
+        return Answer(status=202, body=shown(asked), location=where)

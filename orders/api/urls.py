@@ -9,6 +9,7 @@ from orders.api.order_command_views import OrderCommands, Reviews, StepCommands
 from orders.api.order_views import OrderHistory, Orders
 from orders.api.partner_views import Partners
 from orders.api.refund_views import Refunds
+from orders.api.return_views import OrderReturns, Returns
 from orders.api.task_views import Tasks
 from orders.api.token_views import Tokens
 from orders.api.views import Docs, NotHere, Root, Schema
@@ -38,6 +39,11 @@ urlpatterns = [
     ),
     re_path(rf"{ORDER}refunds/\Z", Refunds.as_view({"get": "list", "post": "create"}), name="order-refunds"),
     re_path(rf"{ORDER}refunds/retry/\Z", Refunds.as_view({"post": "retry"}), name="order-refund-retry"),
+    re_path(rf"{ORDER}returns/\Z", OrderReturns.as_view({"get": "list", "post": "announce"}), name="order-returns"),
+    path("returns/<uuid:pk>/receive/", Returns.as_view({"post": "receive"}), name="return-receive"),
+    path("returns/<uuid:pk>/withdraw/", Returns.as_view({"post": "withdraw"}), name="return-withdraw"),
+    path("returns/<uuid:pk>/refund/", Returns.as_view({"post": "refund"}), name="return-refund"),
+    path("returns/<uuid:pk>/close/", Returns.as_view({"post": "close"}), name="return-close"),
     re_path(rf"{ORDER}review/claim/\Z", Reviews.as_view({"post": "claim"}), name="review-claim"),
     re_path(rf"{ORDER}review/ask/\Z", Reviews.as_view({"post": "ask"}), name="review-ask"),
     re_path(rf"{ORDER}review/extend/\Z", Reviews.as_view({"post": "extend"}), name="review-extend"),

@@ -48,8 +48,11 @@ class ActOutput(serializers.Serializer):
 
     @extend_schema_field(serializers.URLField())
     def get_link(self, act: Act) -> str:
-        # A refund is a thing that is made; the other commands are calls under the order or its review.
-        name = "order-refunds" if act.command == "refund" else f"order-{act.command}"
+        if act.return_id:
+            return reverse(f"api:{act.command}", kwargs={"pk": act.return_id}, request=self.context["request"])
+        # Refunds and returns are things that are made; the other commands are calls under the order or its review.
+        made = {"refund": "order-refunds", "return-announce": "order-returns"}
+        name = made.get(act.command, f"order-{act.command}")
         if act.command.startswith("review-"):
             name = act.command
         return reverse(f"api:{name}", kwargs={"number": self.context["number"]}, request=self.context["request"])

@@ -14,6 +14,7 @@ from orders.models.order import Order, OrderLine
 from orders.models.outbox import OutboxMessage
 from orders.models.refund import Refund
 from orders.models.refusal import RefusedAction
+from orders.models.returns import ReturnCase, ReturnLine
 from orders.models.review import FraudCheck, FraudRules, ReviewCase
 from orders.models.seal import HistorySeal, SealedHead
 from orders.models.step import Step
@@ -47,6 +48,8 @@ __all__ = [
     "RefusedAction",
     "RequestCount",
     "Reservation",
+    "ReturnCase",
+    "ReturnLine",
     "ReviewCase",
     "SealedHead",
     "ServiceBeat",

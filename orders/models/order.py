@@ -7,7 +7,7 @@ An order row carries what every page asks first: status, since when, and the pro
 import uuid
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from orders.errors import WrongState
@@ -121,6 +121,10 @@ class OrderLine(models.Model):
     unit_price = models.DecimalField(max_digits=14, decimal_places=4)
     #: quantity x unit price, rounded half up to the minor unit
     total_minor = models.BigIntegerField()
+    #: pieces of the return that is announced and has not been received
+    awaited = models.BigIntegerField(default=0)
+    #: pieces that came back
+    returned = models.BigIntegerField(default=0)
 
     class Meta:
         ordering = ["order", "position"]
@@ -130,7 +134,17 @@ class OrderLine(models.Model):
             models.UniqueConstraint(fields=["order", "position"], name="line_position"),
             check("line_quantity_within", Q(quantity__gt=0, quantity__lte=MAX_LINE_QUANTITY)),
             check("line_amounts_not_negative", Q(unit_price__gte=0, total_minor__gte=0)),
+            # Whatever the services count: never more comes back than left.
+            check(
+                "line_returned_within_quantity",
+                Q(awaited__gte=0, returned__gte=0, returned__lte=F("quantity") - F("awaited")),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.quantity} x {self.description}"
+
+    @property
+    def returnable(self) -> int:
+        """Pieces that may still be announced."""
+        return self.quantity - self.returned - self.awaited

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from orders.models.approval import Approval
 from orders.models.order import Order
+from orders.models.returns import ReturnCase
 from orders.models.rules import check, never_deleted, one_of, word_field
 from orders.vocabulary import ENDED_REFUNDS, OPEN_REFUNDS, Channel, Currency, RefundStatus
 
@@ -33,6 +34,8 @@ class Refund(models.Model):
     channel = word_field(Channel)
     #: the two people, where it takes two
     approval = models.OneToOneField(Approval, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    #: the return whose pieces it pays for, if any
+    return_case = models.ForeignKey(ReturnCase, on_delete=models.PROTECT, null=True, blank=True, related_name="refunds")
     gateway_reference = models.CharField(max_length=128, blank=True)
     #: the gateway's refusal, or how a person gave the money back
     note = models.CharField(max_length=500, blank=True)
@@ -57,6 +60,10 @@ class Refund(models.Model):
             # Two clicks, one refund: the second person is told who was first.
             models.UniqueConstraint(
                 fields=["order"], condition=Q(status__in=sorted(OPEN_REFUNDS)), name="refund_one_open"
+            ),
+            # One return is paid for once, also when the refund before it has ended.
+            models.UniqueConstraint(
+                fields=["return_case"], condition=~Q(status=RefundStatus.DROPPED), name="refund_one_for_a_return"
             ),
         ]
 

@@ -36,6 +36,8 @@ PERMISSIONS = (
     "orders.refund_order",
     "orders.decide_review",
     "orders.extend_review",
+    "orders.announce_return",
+    "orders.receive_return",
 )
 
 
@@ -106,7 +108,8 @@ def standing_commands(order: Order) -> Standing:
 def offers(order: Order, standing: Standing, may: May) -> list[Offer]:
     """The order's buttons, the expected one first; a completed order comes with its payment."""
     if order.status == OrderStatus.COMPLETED:
-        return _after_completion(order) if may("orders.refund_order") else []
+        refunds = _after_completion(order) if may("orders.refund_order") else []
+        return [*refunds, *_return_offers(order, may)]
     if order.is_terminal or order.status == OrderStatus.UNDOING or standing.cancel is not None:
         return []
     number = order.number
@@ -165,6 +168,16 @@ def _after_completion(order: Order) -> list[Offer]:
     if payment.refunding_minor or not payment.left_minor:
         return []
     return [Offer(order_number=number, name="refund", title="Refund…", icon="undo", by_page=True)]
+
+
+def _return_offers(order: Order, may: May) -> list[Offer]:
+    """Announcing one; what to do about an open one is offered beside it (`orders.selectors.returns`)."""
+    left = (getattr(order, "pieces_consumed", None) or 0) - (getattr(order, "pieces_returned", None) or 0)
+    if left <= 0 or getattr(order, "open_returns", None) or not may("orders.announce_return"):
+        return []
+    return [
+        Offer(order_number=order.number, name="return-announce", title="Return…", icon="move_to_inbox", by_page=True)
+    ]
 
 
 def owed_refund(order: Order) -> Refund | None:

@@ -27,11 +27,12 @@ from orders.models import (
     OutboxMessage,
     Payment,
     Reservation,
+    ReturnCase,
     ServiceBeat,
     Shipment,
     Step,
 )
-from orders.selectors import health, offers
+from orders.selectors import health, offers, returns
 from orders.selectors.offers import Case, May, Offer
 from orders.selectors.timeline import CHANNELS, Timeline, run_url, timeline
 from orders.selectors.undoing import Undo, is_undone, undo_of
@@ -108,6 +109,7 @@ class LivePart:
     case: Case | None
     #: once the order is being cancelled or undone
     undo: Undo | None
+    returns: list[returns.Shown]
     run_url: str
     engine_trouble: str
 
@@ -126,6 +128,7 @@ class Told:
     step: OpenStep | None
     commands: offers.Standing
     case: Case | None
+    returns: list[ReturnCase]
     engine_trouble: str
 
 
@@ -155,6 +158,7 @@ def _with_surroundings(orders: QuerySet[Order]) -> QuerySet[Order]:
         reserved_products=Subquery(mine.annotate(n=Count("pk")).values("n")),
         credit_note_count=Subquery(notes.values("n")),
         **pieces,
+        **returns.counts(),
     )
 
 
@@ -200,6 +204,7 @@ def tell(order: Order, steps: list[Step], *, may: May) -> Told:
     case = offers.open_case(order, may)
     step = _open_step(status, steps)
     owed = offers.owed_refund(order)
+    back = returns.of_order(order)
     facts = sentences.Facts(
         now=now,
         status=status,
@@ -224,8 +229,16 @@ def tell(order: Order, steps: list[Step], *, may: May) -> Told:
         cancelled=_said(commands.cancel),
         paused=_said(commands.pause) if commands.pause and step and commands.pause.step == step.name else "",
         review=_review(case),
+        returned=returns.returned(order, back),
     )
-    return Told(standing=sentences.standing(facts), step=step, commands=commands, case=case, engine_trouble=trouble)
+    return Told(
+        standing=sentences.standing(facts),
+        step=step,
+        commands=commands,
+        case=case,
+        returns=back,
+        engine_trouble=trouble,
+    )
 
 
 def live_part(order: Order, steps: list[Step], *, may: May) -> LivePart:
@@ -253,6 +266,7 @@ def live_part(order: Order, steps: list[Step], *, may: May) -> LivePart:
         ],
         case=told.case,
         undo=undo_of(order) if told.commands.cancel or is_undone(order) else None,
+        returns=returns.shown(order, told.returns, may),
         run_url=run_url(f"order:{order.pk}", order.process_run_id),
         engine_trouble=told.engine_trouble,
     )

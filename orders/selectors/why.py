@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from orders.access import RULES, Role
 from orders.models import Order
-from orders.selectors import offers
+from orders.selectors import offers, returns
 from orders.selectors import orders as selectors
 from orders.selectors.offers import May, Offer
 from orders.sentences import OpenStep, Standing
@@ -45,6 +46,8 @@ class Act:
     roles: list[Role]
     #: whether the reader may
     yours: bool
+    #: the return that it is about, if any
+    return_id: UUID | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +72,17 @@ def why(order_number: str, *, may: May) -> Why | None:
         *offers.step_offers(order, told.commands, told.step, lambda permission: True),
         *(case.offers if case else ()),
     ]
+    of_return = returns.offers(order, told.returns, lambda permission: True)
+    open_return = returns.open_one(told.returns)
     return Why(
         order=order,
         standing=told.standing,
         attempt=_attempt(told.step),
         deadline_at=case.deadline_at if case else None,
-        acts=[_act(offer, may) for offer in offered],
+        acts=[
+            *(_act(offer, may) for offer in offered),
+            *(_act(offer, may, open_return.pk if open_return else None) for offer in of_return),
+        ],
     )
 
 
@@ -92,7 +100,7 @@ def _attempt(step: OpenStep | None) -> Attempt | None:
     )
 
 
-def _act(offer: Offer, may: May) -> Act:
+def _act(offer: Offer, may: May, return_id: UUID | None = None) -> Act:
     rule = RULES[offer.name.replace("-", "_")]
     return Act(
         command=offer.name,
@@ -100,4 +108,5 @@ def _act(offer: Offer, may: May) -> Act:
         permission=rule.permission,
         roles=sorted(rule.roles),
         yours=may(rule.permission),
+        return_id=return_id,
     )

@@ -18,6 +18,7 @@ from orders.vocabulary import ApprovalStatus
 WORK: Mapping[str, Callable[..., None]] = {
     "change_product": catalogue.carry_out,
     refunding.COMMAND: refunding.carry_out,
+    refunding.FOR_RETURN: refunding.carry_out,
 }
 
 

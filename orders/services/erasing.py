@@ -16,11 +16,11 @@ from django.utils import timezone
 from orders import history
 from orders.actor import Actor
 from orders.errors import InvalidInput, WrongState
-from orders.models import Command, Customer, Order, OrderEvent, OutboxMessage, Payment, Shipment
+from orders.models import Command, Customer, Order, OrderEvent, OutboxMessage, Payment, ReturnCase, Shipment
 from orders.models.customer import ERASED
 from orders.services import customers, saved_answers
 from orders.services.feeds import forgetting
-from orders.vocabulary import TERMINAL_STATUSES, CommandKind, CommandStatus, EventType, Topic
+from orders.vocabulary import OPEN_RETURNS, TERMINAL_STATUSES, CommandKind, CommandStatus, EventType, Topic
 
 ORDERS_NAMED = 10
 
@@ -60,6 +60,7 @@ def erase_customer(reference: str, *, actor: Actor, reason: str) -> Erasure:
             return Erasure(command=customer.commands.get(kind=CommandKind.ERASE_CUSTOMER), is_new=False)
         orders = list(Order.objects.select_for_update().filter(customer=customer).order_by("pk"))
         _refuse_open(orders)
+        _refuse_open_returns(orders)
         known = [word for word in (customer.reference, *_names(customer)) if word]
         reason = _without(known, reason)
         _erase(customer, orders)
@@ -88,6 +89,14 @@ def _refuse_open(orders: list[Order]) -> None:
             f"The customer has open orders: {', '.join(still_open[:ORDERS_NAMED])}{more}. "
             "Complete or cancel them first."
         )
+
+
+def _refuse_open_returns(orders: list[Order]) -> None:
+    """Whoever counts or pays back must still know what was sent to whom."""
+    waiting = ReturnCase.objects.filter(order__in=orders, status__in=OPEN_RETURNS)
+    numbers = list(waiting.order_by("order_id").values_list("order__number", flat=True)[:ORDERS_NAMED])
+    if numbers:
+        raise WrongState(f"Goods of {', '.join(numbers)} are coming back or not settled. End these returns first.")
 
 
 def _erase(customer: Customer, orders: list[Order]) -> None:
@@ -127,6 +136,9 @@ def _outcome(orders: list[Order], known: list[str]) -> str:
         if told != command.reason:
             command.reason = told
             command.save(update_fields=["reason"])
+    for case in ReturnCase.objects.filter(order__in=orders):
+        case.reason, case.note = _without(known, case.reason), _without(known, case.note)
+        case.save(update_fields=["reason", "note"])
     reasons = OrderEvent.objects.filter(order__in=orders).values_list("reason", flat=True)
     naming = sum(_without(known, reason) != reason for reason in reasons.iterator())
     left = f" {naming} lines of the history name the customer and stay as they were." if naming else ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -34,6 +33,9 @@ from orders.models import (
     Step,
     StockItem,
 )
+from orders.selectors.returns import restocked_by_product
+from orders.services import returns_invariants
+from orders.services.violation import Violation as Violation
 from orders.vocabulary import (
     OPEN_REFUNDS,
     TERMINAL_STATUSES,
@@ -52,21 +54,13 @@ OUTBOX_PATIENCE = timedelta(seconds=10)
 PAGE = 1_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Violation:
-    #: short name of the rule, for example "ledger"
-    invariant: str
-    #: an order number, a SKU or another name that staff can look up
-    subject: str
-    detail: str
-
-
 def check_database() -> Iterator[Violation]:
     """Everything that our own tables can tell."""
     yield from stock_is_conserved()
     yield from reservations_follow_their_orders()
     yield from ledger_follows_status()
     yield from refunds_add_up()
+    yield from returns_invariants.check_returns()
     yield from no_step_is_open_on_a_closed_order()
     yield from no_money_moves_without_its_approval()
     yield from accepted_cancellations_are_kept()
@@ -77,11 +71,16 @@ def check_database() -> Iterator[Violation]:
 
 
 def stock_is_conserved() -> Iterator[Violation]:
-    """reserved = held reservations, shipped = consumed ones; received = on hand + shipped is a CHECK of its own."""
+    """reserved = held reservations, shipped = consumed ones that did not come back into the stock.
+
+    received = on hand + shipped is a CHECK of its own.
+    """
     held = _pieces_by_product(ReservationStatus.HELD)
     consumed = _pieces_by_product(ReservationStatus.CONSUMED)
+    restocked = restocked_by_product()
     for item in StockItem.objects.select_related("product").iterator(PAGE):
-        expected = (held.get(item.product_id, 0), consumed.get(item.product_id, 0))
+        shipped = consumed.get(item.product_id, 0) - restocked.get(item.product_id, 0)
+        expected = (held.get(item.product_id, 0), shipped)
         found = (item.reserved, item.shipped)
         if found != expected or item.received != item.on_hand + item.shipped or item.reserved > item.on_hand:
             yield Violation(

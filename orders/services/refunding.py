@@ -11,14 +11,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from orders import history, outbox
 from orders.actor import Actor
 from orders.amounts import money
 from orders.errors import InvalidInput, WrongState
-from orders.models import Approval, LedgerTransfer, Order, Payment, Refund, StaffTask
+from orders.models import Approval, LedgerTransfer, Order, Payment, Refund, ReturnCase, StaffTask
 from orders.services import approvals, commands
 from orders.vocabulary import (
     OPEN_REFUNDS,
@@ -29,18 +29,28 @@ from orders.vocabulary import (
     OrderStatus,
     PaymentStatus,
     RefundStatus,
+    ReturnStatus,
     Topic,
 )
 
 COMMAND = "refund"
+#: the same for what came back of a return
+FOR_RETURN = CommandKind.RETURN_REFUND.value
 
 
 def request(
-    order_number: str, *, amount_minor: int, actor: Actor, reason: str, left_minor: int | None = None
+    order_number: str,
+    *,
+    amount_minor: int,
+    actor: Actor,
+    reason: str,
+    left_minor: int | None = None,
+    return_case: ReturnCase | None = None,
 ) -> Refund | Approval:
     """Ask for a refund: the refund when it is on its way, the approval when it waits for a second person.
 
-    `left_minor` is what the person saw as refundable. Raises `NotPermitted`, `Order.DoesNotExist`, `InvalidInput`, or
+    `left_minor` is what the person saw as refundable. With `return_case`, which the caller has locked, the amount must
+    be exactly what is due for that. Raises `NotPermitted`, `Order.DoesNotExist`, `InvalidInput`, or
     `WrongState` naming who was first and when.
     """
     actor.require("orders.refund_order")
@@ -48,16 +58,20 @@ def request(
         order = Order.objects.select_for_update().get(number=order_number)
         payment = refundable(order)
         _refuse_second(order, payment, left_minor)
+        if return_case is not None:
+            _require_due(return_case, payment, amount_minor)
         if not 1 <= amount_minor <= payment.left_minor:
             left = money(payment.left_minor, payment.currency)
             raise InvalidInput("amount_minor", f"{amount_minor} is not within 1 to {payment.left_minor} ({left}).")
         if not _needs_second(order, amount_minor):
-            return _create(order, payment, amount_minor, actor=actor, reason=reason)
+            return _create(order, payment, amount_minor, actor=actor, reason=reason, return_case=return_case)
+        parameters = {"refund": str(uuid.uuid4()), "order": str(order.pk), "amount_minor": amount_minor}
         return approvals.ask(
-            COMMAND,
+            FOR_RETURN if return_case else COMMAND,
             subject=order.number,
-            says=f"{money(amount_minor, order.currency)} of order {order.number} are refunded.",
-            parameters={"refund": str(uuid.uuid4()), "order": str(order.pk), "amount_minor": amount_minor},
+            says=f"{money(amount_minor, order.currency)} of order {order.number} are refunded"
+            + (" for what came back." if return_case else "."),
+            parameters=parameters | ({"return": str(return_case.pk)} if return_case else {}),
             reason=reason,
             actor=actor,
         )
@@ -72,8 +86,12 @@ def carry_out(parameters: dict[str, Any], *, actor: Actor) -> None:
     amount = parameters["amount_minor"]
     if amount > payment.left_minor:
         raise WrongState(f"Only {money(payment.left_minor, payment.currency)} are left to refund by now.")
-    approval = Approval.objects.get(command=COMMAND, parameters__refund=parameters["refund"])
-    _create(order, payment, amount, actor=actor, reason=approval.reason, approval=approval)
+    approval = Approval.objects.get(command__in=(COMMAND, FOR_RETURN), parameters__refund=parameters["refund"])
+    case = None
+    if "return" in parameters:
+        case = ReturnCase.objects.select_for_update().get(pk=parameters["return"])
+        _require_due(case, payment, amount)
+    _create(order, payment, amount, actor=actor, reason=approval.reason, approval=approval, return_case=case)
 
 
 def retry(order_number: str, *, actor: Actor, reason: str) -> Refund:
@@ -120,6 +138,9 @@ def end(refund: Refund, status: RefundStatus, *, note: str = "") -> None:
     if payment.refunded_minor == payment.captured_minor:
         payment.status = PaymentStatus.REFUNDED
     payment.save(update_fields=["refunding_minor", "refunded_minor", "status", "updated_at"])
+    if status != RefundStatus.DROPPED and refund.return_case_id is not None:
+        paid = ReturnCase.objects.filter(pk=refund.return_case_id)
+        paid.update(status=ReturnStatus.REFUNDED, ended_at=refund.finished_at, ended_by=refund.actor)
 
 
 def book(order: Order, refund: Refund, paid_from: LedgerAccount) -> None:
@@ -138,8 +159,25 @@ def publish(refund: Refund) -> None:
     outbox.publish(Topic.SEND_REFUND, aggregate=f"refund:{refund.pk}", body={"refund_id": str(refund.pk)})
 
 
+def waiting(order: Order) -> QuerySet[Approval]:
+    """Refunds of the order that wait for a second person; one at most."""
+    return Approval.objects.filter(
+        command__in=(COMMAND, FOR_RETURN),
+        subject=order.number,
+        status=ApprovalStatus.WAITING,
+        expires_at__gt=timezone.now(),
+    )
+
+
 def _create(
-    order: Order, payment: Payment, amount_minor: int, *, actor: Actor, reason: str, approval: Approval | None = None
+    order: Order,
+    payment: Payment,
+    amount_minor: int,
+    *,
+    actor: Actor,
+    reason: str,
+    approval: Approval | None = None,
+    return_case: ReturnCase | None = None,
 ) -> Refund:
     refund = Refund(
         id=uuid.UUID(approval.parameters["refund"]) if approval else uuid.uuid4(),
@@ -151,12 +189,14 @@ def _create(
         actor=actor.name,
         channel=actor.channel,
         approval=approval,
+        return_case=return_case,
     )
     refund.key = _key(order, refund)
     refund.save(force_insert=True)
     payment.refunding_minor += amount_minor
     payment.save(update_fields=["refunding_minor", "updated_at"])
-    _tell(order, refund, CommandKind.REFUND, EventType.REFUND_ASKED, actor, reason)
+    kind = CommandKind.RETURN_REFUND if return_case else CommandKind.REFUND
+    _tell(order, refund, kind, EventType.REFUND_ASKED, actor, reason)
     return refund
 
 
@@ -170,13 +210,11 @@ def _tell(order: Order, refund: Refund, kind: CommandKind, event: EventType, act
 def _refuse_second(order: Order, payment: Payment, left_minor: int | None) -> None:
     """Raise `WrongState` when somebody else refunds the order, or has done so since the person looked."""
     _refuse_open(order)
-    waiting = Approval.objects.filter(
-        command=COMMAND, subject=order.number, status=ApprovalStatus.WAITING, expires_at__gt=timezone.now()
-    ).first()
-    if waiting is not None:
+    other = waiting(order).first()
+    if other is not None:
         raise WrongState(
-            f"{waiting.says} This waits for a second person, asked for by {waiting.requested_by} at "
-            f"{_when(waiting.requested_at)}."
+            f"{other.says} This waits for a second person, asked for by {other.requested_by} at "
+            f"{_when(other.requested_at)}."
         )
     if left_minor is not None and left_minor != payment.left_minor:
         last = order.refunds.first()
@@ -185,6 +223,18 @@ def _refuse_second(order: Order, payment: Payment, left_minor: int | None) -> No
             f"{money(payment.left_minor, payment.currency)} of order {order.number} are left to refund, not "
             f"{money(left_minor, payment.currency)}{by}."
         )
+
+
+def _require_due(case: ReturnCase, payment: Payment, amount_minor: int) -> None:
+    """Raise `WrongState` unless the return waits for exactly this refund."""
+    if case.status != ReturnStatus.RECEIVED:
+        raise WrongState(f"This return is {case.status}; nothing of it is left to refund.")
+    payable = case.payable_minor(payment.left_minor)
+    if not payable:
+        raise WrongState("Nothing is left to refund for what came back; close the return.")
+    if amount_minor != payable:
+        due, given = money(payable, payment.currency), money(amount_minor, payment.currency)
+        raise WrongState(f"{due} are to be refunded for what came back, not {given}.")
 
 
 def _refuse_open(order: Order) -> None:

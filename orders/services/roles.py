@@ -27,6 +27,7 @@ VIEW = (
     "view_reviewcase",
     "view_fraudcheck",
     "view_stafftask",
+    "view_returncase",
 )
 FEEDS = ("view_feedimport", "view_feeddocument")
 OPERATIONS = (

@@ -4,6 +4,8 @@ Rows are locked in the order of their product ids, by everybody: two orders with
 round would otherwise wait for each other for ever.
 """
 
+from collections.abc import Mapping
+
 from django.db.models import Sum
 
 from orders import fence, history
@@ -97,6 +99,15 @@ def take_back(order: Order) -> int:
         reservation.status = ReservationStatus.HELD
     _save(stock, mine)
     return sum(reservation.quantity for reservation in mine)
+
+
+def restock(pieces: Mapping[int, int]) -> None:
+    """Put pieces that came back on the shelf again, by product; the caller makes sure that it happens once."""
+    stock = _locked_stock(pieces)
+    for product_id, item in stock.items():
+        item.shipped -= pieces[product_id]
+        item.on_hand += pieces[product_id]
+    StockItem.objects.bulk_update(stock.values(), ["on_hand", "shipped"], batch_size=500)
 
 
 def _locked_stock(product_ids: object) -> dict[int, StockItem]:

@@ -40,6 +40,11 @@ class CommandKind(StrEnum):
     PARTNER_CLOSE = "partner_close"
     STEP_SKIP = "step_skip"
     PAYMENT_METHOD = "payment_method"
+    RETURN_ANNOUNCE = "return_announce"
+    RETURN_RECEIVE = "return_receive"
+    RETURN_WITHDRAW = "return_withdraw"
+    RETURN_REFUND = "return_refund"
+    RETURN_CLOSE = "return_close"
 
 
 class CommandStatus(StrEnum):

@@ -50,3 +50,7 @@ class EventType(StrEnum):
     STEP_SKIP_ASKED = "order.step_skip_asked"
     PAYMENT_METHOD_ASKED = "order.payment_method_asked"
     PAYMENT_METHOD_CHANGED = "order.payment_method_changed"
+    RETURN_ANNOUNCED = "order.return_announced"
+    RETURN_RECEIVED = "order.return_received"
+    RETURN_WITHDRAWN = "order.return_withdrawn"
+    RETURN_CLOSED = "order.return_closed"

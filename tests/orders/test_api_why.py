@@ -56,8 +56,8 @@ def charging() -> Order:
             "In review: a person must decide",
             ["hold", "payment-method", "cancel", "review-approve", "review-reject", "review-ask", "review-claim"],
         ),
-        (lambda: driving.drive(make_order()), "Completed: £20.00 paid", ["refund"]),
-        (driving.make_order_that_is_owed, "Completed", ["refund-retry"]),
+        (lambda: driving.drive(make_order()), "Completed: £20.00 paid", ["refund", "return-announce"]),
+        (driving.make_order_that_is_owed, "Completed", ["refund-retry", "return-announce"]),
     ],
     ids=["placed", "queued", "retrying", "in review", "completed", "owed"],
 )

@@ -339,3 +339,22 @@ def test_a_completed_order_without_a_refund_offers_no_retry() -> None:
     order = driving.drive(make_order())
     with pytest.raises(WrongState, match="No refund"):
         refunding.retry(order.number, actor=TEST_ACTOR, reason="Why not")
+
+
+@pytest.mark.parametrize("mode", ["hang_after", "drop_after"])
+def test_a_refund_that_timed_out_after_it_was_made_is_made_once(
+    order: Order, partners: Http, settings: Settings, mode: str
+) -> None:
+    refund = ask(order)
+    settings.PARTNER_TIMEOUT_SECONDS = 0.4
+    gateway.client.cache_clear()
+    partners.fault(partner="payments", operation="refunds.create", mode=mode, seconds=60, times=1)
+    with pytest.raises(PartnerUnavailable):
+        send(refund)
+    settings.PARTNER_TIMEOUT_SECONDS = 10
+    gateway.client.cache_clear()
+    Refund.objects.filter(pk=refund.pk).update(key="forgotten")
+
+    assert send(refund) is RefundStatus.DONE
+
+    assert_all_agree(order, partners, refunded=500)
