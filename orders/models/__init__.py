@@ -12,9 +12,11 @@ from orders.models.history import OrderEvent
 from orders.models.money import LedgerTransfer, Payment
 from orders.models.order import Order, OrderLine
 from orders.models.outbox import OutboxMessage
+from orders.models.process import ProcessDifference, ProcessRun, ProcessStep
 from orders.models.refund import Refund
 from orders.models.refusal import RefusedAction
 from orders.models.review import FraudCheck, FraudRules, ReviewCase
+from orders.models.schedule import QueueState, ScheduleState
 from orders.models.seal import HistorySeal, SealedHead
 from orders.models.step import Step
 from orders.models.task import StaffTask
@@ -42,12 +44,17 @@ __all__ = [
     "OutboxMessage",
     "PartnerHealth",
     "Payment",
+    "ProcessDifference",
+    "ProcessRun",
+    "ProcessStep",
     "Product",
+    "QueueState",
     "Refund",
     "RefusedAction",
     "RequestCount",
     "Reservation",
     "ReviewCase",
+    "ScheduleState",
     "SealedHead",
     "ServiceBeat",
     "Shipment",

@@ -21,6 +21,8 @@ class Command(models.Model):
     #: the step that it drives; empty for every other command
     step = word_field(StepName, blank=True, default="")
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, null=True, blank=True, related_name="commands")
+    #: what it is about where that is no order: the id of a process run, the name of a schedule
+    subject = models.CharField(max_length=128, blank=True, default="")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True)
     actor = models.CharField(max_length=150)
     channel = word_field(Channel)
@@ -46,6 +48,12 @@ class Command(models.Model):
                 fields=["order", "kind"],
                 condition=Q(kind__in=[CommandKind.HOLD, CommandKind.CANCEL], status=CommandStatus.ACCEPTED),
                 name="command_one_standing",
+            ),
+            # Two clicks, one run of a schedule.
+            models.UniqueConstraint(
+                fields=["subject", "kind"],
+                condition=Q(status=CommandStatus.ACCEPTED) & ~Q(subject=""),
+                name="command_one_standing_subject",
             ),
         ]
 

@@ -31,10 +31,11 @@ def record(
     done: str = "",
     tell: Topic | None = None,
     step: StepName | None = None,
+    subject: str = "",
 ) -> Command:
     """Write the command; `done` is its outcome where there is nothing left to do, `tell` sends it to the process.
 
-    `step` is the one it drives, if any.
+    `step` is the one it drives, if any; `subject` what it is about where that is no order.
 
     The caller holds the order's lock, in the transaction of the change.
     """
@@ -43,6 +44,7 @@ def record(
         kind=kind,
         order=order,
         step=step or "",
+        subject=subject,
         requested_by=user,  # type: ignore[misc]
         actor=actor.name,
         channel=actor.channel,

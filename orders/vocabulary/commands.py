@@ -38,6 +38,14 @@ class CommandKind(StrEnum):
     PARTNER_HOLD = "partner_hold"
     PARTNER_PROBE = "partner_probe"
     PARTNER_CLOSE = "partner_close"
+    PROCESS_START = "process_start"
+    PROCESS_PAUSE = "process_pause"
+    PROCESS_RESUME = "process_resume"
+    PROCESS_CANCEL = "process_cancel"
+    SCHEDULE_PAUSE = "schedule_pause"
+    SCHEDULE_RESUME = "schedule_resume"
+    SCHEDULE_RUN = "schedule_run"
+    SCHEDULE_BACKFILL = "schedule_backfill"
 
 
 class CommandStatus(StrEnum):
@@ -64,3 +72,5 @@ class Topic(StrEnum):
     DRIVE_STEP = "order.step"  # try again at once, pause or resume; the kind of the command says which
     START_FEED_IMPORT = "feed_import.start"
     SEND_REFUND = "refund.send"  # there is something to do for the refund's process
+    TELL_PROCESS = "process.tell"  # a run was started, or a command for it recorded
+    DRIVE_SCHEDULE = "schedule.drive"  # pause, resume, run now or backfill; the kind of the command says which
