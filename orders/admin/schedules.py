@@ -30,6 +30,10 @@ from orders.wording import Tone, status_word
 RESULT_TONES = {"completed": Tone.DONE, "running": Tone.MOVING, "forgotten": Tone.NEUTRAL}
 
 
+#: what a dialog asks for
+SAID = ("reason", "since", "until")
+
+
 class BackfillDialog(ReasonDialog):
     since = forms.DateTimeField(widget=UnfoldAdminTextInputWidget, help_text="UTC, as 2026-01-31 22:00")
     until = forms.DateTimeField(
@@ -90,8 +94,10 @@ class ScheduleStateAdmin(ReadOnlyAdmin):
     def _drive(
         self, request: HttpRequest, service: Callable[..., ScheduleState], object_id: str, form: ReasonDialog
     ) -> HttpResponse:
+        # The dialog has fields of its own besides.
+        said = {name: form.cleaned_data[name] for name in SAID if name in form.cleaned_data}
         try:
-            row = service(unquote(object_id), actor=person(request.user, Channel.ADMIN), **form.cleaned_data)
+            row = service(unquote(object_id), actor=person(request.user, Channel.ADMIN), **said)
         except ScheduleState.DoesNotExist:
             messages.error(request, "There is no such schedule.")
         except (WrongState, InvalidInput) as refusal:

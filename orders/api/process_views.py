@@ -205,7 +205,7 @@ class Processes(StrictViewSet):
         return Response(ProcessRunOutput(self._run(run.pk)).data)
 
     def _run(self, pk: UUID) -> ProcessRun:
-        run = self.get_queryset().filter(pk=pk).first()
+        run: ProcessRun | None = self.get_queryset().filter(pk=pk).first()
         if run is None:
             raise NotFound(self.not_found_text)
         return run
