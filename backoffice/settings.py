@@ -232,6 +232,8 @@ TEMPORAL_UI_URL = env("TEMPORAL_UI_URL", default="")
 TEMPORAL_PAYLOAD_KEYS = env("BACKOFFICE_PAYLOAD_KEYS", default="")
 #: threads and activity slots of one queue in one worker process; each may hold one database connection
 TEMPORAL_ACTIVITY_THREADS = env.int("TEMPORAL_ACTIVITY_THREADS", default=24)
+#: the task queues that `run_worker` polls unless told otherwise; all of them when empty
+WORKER_QUEUES = env.list("WORKER_QUEUES", default=[])
 WORKER_READY_FILE = env("WORKER_READY_FILE", default="")
 
 # --- Partners ---------------------------------------------------------------------------------------------------------

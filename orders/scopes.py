@@ -52,6 +52,9 @@ FULL_ONLY = frozenset(
         "orders.work_lead_task",
         # It stops everybody's orders.
         "orders.drive_breaker",
+        # So are the books of the day, and what runs by itself.
+        "orders.run_process",
+        "orders.drive_schedule",
     }
 )
 
