@@ -84,11 +84,14 @@ async def keep_schedules(client: Client, stop: asyncio.Event, driven: asyncio.Ev
     ensured = False
     while not stop.is_set():
         wait = LOOK_EVERY
+        # Cleared before the look: a command that comes during it is looked after by the next one.
+        at_once = driven.is_set()
+        driven.clear()
         try:
             if not ensured:
                 await ensure_schedules(client)
                 ensured = True
-            await look(client, at_once=driven.is_set())
+            await look(client, at_once=at_once)
         except RPCError as error:
             logger.warning(
                 "The schedules were not %s, next try in %.0f s: %s", "seen" if ensured else "taken", TRY_AGAIN, error
@@ -96,7 +99,6 @@ async def keep_schedules(client: Client, stop: asyncio.Event, driven: asyncio.Ev
             wait = TRY_AGAIN
         except DatabaseError as error:
             logger.warning("What the schedules do was not written down: %s", error)
-        driven.clear()
         await _first_of(stop, driven, seconds=wait)
 
 

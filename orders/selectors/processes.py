@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
-from orders.amounts import duration
+from orders.amounts import duration, number
 from orders.models import ProcessRun, ProcessStep
 from orders.vocabulary import (
     ENDED_PROCESS_STATUSES,
@@ -101,11 +100,6 @@ def _step(step: ProcessStep) -> StepShown:
         word=status_word(status),
         tone=STEP_TONES[status],
         took=duration(took or timedelta()) if took is not None else "",
-        figures=[(status_word(name), _figure(value)) for name, value in sorted(step.figures.items())],
+        # Sums by currency are in the outcome, as money.
+        figures=[(status_word(name), number(value)) for name, value in sorted(step.figures.items()) if name != "sums"],
     )
-
-
-def _figure(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_figure(part)}" for name, part in value.items())
-    return f"{value:,}" if isinstance(value, int) else str(value)

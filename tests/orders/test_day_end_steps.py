@@ -77,7 +77,7 @@ def test_a_payment_that_its_bookings_do_not_bear_out_is_a_row(partners: Http) ->
     run = started()
     processes.work(run.pk, 1, actor=ENGINE, beat=quiet)
     assert differences(run) == [("ledger", order.number)]
-    assert "1 payment differ from the ledger" in step(run, SETTLE).outcome
+    assert "1 payment that the ledger does not bear out" in step(run, SETTLE).outcome
 
 
 def test_money_that_the_gateway_took_and_we_do_not_know_is_a_row(partners: Http) -> None:

@@ -38,6 +38,8 @@ def release_stale(pace: Pace) -> str:
     with pace.chunk() as step:
         step.figures["differences"] = _report_shipped(pace)
     figures = pace.step.figures
+    if not figures.get("pieces") and not figures["differences"]:
+        return "Nothing was held by an order that has ended."
     told = (
         f"{counted(figures.get('pieces', 0), 'piece')} of {counted(figures.get('orders', 0), 'closed order')} released"
     )

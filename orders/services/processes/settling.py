@@ -45,7 +45,11 @@ def settle_captures(pace: Pace) -> str:
         for currency, entry in sums.items()
     )
     differing = int(pace.step.figures.get("differences", 0))
-    verdict = f"{counted(differing, 'payment')} differ from the ledger" if differing else "all agree with the ledger"
+    verdict = (
+        f"{counted(differing, 'payment')} that the ledger does not bear out"
+        if differing
+        else "all agree with the ledger"
+    )
     return f"{counted(pace.step.figures['payments'], 'payment')} moved, {verdict}. {told or 'No money moved'}."
 
 
