@@ -9,6 +9,8 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from orders.keyring import InvalidKeys, parse_keys
+from orders.vocabulary import ProcessStepName
+from temporal_app.task_queues import TaskQueue
 
 #: seconds; a partner that is back must not be left alone for longer
 LONGEST_BACK_OFF = 3600
@@ -157,6 +159,44 @@ def production_is_closed(**_: object) -> list[CheckMessage]:
                 "DJANGO_SECRET_KEY can be guessed.",
                 hint=f"Set at least {SHORTEST_KEY} random characters; `openssl rand -base64 64` makes them.",
                 id="backoffice.E008",
+            )
+        )
+    return found
+
+
+#: seconds; a step that waits for longer is a mistake in the configuration
+LONGEST_DELAY = 6 * 3600
+
+
+@register()
+def processes_are_configured(**_: object) -> list[CheckMessage]:
+    """A typo here would be found in the evening by a close that does not wait, or by a queue that nobody serves."""
+    found: list[CheckMessage] = []
+    steps = {step.value for step in ProcessStepName}
+    delays: dict[str, int] = settings.PROCESS_DELAYS
+    if unknown := sorted(set(delays) - steps):
+        found.append(
+            Error(
+                f"PROCESS_DELAYS names {', '.join(unknown)}, which is no step.",
+                hint=f"The steps are {', '.join(sorted(steps))}.",
+                id="backoffice.E011",
+            )
+        )
+    if any(not 0 <= seconds <= LONGEST_DELAY for seconds in delays.values()):
+        found.append(
+            Error(
+                "PROCESS_DELAYS has a delay that is out of range.",
+                hint=f"Seconds from 0 to {LONGEST_DELAY}.",
+                id="backoffice.E011",
+            )
+        )
+    queues = [queue.value for queue in TaskQueue]
+    if strange := sorted(set(settings.WORKER_QUEUES) - set(queues)):
+        found.append(
+            Error(
+                f"WORKER_QUEUES names {', '.join(strange)}, which is no queue: its worker would wait for ever.",
+                hint=f"The queues are {', '.join(queues)}.",
+                id="backoffice.E012",
             )
         )
     return found

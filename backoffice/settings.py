@@ -236,6 +236,8 @@ TEMPORAL_UI_URL = env("TEMPORAL_UI_URL", default="")
 TEMPORAL_PAYLOAD_KEYS = env("BACKOFFICE_PAYLOAD_KEYS", default="")
 #: threads and activity slots of one queue in one worker process; each may hold one database connection
 TEMPORAL_ACTIVITY_THREADS = env.int("TEMPORAL_ACTIVITY_THREADS", default=24)
+#: the task queues that `run_worker` polls unless told otherwise; all of them when empty
+WORKER_QUEUES = env.list("WORKER_QUEUES", default=[])
 WORKER_READY_FILE = env("WORKER_READY_FILE", default="")
 
 # --- Partners ---------------------------------------------------------------------------------------------------------
@@ -253,6 +255,20 @@ BREAKER_FIRST_SECONDS = env.float("BREAKER_FIRST_SECONDS", default=5.0)
 BREAKER_LONGEST_SECONDS = env.float("BREAKER_LONGEST_SECONDS", default=120.0)
 #: what waited for a partner comes back at this many calls a second, so that it is not knocked down again
 BREAKER_DRAIN_PER_SECOND = env.float("BREAKER_DRAIN_PER_SECOND", default=20.0)
+
+# --- Processes --------------------------------------------------------------------------------------------------------
+#: "reconcile=60,send_summary=120": seconds before a step of a process begins, instead of those in its definition
+PROCESS_DELAYS: dict[str, int] = env.dict("PROCESS_DELAYS", cast={"value": int}, default={})
+#: who gets the summary of the day
+DAY_END_MAIL_TO = env.list("DAY_END_MAIL_TO", default=[])
+DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default="backoffice@localhost")
+EMAIL_HOST = env("EMAIL_HOST", default="localhost")
+EMAIL_PORT = env.int("EMAIL_PORT", default=25)
+EMAIL_HOST_USER = env("EMAIL_HOST_USER", default="")
+EMAIL_HOST_PASSWORD = env("EMAIL_HOST_PASSWORD", default="")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=False)
+#: seconds for each answer of the mail server
+EMAIL_TIMEOUT = env.float("EMAIL_TIMEOUT", default=5.0)
 
 # --- The rest ---------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"

@@ -121,6 +121,10 @@ class PartnerDown(PartnerUnavailable):
         super().__init__(message)
 
 
+class MailUnavailable(PartnerUnavailable):
+    """The mail server did not take the mail. It may be tried again."""
+
+
 class InvalidFeed(DomainError):
     """The file cannot be read as the layout says."""
 

@@ -57,6 +57,9 @@ FULL_ONLY = frozenset(
         "orders.skip_step",
         # It stops everybody's orders.
         "orders.drive_breaker",
+        # So are the books of the day, and what runs by itself.
+        "orders.run_process",
+        "orders.drive_schedule",
     }
 )
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from simulator.store import Store
-from simulator.stripe_forms import Form, invalid, missing, missing_parameter, page
+from simulator.stripe_forms import CREATED, Form, invalid, missing, missing_parameter, page
 from simulator.wire import Request, Response, answer
 
 CLAUSE = re.compile(
@@ -109,13 +109,14 @@ def retrieve(store: Store, request: Request) -> Response:
 
 
 def newest_first(store: Store, request: Request) -> Response:
-    """GET /v1/payment_intents: limit?, starting_after? (an intent id; the page begins after it)."""
-    form = Form(request, frozenset({"limit", "starting_after"}))
-    limit, after = form.limit(), form.text("starting_after")
+    """GET /v1/payment_intents: limit?, starting_after? (an intent id; the page begins after it), created[gte|lte]?."""
+    form = Form(request, frozenset({"limit", "starting_after", *CREATED}))
+    limit, after, created = form.limit(), form.text("starting_after"), form.created()
     with store.read() as snapshot:
         before = load(snapshot, after, "starting_after").seq if after else 2**62
         rows = snapshot.execute(
-            "SELECT * FROM intents WHERE seq < ? ORDER BY seq DESC LIMIT ?", (before, limit + 1)
+            "SELECT * FROM intents WHERE seq < ? AND created BETWEEN ? AND ? ORDER BY seq DESC LIMIT ?",
+            (before, *created, limit + 1),
         ).fetchall()
     return page("/v1/payment_intents", [Intent.of(row).as_json() for row in rows], limit)
 

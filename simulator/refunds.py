@@ -13,11 +13,12 @@ from simulator.books import load
 from simulator.faults import FaultBook
 from simulator.payments import facts
 from simulator.store import Store, record
-from simulator.stripe_forms import Form, dump, error_answer, missing, missing_parameter, page
+from simulator.stripe_forms import CREATED, Form, dump, error_answer, missing, missing_parameter, page
 from simulator.wire import Request, Response, answer, new_id
 
-ALL = "SELECT * FROM refunds WHERE seq < :before ORDER BY seq DESC LIMIT :limit"
-OF_INTENT = "SELECT * FROM refunds WHERE intent_id = :intent AND seq < :before ORDER BY seq DESC LIMIT :limit"
+WITHIN = "seq < :before AND created BETWEEN :since AND :until ORDER BY seq DESC LIMIT :limit"
+ALL = f"SELECT * FROM refunds WHERE {WITHIN}"
+OF_INTENT = f"SELECT * FROM refunds WHERE intent_id = :intent AND {WITHIN}"
 REASONS = ("duplicate", "fraudulent", "requested_by_customer")
 
 
@@ -91,9 +92,10 @@ def retrieve(store: Store, request: Request) -> Response:
 
 
 def newest_first(store: Store, request: Request) -> Response:
-    """GET /v1/refunds: payment_intent?, limit?, starting_after?."""
-    form = Form(request, frozenset({"payment_intent", "limit", "starting_after"}))
+    """GET /v1/refunds: payment_intent?, limit?, starting_after?, created[gte|lte]?."""
+    form = Form(request, frozenset({"payment_intent", "limit", "starting_after", *CREATED}))
     limit, intent_id, after = form.limit(), form.text("payment_intent"), form.text("starting_after")
+    since, until = form.created()
     with store.read() as snapshot:
         before = 2**62
         if after:
@@ -102,7 +104,8 @@ def newest_first(store: Store, request: Request) -> Response:
         if intent_id:
             load(snapshot, intent_id, "payment_intent")
         rows = snapshot.execute(
-            OF_INTENT if intent_id else ALL, {"before": before, "intent": intent_id, "limit": limit + 1}
+            OF_INTENT if intent_id else ALL,
+            {"before": before, "intent": intent_id, "limit": limit + 1, "since": since, "until": until},
         ).fetchall()
     return page("/v1/refunds", [_as_json(row) for row in rows], limit)
 

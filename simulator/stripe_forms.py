@@ -57,6 +57,10 @@ def unauthorized(request: Request) -> Response | None:
     return error_answer(401, f"Invalid API Key provided: {key[:3]}***")
 
 
+#: the bounds of a list, as Stripe names them
+CREATED = ("created[gte]", "created[lte]")
+
+
 class Form:
     """The parameters of one call, form-encoded in the body (POST) or the query string (GET)."""
 
@@ -114,6 +118,16 @@ class Form:
         if not WHOLE_NUMBER.fullmatch(value) or not 1 <= int(value) <= 100:
             invalid("limit must be between 1 and 100", param="limit", code="parameter_invalid_integer")
         return int(value)
+
+    def created(self) -> tuple[int, int]:
+        """Return the bounds created[gte] and created[lte], in seconds; everything when they are not given."""
+        bounds = []
+        for name, default in zip(CREATED, ("0", str(2**53)), strict=True):
+            value = self.text(name) or default
+            if not WHOLE_NUMBER.fullmatch(value):
+                invalid(f"Invalid integer: {value[:50]}", param=name, code="parameter_invalid_integer")
+            bounds.append(int(value))
+        return bounds[0], bounds[1]
 
     def metadata(self) -> dict[str, str]:
         """Return metadata[key]=value pairs within Stripe's limits (50 keys, values of 500 characters)."""

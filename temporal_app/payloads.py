@@ -6,7 +6,7 @@ would put personal data into Temporal's history. Fields added later need a defau
 
 from dataclasses import dataclass
 
-from orders.vocabulary import FailureType, FeedStatus, OrderStatus, RefundStatus
+from orders.vocabulary import FailureType, FeedStatus, OrderStatus, ProcessNext, ProcessStatus, RefundStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,3 +107,66 @@ class RefundResult:
     refund_id: str
     #: done, settled or dropped
     status: RefundStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessInput:
+    """Starts a `ProcessWorkflow`, and is the input of its look at the rows."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessStanding:
+    """What a run's process must do now."""
+
+    next: ProcessNext
+    status: ProcessStatus
+    position: int = 0
+    name: str = ""
+    wait_seconds: float = 0.0
+    #: the step runs on the queue for calls to partners
+    asks_partner: bool = False
+    #: how long the step is tried; 0 for as long as it takes
+    patience_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessStepInput:
+    run_id: str
+    position: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndProcess:
+    """Why a step, or a run as a whole, cannot go on."""
+
+    run_id: str
+    #: of the step that failed; 0 for the whole run
+    position: int = 0
+    #: for people; at most 500 characters
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessResult:
+    run_id: str
+    #: completed, cancelled or failed
+    status: ProcessStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenProcess:
+    """A run that a schedule asks for."""
+
+    definition: str
+    #: the business day, as YYYY-MM-DD
+    business_day: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedProcess:
+    #: empty when nothing was opened
+    run_id: str
+    #: what happened, in a sentence
+    says: str

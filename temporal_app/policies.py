@@ -63,3 +63,17 @@ def nightly(summary: str) -> ActivityConfig:
         retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     )
+
+
+def process_step(summary: str, *, patience: timedelta | None) -> ActivityConfig:
+    """One step of a long process: it heartbeats, goes on where it stopped, and is tried for its patience."""
+    config = ActivityConfig(
+        summary=summary,
+        start_to_close_timeout=timedelta(hours=4),
+        heartbeat_timeout=timedelta(seconds=20) * SCALE,
+        retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )
+    if patience:
+        config["schedule_to_close_timeout"] = patience
+    return config

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from temporal_app.activities import feeds, orders, refunds, seals
+from temporal_app.activities import feeds, orders, processes, refunds, seals
 from temporal_app.task_queues import TaskQueue
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.order import OrderWorkflow
+from temporal_app.workflows.process import OpenProcessWorkflow, ProcessWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
 from temporal_app.workflows.seal import SealWorkflow
 
@@ -38,13 +39,19 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
         ),
     ),
     TaskQueue.BATCHES: QueueContents(
-        workflows=(FeedImportWorkflow, SealWorkflow),
+        workflows=(FeedImportWorkflow, SealWorkflow, ProcessWorkflow, OpenProcessWorkflow),
         activities=(
             feeds.validate_feed,
             feeds.transform_feed,
             feeds.store_feed,
             feeds.abandon_feed,
             seals.seal_history,
+            processes.look_at_process,
+            processes.work_process_step,
+            processes.give_up_process_step,
+            processes.stop_process,
+            processes.open_process,
         ),
     ),
+    TaskQueue.PARTNERS: QueueContents(workflows=(), activities=(processes.ask_partner_for_process,)),
 }

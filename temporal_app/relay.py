@@ -20,7 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from orders import outbox
 from orders.actor import system
-from orders.services import ending, stepping
+from orders.services import ending, scheduling, stepping
 from orders.vocabulary import Topic
 from temporal_app.connections import with_fresh_connection
 from temporal_app.starter import DELIVER
@@ -45,9 +45,11 @@ OBEYED_HERE: dict[Topic, Callable[[dict[str, Any]], None]] = {Topic.COMMAND_OVER
 class Relay:
     """One relay; `run` ends soon after `stop` is set, with no message half delivered."""
 
-    def __init__(self, client: Client, stop: asyncio.Event) -> None:
+    def __init__(self, client: Client, stop: asyncio.Event, driven: asyncio.Event | None = None) -> None:
         self.client = client
         self.stop = stop
+        #: set when a command reached a schedule, so that what became of it is looked at at once
+        self.driven = driven or asyncio.Event()
         self.wake = asyncio.Event()
         self.threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="relay")
 
@@ -84,6 +86,8 @@ class Relay:
                 await self.in_thread(postpone, message, error)
             else:
                 await self.in_thread(accepted, message, taken)
+                if message.topic is Topic.DRIVE_SCHEDULE:
+                    self.driven.set()
         except DatabaseError as error:
             # The lease ends by itself and the row comes again.
             logger.warning("Outbox row %d keeps its lease: %s", message.id, error)
@@ -127,7 +131,9 @@ class Relay:
 
 def accepted(message: outbox.Message, taken: bool | None) -> None:
     """Mark the row; a command that Temporal answered about gets its outcome first, so that no crash loses it."""
-    if taken is not None:
+    if taken is not None and message.topic is Topic.DRIVE_SCHEDULE:
+        scheduling.settle(message.body["command_id"], taken=taken)
+    elif taken is not None:
         stepping.settle(message.body["command_id"], taken=taken, actor=system("relay"))
     outbox.mark_delivered(message.id)
 

@@ -1,7 +1,8 @@
 """What happens by itself at a fixed time, as Temporal Schedules written down here.
 
-A schedule lives in Temporal, so it goes on whichever workers come and go; every worker makes sure of it at its start.
-Its name begins with `backoffice:`, and schedules of other names are never touched.
+A schedule lives in Temporal, so it goes on whichever workers come and go; every worker makes sure of it at its start,
+and writes down what it sees, because pages ask the database only. Its name begins with `backoffice:`, and schedules of
+other names are never touched.
 """
 
 import asyncio
@@ -9,13 +10,17 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
+from django.db import Error as DatabaseError
 from temporalio.client import (
     Client,
     Schedule,
+    ScheduleActionExecutionStartWorkflow,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleCalendarSpec,
+    ScheduleDescription,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleRange,
@@ -23,15 +28,24 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
+from orders.services import scheduling
+from orders.vocabulary import ProcessName
+from temporal_app.connections import with_fresh_connection
 from temporal_app.task_queues import TaskQueue
-from temporal_app.workflow_ids import HISTORY_SEAL
+from temporal_app.workflow_ids import DAY_END_CLOSE, HISTORY_SEAL
+from temporal_app.workflows.process import OpenProcessWorkflow
 from temporal_app.workflows.seal import SealWorkflow
 
 logger = logging.getLogger(__name__)
 #: seconds until the next try when Temporal did not take the schedules
 TRY_AGAIN = 10.0
+#: seconds between two looks at the schedules; a command makes the next one come at once
+LOOK_EVERY = 15.0
+#: what another worker wrote down so lately need not be looked at again
+FRESH = timedelta(seconds=10)
+RPC_TIMEOUT = timedelta(seconds=5)
 
 SCHEDULES: dict[str, Schedule] = {
     HISTORY_SEAL: Schedule(
@@ -45,22 +59,47 @@ SCHEDULES: dict[str, Schedule] = {
         spec=ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(0)], minute=[ScheduleRange(5)])]),
         # A night in which Temporal was away is made up for, once; older ones are in the next seal anyway.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(days=1)),
-    )
+    ),
+    DAY_END_CLOSE: Schedule(
+        action=ScheduleActionStartWorkflow(
+            OpenProcessWorkflow.run,
+            ProcessName.DAY_END_CLOSE,
+            id=DAY_END_CLOSE,
+            task_queue=TaskQueue.BATCHES,
+            static_summary="Day-end close",
+        ),
+        # Half past ten in the evening, UTC. What happens later is in the close of the next day.
+        spec=ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(22)], minute=[ScheduleRange(30)])]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(days=1)),
+    ),
 }
 
 
-async def keep_schedules(client: Client, stop: asyncio.Event) -> None:
-    """Make sure of every schedule, however long Temporal refuses; then wait for `stop`."""
+async def keep_schedules(client: Client, stop: asyncio.Event, driven: asyncio.Event | None = None) -> None:
+    """Make sure of every schedule, however long Temporal refuses; then write down what is seen, until `stop`.
+
+    `driven` is set when a command reached a schedule.
+    """
+    driven = driven or asyncio.Event()
+    ensured = False
     while not stop.is_set():
+        wait = LOOK_EVERY
+        # Cleared before the look: a command that comes during it is looked after by the next one.
+        at_once = driven.is_set()
+        driven.clear()
         try:
-            await ensure_schedules(client)
-            await stop.wait()
+            if not ensured:
+                await ensure_schedules(client)
+                ensured = True
+            await look(client, at_once=at_once)
         except RPCError as error:
-            logger.warning("The schedules were not taken, next try in %.0f s: %s", TRY_AGAIN, error)
-            try:
-                await asyncio.wait_for(stop.wait(), TRY_AGAIN)
-            except TimeoutError:
-                continue
+            logger.warning(
+                "The schedules were not %s, next try in %.0f s: %s", "seen" if ensured else "taken", TRY_AGAIN, error
+            )
+            wait = TRY_AGAIN
+        except DatabaseError as error:
+            logger.warning("What the schedules do was not written down: %s", error)
+        await _first_of(stop, driven, seconds=wait)
 
 
 async def ensure_schedules(client: Client) -> None:
@@ -70,6 +109,64 @@ async def ensure_schedules(client: Client) -> None:
             await client.create_schedule(name, schedule)
         except ScheduleAlreadyRunningError:
             await client.get_schedule_handle(name).update(partial(_as_written_here, schedule))
+
+
+async def look(client: Client, *, at_once: bool = False) -> None:
+    """Write down how each of our schedules stands, unless another worker has just done so."""
+    lately = partial(scheduling.seen_lately, FRESH, names=set(SCHEDULES))
+    if not at_once and await asyncio.to_thread(with_fresh_connection, lately):
+        return
+    for name, schedule in SCHEDULES.items():
+        try:
+            found = await client.get_schedule_handle(name).describe(rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                continue
+            raise
+        seen = await _seen(client, schedule, found)
+        await asyncio.to_thread(with_fresh_connection, partial(scheduling.note, name, **seen))
+    await asyncio.to_thread(with_fresh_connection, scheduling.forget_old)
+
+
+async def _seen(client: Client, schedule: Schedule, found: ScheduleDescription) -> dict[str, Any]:
+    summary = getattr(schedule.action, "static_summary", None)
+    last = max(found.info.recent_actions, key=lambda action: action.started_at, default=None)
+    state = found.schedule.state
+    seen: dict[str, Any] = {
+        "summary": str(summary or "")[:200],
+        "next_run_at": None if state.paused else next(iter(found.info.next_action_times), None),
+        "paused": state.paused,
+        "pause_note": state.note or "",
+        "missed": found.info.num_actions_missed_catchup_window + found.info.num_actions_skipped_overlap,
+    }
+    if last is not None and isinstance(last.action, ScheduleActionExecutionStartWorkflow):
+        seen |= {
+            "last_run_at": last.started_at,
+            "last_workflow_id": last.action.workflow_id[:200],
+            "last_result": await _result(client, last.action),
+        }
+    return seen
+
+
+async def _result(client: Client, run: ScheduleActionExecutionStartWorkflow) -> str:
+    """How the run stands or ended; "forgotten" once Temporal has dropped it."""
+    try:
+        found = await client.get_workflow_handle(run.workflow_id, run_id=run.first_execution_run_id).describe(
+            rpc_timeout=RPC_TIMEOUT
+        )
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return "forgotten"
+        raise
+    return found.status.name.lower() if found.status else ""
+
+
+async def _first_of(*events: asyncio.Event, seconds: float) -> None:
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 def _as_written_here(schedule: Schedule, found: ScheduleUpdateInput) -> ScheduleUpdate:

@@ -6,11 +6,18 @@ REJECT_DUPLICATE is: the second is refused, which is as good as delivered.
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import PauseActivityRequest, ResetActivityRequest, UnpauseActivityRequest
+from temporalio.api.enums.v1 import ScheduleOverlapPolicy
+from temporalio.api.schedule.v1 import BackfillRequest, SchedulePatch, TriggerImmediatelyRequest
+from temporalio.api.workflowservice.v1 import (
+    PatchScheduleRequest,
+    PauseActivityRequest,
+    ResetActivityRequest,
+    UnpauseActivityRequest,
+)
 from temporalio.client import Client
 from temporalio.common import (
     SearchAttributePair,
@@ -22,13 +29,20 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from orders.vocabulary import CommandKind, OrderStatus, StepName, Topic
-from temporal_app.payloads import CommandGiven, FeedInput, OrderInput, RefundInput
+from temporal_app.payloads import CommandGiven, FeedInput, OrderInput, ProcessInput, RefundInput
 from temporal_app.search_attributes import CUSTOMER, ORDER_NUMBER, ORDER_STATUS
 from temporal_app.step_activities import ACTIVITY_OF_STEP
 from temporal_app.task_queues import TaskQueue
-from temporal_app.workflow_ids import feed_import_workflow_id, order_workflow_id, refund_workflow_id
+from temporal_app.workflow_ids import (
+    SCHEDULE_PREFIX,
+    feed_import_workflow_id,
+    order_workflow_id,
+    process_workflow_id,
+    refund_workflow_id,
+)
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.order import OrderWorkflow
+from temporal_app.workflows.process import ProcessWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
 
 #: for one attempt; the relay tries again
@@ -156,6 +170,57 @@ async def send_refund(client: Client, body: dict[str, Any]) -> None:
     )
 
 
+async def tell_process(client: Client, body: dict[str, Any]) -> None:
+    """Start the run's process, or wake it; one that has ended has nothing left to do."""
+    await start_once(
+        client,
+        ProcessWorkflow.run,
+        ProcessInput(run_id=body["run_id"]),
+        id=process_workflow_id(body["run_id"]),
+        task_queue=TaskQueue.BATCHES,
+        start_signal="look_again",
+        static_summary="Process",
+    )
+
+
+async def drive_schedule(client: Client, body: dict[str, Any]) -> bool:
+    """Pause, resume, run now or backfill; False when it is no schedule of ours, or Temporal does not have it.
+
+    Temporal knows the command by its id, so a second delivery makes no second run.
+    """
+    if not body["schedule"].startswith(SCHEDULE_PREFIX):
+        return False
+    request = PatchScheduleRequest(
+        namespace=client.namespace,
+        schedule_id=body["schedule"],
+        patch=_patch(CommandKind(body["kind"]), body),
+        identity=client.identity,
+        request_id=body["command_id"],
+    )
+    try:
+        await client.workflow_service.patch_schedule(request, timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status in REFUSED:
+            return False
+        raise
+    return True
+
+
+def _patch(kind: CommandKind, body: dict[str, Any]) -> SchedulePatch:
+    if kind is CommandKind.SCHEDULE_PAUSE:
+        return SchedulePatch(pause=body["note"])
+    if kind is CommandKind.SCHEDULE_RESUME:
+        return SchedulePatch(unpause="Resumed")
+    # One after the other: a day that is closed while the day before is still being closed would overlap it.
+    policy = ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL
+    if kind is CommandKind.SCHEDULE_RUN:
+        return SchedulePatch(trigger_immediately=TriggerImmediatelyRequest(overlap_policy=policy))
+    span = BackfillRequest(overlap_policy=policy)
+    span.start_time.FromDatetime(datetime.fromisoformat(body["since"]))
+    span.end_time.FromDatetime(datetime.fromisoformat(body["until"]))
+    return SchedulePatch(backfill_request=[span])
+
+
 #: a function that answers a bool says whether the command of the message was taken
 DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]] = {
     Topic.START_ORDER: start_order,
@@ -164,4 +229,6 @@ DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]]
     Topic.DRIVE_STEP: drive_step,
     Topic.START_FEED_IMPORT: start_feed_import,
     Topic.SEND_REFUND: send_refund,
+    Topic.TELL_PROCESS: tell_process,
+    Topic.DRIVE_SCHEDULE: drive_schedule,
 }

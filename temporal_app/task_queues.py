@@ -7,3 +7,5 @@ class TaskQueue(StrEnum):
     ORDERS = "orders"
     #: long work on many orders, kept away from the slots of single orders
     BATCHES = "batches"
+    #: calls to partners besides those of single orders, which must not wait behind a slow one
+    PARTNERS = "partners"

@@ -61,10 +61,11 @@ async def run(queues: Sequence[TaskQueue], *, with_relay: bool) -> None:
     await ensure_registered(client)
     workers = [build_worker(client, queue) for queue in queues]
     running = [asyncio.create_task(worker.run()) for worker in workers]
-    side = [asyncio.create_task(beat(client, queues=", ".join(queues), stop=stop))]
-    side.append(asyncio.create_task(keep_schedules(client, stop)))
+    driven = asyncio.Event()
+    side = [asyncio.create_task(beat(client, queues=queues, known=list(REGISTRY), stop=stop))]
+    side.append(asyncio.create_task(keep_schedules(client, stop, driven)))
     if with_relay:
-        side.append(asyncio.create_task(Relay(client, stop).run()))
+        side.append(asyncio.create_task(Relay(client, stop, driven).run()))
     logger.info("Worker polls %s%s", ", ".join(queues), " and relays the outbox" if with_relay else "")
     if settings.WORKER_READY_FILE:
         await asyncio.to_thread(Path(settings.WORKER_READY_FILE).touch)

@@ -13,5 +13,12 @@ def refund_workflow_id(refund_id: str) -> str:
     return f"refund:{refund_id}"
 
 
+def process_workflow_id(run_id: str) -> str:
+    return f"process:{run_id}"
+
+
+#: the names of our schedules begin with it; others are never touched
+SCHEDULE_PREFIX = "backoffice:"
+DAY_END_CLOSE = "backoffice:day-end-close"
 #: Temporal appends the planned time to it; the schedule has the same name
 HISTORY_SEAL = "backoffice:history-seal"

@@ -42,6 +42,8 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
             ("Payments", "credit_card", "orders_payment_changelist", "orders.view_payment"),
             ("Refunds", "undo", "orders_refund_changelist", "orders.view_refund"),
             ("Ledger", "account_balance", "orders_ledgertransfer_changelist", "orders.view_ledgertransfer"),
+            ("Processes", "event_repeat", "orders_processrun_changelist", "orders.view_processrun"),
+            ("Differences", "rule_settings", "orders_processdifference_changelist", "orders.view_processdifference"),
         ],
     ),
     (
@@ -54,6 +56,8 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
             ("Outbox", "outbox", "orders_outboxmessage_changelist", "orders.view_outboxmessage"),
             ("Fraud rules", "rule", "orders_fraudrules_changelist", "orders.view_fraudrules"),
             ("Workers", "memory", "orders_servicebeat_changelist", "orders.view_servicebeat"),
+            ("Queues", "stacks", "orders_queuestate_changelist", "orders.view_queuestate"),
+            ("Schedules", "calendar_clock", "orders_schedulestate_changelist", "orders.view_schedulestate"),
             ("Partners", "handshake", "orders_partnerhealth_changelist", "orders.view_partnerhealth"),
         ],
     ),

@@ -7,7 +7,7 @@ nobody declared is dropped in silence - `status: "paid"` looks accepted. With mo
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from django.core.validators import RegexValidator
@@ -16,6 +16,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)")
+DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 EARLIEST_YEAR, LATEST_YEAR = 1970, 9000
 #: newlines and escape codes in a name forge log lines and break exports
 NO_CONTROL_CHARACTERS = RegexValidator(
@@ -89,6 +90,15 @@ class Moment(serializers.DateTimeField):
             return parse_moment(value)
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from error
+
+
+class Day(serializers.DateField):
+    """A day, as 2026-01-31 and in no other way."""
+
+    def to_internal_value(self, value: Any) -> date:
+        if not isinstance(value, str) or not DAY.fullmatch(value):
+            raise serializers.ValidationError("Write it as 2026-01-31.")
+        return super().to_internal_value(value)
 
 
 class StrictSerializer(serializers.Serializer):

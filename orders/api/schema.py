@@ -28,6 +28,11 @@ class Words:
     ApprovalStatus = choices(vocabulary.ApprovalStatus)
     FeedStatus = choices(vocabulary.FeedStatus)
     ReviewStatus = choices(vocabulary.ReviewStatus)
+    ProcessStatus = choices(vocabulary.ProcessStatus)
+    ProcessStepStatus = choices(vocabulary.ProcessStepStatus)
+    ProcessName = choices(vocabulary.ProcessName)
+    ProcessStepName = choices(vocabulary.ProcessStepName)
+    DifferenceKind = choices(vocabulary.DifferenceKind)
 
 
 #: what every address may answer

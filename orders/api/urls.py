@@ -8,8 +8,10 @@ from orders.api.import_views import Imports
 from orders.api.order_command_views import OrderCommands, Reviews, StepCommands
 from orders.api.order_views import OrderHistory, Orders
 from orders.api.partner_views import Partners
+from orders.api.process_views import Processes
 from orders.api.refund_views import Refunds
 from orders.api.return_views import OrderReturns, Returns
+from orders.api.schedule_views import Health, Schedules
 from orders.api.task_views import Tasks
 from orders.api.token_views import Tokens
 from orders.api.views import Docs, NotHere, Root, Schema
@@ -19,6 +21,8 @@ from orders.vocabulary import PartnerCode
 app_name = "api"
 # An address that cannot be an order's number never reaches the database.
 ORDER = r"^orders/(?P<number>[A-Za-z0-9-]{1,32})/"
+#: a schedule of ours
+SCHEDULE = r"^schedules/(?P<name>backoffice:[a-z0-9-]{1,64})/"
 PARTNER = rf"^partners/(?P<code>{'|'.join(PartnerCode)})/"
 
 urlpatterns = [
@@ -69,6 +73,18 @@ urlpatterns = [
     path("tasks/", Tasks.as_view({"get": "list"}), name="tasks"),
     path("tasks/<uuid:pk>/acknowledge/", Tasks.as_view({"post": "acknowledge"}), name="task-acknowledge"),
     path("tasks/<uuid:pk>/resolve/", Tasks.as_view({"post": "resolve"}), name="task-resolve"),
+    path("processes/", Processes.as_view({"post": "create"}), name="processes"),
+    path("process-runs/", Processes.as_view({"get": "list"}), name="process-runs"),
+    path("process-runs/<uuid:pk>/", Processes.as_view({"get": "retrieve"}), name="process-run"),
+    path("process-runs/<uuid:pk>/pause/", Processes.as_view({"post": "pause"}), name="process-pause"),
+    path("process-runs/<uuid:pk>/resume/", Processes.as_view({"post": "resume"}), name="process-resume"),
+    path("process-runs/<uuid:pk>/cancel/", Processes.as_view({"post": "cancel"}), name="process-cancel"),
+    path("schedules/", Schedules.as_view({"get": "list"}), name="schedules"),
+    re_path(rf"{SCHEDULE}pause/\Z", Schedules.as_view({"post": "pause"}), name="schedule-pause"),
+    re_path(rf"{SCHEDULE}resume/\Z", Schedules.as_view({"post": "resume"}), name="schedule-resume"),
+    re_path(rf"{SCHEDULE}run/\Z", Schedules.as_view({"post": "run"}), name="schedule-run"),
+    re_path(rf"{SCHEDULE}backfill/\Z", Schedules.as_view({"post": "backfill"}), name="schedule-backfill"),
+    path("health/", Health.as_view({"get": "retrieve"}), name="health"),
     path("tokens/", Tokens.as_view({"get": "list", "post": "create"}), name="tokens"),
     path("tokens/<uuid:token_id>/revoke/", Tokens.as_view({"post": "revoke"}), name="token-revoke"),
     path("schema/", Schema.as_view(), name="schema"),

@@ -12,10 +12,12 @@ from orders.models.history import OrderEvent
 from orders.models.money import LedgerTransfer, Payment
 from orders.models.order import Order, OrderLine
 from orders.models.outbox import OutboxMessage
+from orders.models.process import ProcessDifference, ProcessRun, ProcessStep
 from orders.models.refund import Refund
 from orders.models.refusal import RefusedAction
 from orders.models.returns import ReturnCase, ReturnLine
 from orders.models.review import FraudCheck, FraudRules, ReviewCase
+from orders.models.schedule import QueueState, ScheduleState
 from orders.models.seal import HistorySeal, SealedHead
 from orders.models.step import Step
 from orders.models.task import StaffTask
@@ -43,7 +45,11 @@ __all__ = [
     "OutboxMessage",
     "PartnerHealth",
     "Payment",
+    "ProcessDifference",
+    "ProcessRun",
+    "ProcessStep",
     "Product",
+    "QueueState",
     "Refund",
     "RefusedAction",
     "RequestCount",
@@ -51,6 +57,7 @@ __all__ = [
     "ReturnCase",
     "ReturnLine",
     "ReviewCase",
+    "ScheduleState",
     "SealedHead",
     "ServiceBeat",
     "Shipment",

@@ -32,6 +32,8 @@ class Command(models.Model):
     #: the step that it drives; empty for every other command
     step = word_field(StepName, blank=True, default="")
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, null=True, blank=True, related_name="commands")
+    #: what it is about where that is no order: the id of a process run, the name of a schedule
+    subject = models.CharField(max_length=128, blank=True, default="")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True)
     actor = models.CharField(max_length=150)
     channel = word_field(Channel)
@@ -63,6 +65,12 @@ class Command(models.Model):
                 name="command_one_standing",
             ),
             check("command_that_ends", Q(until=None) | Q(kind__in=ENDING_KINDS)),
+            # Two clicks, one run of a schedule.
+            models.UniqueConstraint(
+                fields=["subject", "kind"],
+                condition=Q(status=CommandStatus.ACCEPTED) & ~Q(subject=""),
+                name="command_one_standing_subject",
+            ),
         ]
 
     def __str__(self) -> str:

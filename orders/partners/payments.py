@@ -6,9 +6,10 @@ which a late confirm is refused there. One call with an idempotency key cannot g
 not a first one that comes too late.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from datetime import datetime
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import stripe
@@ -147,6 +148,75 @@ def find_refund(intent_id: str, refund: str) -> str:
             "",
         )
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BookedIntent:
+    """A payment in the gateway's own list."""
+
+    id: str
+    #: the order it was made for, as the gateway remembers it
+    order: str
+    status: str
+    received_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BookedRefund:
+    id: str
+    order: str
+    amount_minor: int
+
+
+def intents_between(since: datetime, until: datetime) -> Iterator[list[BookedIntent]]:
+    """All payments that the gateway made between the two moments, page by page."""
+    for page in _pages(lambda asked: client().v1.payment_intents.list(asked), since, until):
+        yield [_booked(found) for found in page]
+
+
+def refunds_between(since: datetime, until: datetime) -> Iterator[list[BookedRefund]]:
+    """All refunds that the gateway made between the two moments, page by page."""
+    for page in _pages(lambda asked: client().v1.refunds.list(asked), since, until):
+        yield [BookedRefund(id=found.id, order=_order_of(found), amount_minor=found.amount) for found in page]
+
+
+def find_booked(intent_id: str) -> BookedIntent | None:
+    """One payment as the list would show it; None when the gateway does not know it."""
+
+    def ask() -> BookedIntent | None:
+        try:
+            return _booked(client().v1.payment_intents.retrieve(intent_id))
+        except stripe.InvalidRequestError as error:
+            if error.code == "resource_missing":
+                return None
+            raise
+
+    return _call_raw(ask)
+
+
+def _pages(ask: Callable[[Any], Any], since: datetime, until: datetime) -> Iterator[list[Any]]:
+    asked: dict[str, Any] = {"created": {"gte": int(since.timestamp()), "lte": int(until.timestamp())}, "limit": 100}
+    while True:
+        page = _call_raw(partial(ask, asked))
+        yield page.data
+        if not page.has_more:
+            return
+        asked = {**asked, "starting_after": page.data[-1].id}
+
+
+def _booked(found: Any) -> BookedIntent:
+    return BookedIntent(
+        id=found.id,
+        order=_order_of(found),
+        status=found.status,
+        received_minor=found.amount_received,
+        currency=found.currency,
+    )
+
+
+def _order_of(found: Any) -> str:
+    return str(found.metadata.to_dict().get("order", "")) if found.metadata is not None else ""
 
 
 class UnexpectedState(Exception):

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from orders.amounts import counted, money, number
 from orders.models import CreditNote, FeedImport, Order, Step
-from orders.selectors.health import Backlog, Health, machinery, outbox_backlog
+from orders.selectors.health import Backlog, Health, machinery, outbox_backlog, unserved
 from orders.vocabulary import MOVING_STATUSES, FeedStatus, OrderStatus, StepName, StepStatus
 from orders.wording import STATUS_TONES, STEP_DOING, Tone, failure_words, status_word
 
@@ -57,7 +57,7 @@ class Concern:
     title: str
     detail: str
     since: datetime
-    #: where it leads: the order's page, or a list ("credit_notes", "outbox"), or the import with this key ("feed")
+    #: where it leads: the order's page, a list ("credit_notes", "outbox", "queues"), or the import of this key ("feed")
     order_number: str = ""
     kind: str = ""
     key: str = ""
@@ -134,6 +134,8 @@ def dashboard(user: AbstractBaseUser | AnonymousUser) -> Dashboard:
         groups += [_stuck_and_retrying(), _failures()]
     if user.has_perm("orders.view_outboxmessage"):  # type: ignore[union-attr]
         groups.append(_outbox(backlog))
+    if user.has_perm("orders.view_queuestate"):  # type: ignore[union-attr]
+        groups.append(_queues())
     if user.has_perm("orders.view_creditnote"):  # type: ignore[union-attr]
         groups.append(_credit_notes())
     if user.has_perm("orders.view_feedimport"):  # type: ignore[union-attr]
@@ -271,6 +273,19 @@ def _outbox(backlog: Backlog) -> ConcernGroup:
             )
         )
     return ConcernGroup(title="Outbox", count=str(len(rows)), attention="", rows=rows)
+
+
+def _queues() -> ConcernGroup:
+    rows = [
+        Concern(
+            title=f"No worker polls the queue {queue.name}",
+            detail=f"What is sent there waits. Start one: run_worker --queue {queue.name}",
+            since=since,
+            kind="queues",
+        )
+        for queue, since in unserved()
+    ]
+    return ConcernGroup(title="Queues", count=str(len(rows)), attention="", rows=rows[:LIST_ROWS])
 
 
 def _credit_notes() -> ConcernGroup:

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from orders.amounts import counted, duration
-from orders.models import OutboxMessage, PartnerHealth, ServiceBeat, Step
+from orders.models import OutboxMessage, PartnerHealth, QueueState, ServiceBeat, Step
 from orders.sentences import Outage
 from orders.vocabulary import STEPS_OF_PARTNER, BreakerState, PartnerCode
 from orders.wording import PARTNERS, Tone
@@ -59,11 +59,25 @@ class Backlog:
 
 
 def machinery(backlog: Backlog) -> list[Health]:
-    """Worker, Temporal, outbox and every partner that was ever called: two queries."""
+    """Worker, Temporal, queues, outbox and every partner that was ever called: three queries."""
     now = timezone.now()
     beats = list(ServiceBeat.objects.filter(service=WORKER))
     partners = [_partner(row, now) for row in PartnerHealth.objects.order_by("partner")]
-    return [_worker(beats, now), _temporal(beats, now), _outbox(backlog, now), *partners]
+    queues = _queues(list(QueueState.objects.all()), now)
+    return [_worker(beats, now), _temporal(beats, now), *queues, _outbox(backlog, now), *partners]
+
+
+def unserved_since(queue: QueueState, now: datetime) -> datetime | None:
+    """Since when no living worker polls the queue; None while one does."""
+    since = queue.served_at or queue.known_since
+    return since if now - since > SILENT_AFTER else None
+
+
+def unserved(now: datetime | None = None) -> list[tuple[QueueState, datetime]]:
+    """The queues that no worker polls, and since when. Work in them looks like slow work, and never ends."""
+    now = now or timezone.now()
+    found = ((queue, unserved_since(queue, now)) for queue in QueueState.objects.all())
+    return [(queue, since) for queue, since in found if since is not None]
 
 
 def outbox_backlog() -> Backlog:
@@ -107,6 +121,18 @@ def _worker(beats: list[ServiceBeat], now: datetime) -> Health:
     else:
         detail = f"No worker has been seen for {duration(now - max(beat.at for beat in beats))}: orders wait"
     return Health(name="Worker", tone=Tone.TROUBLE, word="Missing", detail=detail)
+
+
+def _queues(queues: list[QueueState], now: datetime) -> list[Health]:
+    """One line, once a worker has told which queues there are."""
+    if not queues:
+        return []
+    without = [(queue.name, since) for queue in queues if (since := unserved_since(queue, now))]
+    if not without:
+        detail = f"{counted(len(queues), 'queue')}: {', '.join(queue.name for queue in queues)}"
+        return [Health(name="Queues", tone=Tone.DONE, word="Served", detail=detail)]
+    told = ", ".join(f"{name} has no worker for {duration(now - since)}" for name, since in without)
+    return [Health(name="Queues", tone=Tone.TROUBLE, word="No worker", detail=f"{told}: its work waits")]
 
 
 def _temporal(beats: list[ServiceBeat], now: datetime) -> Health:

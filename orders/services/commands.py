@@ -35,10 +35,12 @@ def record(
     step: StepName | None = None,
     until: datetime | None = None,
     details: dict[str, Any] | None = None,
+    subject: str = "",
 ) -> Command:
     """Write the command; `done` is its outcome where there is nothing left to do, `tell` sends it to the process.
 
-    `step` is the one it drives, if any; `until` is when it ends by itself (`orders.services.ending`).
+    `step` is the one it drives, if any; `until` is when it ends by itself (`orders.services.ending`); `subject` what it
+    is about where that is no order.
 
     The caller holds the order's lock, in the transaction of the change.
     """
@@ -47,6 +49,7 @@ def record(
         kind=kind,
         order=order,
         step=step or "",
+        subject=subject,
         requested_by=user,  # type: ignore[misc]
         actor=actor.name,
         channel=actor.channel,

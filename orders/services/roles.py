@@ -39,6 +39,11 @@ OPERATIONS = (
     "view_refusedaction",
     "view_approval",
     "view_fraudrules",
+    "view_processrun",
+    "view_processstep",
+    "view_processdifference",
+    "view_schedulestate",
+    "view_queuestate",
 )
 
 #: what each role sees

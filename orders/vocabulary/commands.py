@@ -45,6 +45,14 @@ class CommandKind(StrEnum):
     RETURN_WITHDRAW = "return_withdraw"
     RETURN_REFUND = "return_refund"
     RETURN_CLOSE = "return_close"
+    PROCESS_START = "process_start"
+    PROCESS_PAUSE = "process_pause"
+    PROCESS_RESUME = "process_resume"
+    PROCESS_CANCEL = "process_cancel"
+    SCHEDULE_PAUSE = "schedule_pause"
+    SCHEDULE_RESUME = "schedule_resume"
+    SCHEDULE_RUN = "schedule_run"
+    SCHEDULE_BACKFILL = "schedule_backfill"
 
 
 class CommandStatus(StrEnum):
@@ -72,3 +80,5 @@ class Topic(StrEnum):
     START_FEED_IMPORT = "feed_import.start"
     SEND_REFUND = "refund.send"  # there is something to do for the refund's process
     COMMAND_OVER = "command.over"  # the time of a hold or a pause is over; obeyed in the database, Temporal hears after
+    TELL_PROCESS = "process.tell"  # a run was started, or a command for it recorded
+    DRIVE_SCHEDULE = "schedule.drive"  # pause, resume, run now or backfill; the kind of the command says which

@@ -24,14 +24,14 @@ from tests.accounts import account_url
 from tests.e2e.gate import Gate
 from tests.simulator.process import SimulatorProcess, start_simulator
 
-#: `manage.py run_worker` under a clock of its own
+#: `manage.py run_worker` under a clock of its own, with options
 RUN_WORKER = """
 import datetime, sys, time_machine
 hours = int(sys.argv[1])
 if hours:
     shifted = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=hours)
     time_machine.travel(shifted, tick=True).start()
-sys.argv = ["manage.py", "run_worker"]
+sys.argv = ["manage.py", "run_worker", *sys.argv[2:]]
 from manage import main
 main()
 """
@@ -108,13 +108,13 @@ class Engine:
             "BREAKER_LONGEST_SECONDS": "2",
         }
 
-    def start_worker(self, *, hours_ahead: int = 0) -> None:
+    def start_worker(self, *options: str, hours_ahead: int = 0) -> None:
         """Start it and wait until it polls; its clock may be wrong by some hours."""
         ready = self.folder / "worker.ready"
         ready.unlink(missing_ok=True)
         with open(self.folder / "worker.log", "ab") as log:
             self.worker = subprocess.Popen(
-                [sys.executable, "-c", RUN_WORKER, str(hours_ahead)],
+                [sys.executable, "-c", RUN_WORKER, str(hours_ahead), *options],
                 cwd=CHECKOUT,
                 env=self.environment(),
                 stdout=log,

@@ -7,7 +7,7 @@ import sys
 import pytest
 from pytest_django.fixtures import Settings
 
-from backoffice.checks import production_is_closed
+from backoffice.checks import processes_are_configured, production_is_closed
 
 SAFE_KEY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 CASES = [
@@ -50,3 +50,22 @@ def test_web_process_does_not_start_with_what_a_check_refuses() -> None:
 
     assert done.returncode != 0
     assert "backoffice.E007" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted", "words"),
+    [
+        ("PROCESS_DELAYS", {"reconcil": 5}, "backoffice.E011", "settle_captures"),
+        ("PROCESS_DELAYS", {"reconcile": -1}, "backoffice.E011", "Seconds from 0"),
+        ("PROCESS_DELAYS", {"reconcile": 10**6}, "backoffice.E011", "Seconds from 0"),
+        ("WORKER_QUEUES", ["orders", "batchs"], "backoffice.E012", "orders, batches, partners"),
+    ],
+)
+def test_a_step_or_a_queue_that_does_not_exist_stops_the_start_with_the_list(
+    settings: Settings, name: str, value: object, wanted: str, words: str
+) -> None:
+    assert processes_are_configured() == []
+    setattr(settings, name, value)
+    (message,) = processes_are_configured()
+    assert message.id == wanted
+    assert words in str(message.hint)

@@ -1,7 +1,7 @@
 """PostgreSQL refuses by itself what a service forgot: every CHECK, every unique rule, every trigger."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -29,6 +29,9 @@ from orders.models import (
     OutboxMessage,
     PartnerHealth,
     Payment,
+    ProcessDifference,
+    ProcessRun,
+    ProcessStep,
     Product,
     Refund,
     RefusedAction,
@@ -96,9 +99,27 @@ def world() -> Order:
         order=order, amount_minor=500, currency="GBP", reason="Broken", key="k1", actor="ada", channel="api"
     )
     StaffTask.objects.create(kind="refund_owed", order=order, level="lead", says="Pay it back", opened_by="engine")
+    make_process_run(order)
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     return order
+
+
+def make_process_run(order: Order) -> ProcessRun:
+    """A run with a step under way that found a difference."""
+    run = ProcessRun.objects.create(
+        definition="day_end_close",
+        business_day=NOW.date(),
+        covers_from=NOW - timedelta(days=1),
+        covers_until=NOW,
+        status_by="ada",
+        status_reason="x",
+        actor="ada",
+        channel="api",
+    )
+    ProcessStep.objects.create(run=run, position=1, name="reconcile", on_failure="stop", status="running")
+    ProcessDifference.objects.create(run=run, kind="stock", order=order, reference=order.number, says="x")
+    return run
 
 
 def insert_copy(model: type[models.Model], **changes: Any) -> None:
@@ -184,6 +205,15 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("command_that_ends", Command, {"until": NOW}),
     ("fraud_partner_asked_or_skipped", FraudCheck, {"partner_score": None}),
     ("fraud_partner_asked_or_skipped", FraudCheck, {"partner_asked_at": None}),
+    ("process_covers_something", ProcessRun, {"covers_from": NOW}),
+    ("process_ended_has_time", ProcessRun, {"status": "completed"}),
+    ("process_ended_has_time", ProcessRun, {"finished_at": NOW}),
+    ("process_once_a_day", ProcessRun, {"id": "00000000-0000-4000-8000-000000000001"}),
+    ("process_step_ended_says_how", ProcessStep, {"position": 2, "status": "done", "finished_at": NOW}),
+    ("process_step_ended_says_how", ProcessStep, {"position": 2, "status": "pending", "outcome": "x"}),
+    ("process_step_one_at_a_time", ProcessStep, {"position": 2}),
+    ("process_step_position", ProcessStep, {"status": "pending"}),
+    ("process_difference_once", ProcessDifference, {}),
     # Unique rules: the copy alone breaks them, as long as nothing else does first.
     ("order_one_run_each", Order, {"id": "00000000-0000-4000-8000-000000000001", "number": "SO-1"}),
     ("command_one_start", Command, {"id": "00000000-0000-4000-8000-000000000001"}),
@@ -245,8 +275,12 @@ def test_every_rule_of_the_models_has_a_case() -> None:
         for model in apps.get_app_config("orders").get_models()
         for constraint in model._meta.constraints
     }
-    # These need rows of their own: the test below, and test_erase_customer.py.
-    covered = {rule for rule, _, _ in [*CASES, *word_checks()]} | {"order_reference", "command_one_erasure"}
+    # These need rows of their own: the test below, test_erase_customer.py, and test_schedule_commands.py.
+    covered = {rule for rule, _, _ in [*CASES, *word_checks()]} | {
+        "order_reference",
+        "command_one_erasure",
+        "command_one_standing_subject",
+    }
     # Those of returns change a row instead of copying one: test_database_rules_returns.py.
     covered |= {rule for rule, _, _ in returns.CASES} | returns.INSERTS
 

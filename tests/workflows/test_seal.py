@@ -102,7 +102,11 @@ async def test_a_worker_goes_on_while_temporal_refuses_the_schedules(monkeypatch
             raise answers.pop()
         taken.set()
 
+    async def look(client: Client, *, at_once: bool) -> None:
+        return None
+
     monkeypatch.setattr(schedules, "ensure_schedules", ensure)
+    monkeypatch.setattr(schedules, "look", look)
     monkeypatch.setattr(schedules, "TRY_AGAIN", 0.01)
     keeping = asyncio.create_task(schedules.keep_schedules(None, stop))  # type: ignore[arg-type]
     await asyncio.wait_for(taken.wait(), 30)

@@ -3,6 +3,7 @@
 import asyncio
 from argparse import ArgumentParser
 
+from django.conf import settings
 from django.core.checks import Tags
 from django.core.management.base import BaseCommand
 
@@ -19,12 +20,13 @@ class Command(BaseCommand):
             "--queue",
             action="append",
             choices=[queue.value for queue in REGISTRY],
-            help="poll this queue only; repeatable",
+            help="poll this queue only; repeatable; without it those of WORKER_QUEUES, or all",
         )
         parser.add_argument("--no-relay", action="store_true", help="leave the outbox to other workers")
 
     def handle(self, *, queue: list[str] | None, no_relay: bool, **_: object) -> None:
         # Those that ask the database: above all, whether this account can alter the history.
         self.check(tags=[Tags.database], databases=["default"])
-        queues = [TaskQueue(name) for name in queue] if queue else list(REGISTRY)
+        names = queue or settings.WORKER_QUEUES
+        queues = list(dict.fromkeys(TaskQueue(name) for name in names)) if names else list(REGISTRY)
         asyncio.run(worker.run(queues, with_relay=not no_relay))
