@@ -24,7 +24,7 @@ from orders.amounts import money
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame, order_not_found
 from orders.models import Order
-from orders.services import cancelling, holding, placing, refunding, reviewing, stepping
+from orders.services import cancelling, holding, notices, placing, refunding, reviewing, stepping
 from orders.services.reviewing import MAX_EXTENSION_HOURS
 from orders.vocabulary import MINOR_UNITS_PER_MAJOR, Channel, OrderStatus
 
@@ -125,6 +125,12 @@ BUTTONS: dict[str, Button] = {
         form=ReasonForm,
         permission="orders.refund_order",
         taken="The refund of {number} is tried again.",
+    ),
+    "notice-send": Button(
+        service=notices.send_again,
+        form=ReasonForm,
+        permission="orders.send_notice",
+        taken="The mail about {number} is sent again.",
     ),
     "review-claim": Button(
         service=reviewing.claim,

@@ -6,7 +6,7 @@ would put personal data into Temporal's history. Fields added later need a defau
 
 from dataclasses import dataclass
 
-from orders.vocabulary import FailureType, FeedStatus, OrderStatus, RefundStatus
+from orders.vocabulary import FailureType, FeedStatus, NoticeStatus, OrderStatus, RefundStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,3 +107,18 @@ class RefundResult:
     refund_id: str
     #: done, settled or dropped
     status: RefundStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoticeInput:
+    """Starts a `NoticeWorkflow`, and is the input of its activities."""
+
+    notice_id: str
+    #: which asking this process answers; an older one does nothing
+    tries: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoticeResult:
+    notice_id: str
+    status: NoticeStatus

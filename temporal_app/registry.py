@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from temporal_app.activities import feeds, orders, refunds, seals
+from temporal_app.activities import feeds, notices, orders, refunds, seals
 from temporal_app.task_queues import TaskQueue
 from temporal_app.workflows.feed_import import FeedImportWorkflow
+from temporal_app.workflows.notice import NoticeWorkflow
 from temporal_app.workflows.order import OrderWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
 from temporal_app.workflows.seal import SealWorkflow
@@ -38,13 +39,16 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
         ),
     ),
     TaskQueue.BATCHES: QueueContents(
-        workflows=(FeedImportWorkflow, SealWorkflow),
+        workflows=(FeedImportWorkflow, SealWorkflow, NoticeWorkflow),
         activities=(
             feeds.validate_feed,
             feeds.transform_feed,
             feeds.store_feed,
             feeds.abandon_feed,
             seals.seal_history,
+            # Here, so that a slow mail server takes no slot from an order.
+            notices.send_notice,
+            notices.give_up_notice,
         ),
     ),
 }

@@ -13,5 +13,10 @@ def refund_workflow_id(refund_id: str) -> str:
     return f"refund:{refund_id}"
 
 
+def notice_workflow_id(notice_id: str, tries: int) -> str:
+    """Each asking has a process: a message for the next one must not meet the one that is just ending."""
+    return f"notice:{notice_id}" if tries == 1 else f"notice:{notice_id}:{tries}"
+
+
 #: Temporal appends the planned time to it; the schedule has the same name
 HISTORY_SEAL = "backoffice:history-seal"

@@ -12,6 +12,7 @@ BUTTONS = (
     (CommandKind.STEP_PAUSE, "drive_step", AGENTS, "StepCommands.pause", "Try a failing step no more until resumed"),
     (CommandKind.STEP_RESUME, "drive_step", AGENTS, "StepCommands.resume", "Let a paused step go on at once"),
     (CommandKind.REFUND_RETRY, "refund_order", AGENTS, "Refunds.retry", "Try a refund that was refused again"),
+    (CommandKind.NOTICE_SEND, "send_notice", AGENTS, "Notices.send", "Send a mail to the customer again"),
     (CommandKind.REVIEW_CLAIM, "decide_review", AGENTS, "Reviews.claim", "Own the review of a suspicious order"),
     (CommandKind.REVIEW_ASK, "decide_review", AGENTS, "Reviews.ask", "Note what must be known to decide a review"),
     (

@@ -54,6 +54,8 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
             ("Fraud rules", "rule", "orders_fraudrules_changelist", "orders.view_fraudrules"),
             ("Workers", "memory", "orders_servicebeat_changelist", "orders.view_servicebeat"),
             ("Partners", "handshake", "orders_partnerhealth_changelist", "orders.view_partnerhealth"),
+            ("System events", "emergency_home", "orders_systemevent_changelist", "orders.view_systemevent"),
+            ("Mail to customers", "mail", "orders_notice_changelist", "orders.view_notice"),
         ],
     ),
     (

@@ -13,6 +13,7 @@ from orders.models.rules import choices
 from orders.selectors.offers import owed_refund
 from orders.services import feeds
 from orders.vocabulary import ActorKind, Currency, EventType, FailureType, FeedStatus, OrderStatus
+from orders.wording import order_word
 
 
 class CustomerOutput(serializers.Serializer):
@@ -74,6 +75,12 @@ class OrderSummary(serializers.ModelSerializer):
         allow_null=True,
         help_text="The customer's reference; null for a guest.",
     )
+    status_words = serializers.SerializerMethodField(
+        help_text="For people; says of an undone order when its refund is outstanding."
+    )
+    refund_outstanding_minor = serializers.IntegerField(
+        help_text="What the customer of a cancelled or failed order has not got back."
+    )
     links = serializers.SerializerMethodField()
 
     class Meta:
@@ -81,6 +88,8 @@ class OrderSummary(serializers.ModelSerializer):
         fields = [
             "number",
             "status",
+            "status_words",
+            "refund_outstanding_minor",
             "status_since",
             "source",
             "reference",
@@ -93,6 +102,9 @@ class OrderSummary(serializers.ModelSerializer):
             "closed_at",
             "links",
         ]
+
+    def get_status_words(self, order: Order) -> str:
+        return order_word(order.status, refund_outstanding=bool(order.refund_outstanding_minor))
 
     @extend_schema_field(
         inline_serializer(

@@ -5,10 +5,12 @@ from django.urls import path, re_path
 from orders.api.approval_views import Approvals
 from orders.api.customer_views import Customers
 from orders.api.import_views import Imports
+from orders.api.notice_views import Notices
 from orders.api.order_command_views import OrderCommands, Reviews, StepCommands
 from orders.api.order_views import OrderHistory, Orders
 from orders.api.partner_views import Partners
 from orders.api.refund_views import Refunds
+from orders.api.system_event_views import SystemEvents
 from orders.api.task_views import Tasks
 from orders.api.token_views import Tokens
 from orders.api.views import Docs, NotHere, Root, Schema
@@ -34,6 +36,8 @@ urlpatterns = [
     re_path(rf"{ORDER}step/resume/\Z", StepCommands.as_view({"post": "resume"}), name="order-step-resume"),
     re_path(rf"{ORDER}refunds/\Z", Refunds.as_view({"get": "list", "post": "create"}), name="order-refunds"),
     re_path(rf"{ORDER}refunds/retry/\Z", Refunds.as_view({"post": "retry"}), name="order-refund-retry"),
+    re_path(rf"{ORDER}notices/\Z", Notices.as_view({"get": "list"}), name="order-notices"),
+    re_path(rf"{ORDER}notice/send/\Z", Notices.as_view({"post": "send"}), name="order-notice-send"),
     re_path(rf"{ORDER}review/claim/\Z", Reviews.as_view({"post": "claim"}), name="review-claim"),
     re_path(rf"{ORDER}review/ask/\Z", Reviews.as_view({"post": "ask"}), name="review-ask"),
     re_path(rf"{ORDER}review/extend/\Z", Reviews.as_view({"post": "extend"}), name="review-extend"),
@@ -59,6 +63,12 @@ urlpatterns = [
     path("tasks/", Tasks.as_view({"get": "list"}), name="tasks"),
     path("tasks/<uuid:pk>/acknowledge/", Tasks.as_view({"post": "acknowledge"}), name="task-acknowledge"),
     path("tasks/<uuid:pk>/resolve/", Tasks.as_view({"post": "resolve"}), name="task-resolve"),
+    path("system-events/", SystemEvents.as_view({"get": "list"}), name="system-events"),
+    path(
+        "system-events/<uuid:pk>/acknowledge/",
+        SystemEvents.as_view({"post": "acknowledge"}),
+        name="system-event-acknowledge",
+    ),
     path("tokens/", Tokens.as_view({"get": "list", "post": "create"}), name="tokens"),
     path("tokens/<uuid:token_id>/revoke/", Tokens.as_view({"post": "revoke"}), name="token-revoke"),
     path("schema/", Schema.as_view(), name="schema"),

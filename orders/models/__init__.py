@@ -10,6 +10,7 @@ from orders.models.fulfilment import Reservation, Shipment
 from orders.models.health import PartnerHealth, ServiceBeat
 from orders.models.history import OrderEvent
 from orders.models.money import LedgerTransfer, Payment
+from orders.models.notice import Notice
 from orders.models.order import Order, OrderLine
 from orders.models.outbox import OutboxMessage
 from orders.models.refund import Refund
@@ -17,6 +18,7 @@ from orders.models.refusal import RefusedAction
 from orders.models.review import FraudCheck, FraudRules, ReviewCase
 from orders.models.seal import HistorySeal, SealedHead
 from orders.models.step import Step
+from orders.models.system_event import SystemEvent
 from orders.models.task import StaffTask
 from orders.models.token import ApiToken, RequestCount
 
@@ -36,6 +38,7 @@ __all__ = [
     "HistorySeal",
     "IdempotencyRecord",
     "LedgerTransfer",
+    "Notice",
     "Order",
     "OrderEvent",
     "OrderLine",
@@ -54,4 +57,5 @@ __all__ = [
     "StaffTask",
     "Step",
     "StockItem",
+    "SystemEvent",
 ]

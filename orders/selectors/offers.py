@@ -12,6 +12,7 @@ from datetime import datetime
 from django.urls import reverse
 
 from orders.models import Command, Order, Refund, ReviewCase
+from orders.selectors import notices
 from orders.sentences import OpenStep
 from orders.vocabulary import PARTNER_STEPS, CommandKind, CommandStatus, OrderStatus, RefundStatus, ReviewStatus
 
@@ -25,6 +26,7 @@ PERMISSIONS = (
     "orders.refund_order",
     "orders.decide_review",
     "orders.extend_review",
+    "orders.send_notice",
 )
 
 
@@ -89,7 +91,9 @@ def offers(order: Order, standing: Standing, may: May) -> list[Offer]:
     """The order's buttons, the expected one first; a completed order comes with its payment."""
     if order.status == OrderStatus.COMPLETED:
         return _after_completion(order) if may("orders.refund_order") else []
-    if order.is_terminal or order.status == OrderStatus.UNDOING or standing.cancel is not None:
+    if order.is_terminal:
+        return _after_undo(order, may)
+    if order.status == OrderStatus.UNDOING or standing.cancel is not None:
         return []
     number = order.number
     found = []
@@ -120,12 +124,26 @@ def step_offers(order: Order, standing: Standing, step: OpenStep | None, may: Ma
     ]
 
 
+def _after_undo(order: Order, may: May) -> list[Offer]:
+    """What is left to do about an order that ended as cancelled or failed."""
+    found = []
+    if may("orders.refund_order") and owed_refund(order) is not None:
+        found.append(_retry_refund(order))
+    if may("orders.send_notice") and notices.has_unsent(order):
+        found.append(Offer(order_number=order.number, name="notice-send", title="Send the mail again", icon="mail"))
+    return found
+
+
+def _retry_refund(order: Order) -> Offer:
+    return Offer(order_number=order.number, name="refund-retry", title="Try the refund again", icon="replay")
+
+
 def _after_completion(order: Order) -> list[Offer]:
     number, payment = order.number, getattr(order, "payment", None)
     if payment is None:
         return []
     if owed_refund(order) is not None:
-        return [Offer(order_number=number, name="refund-retry", title="Try the refund again", icon="replay")]
+        return [_retry_refund(order)]
     if payment.refunding_minor or not payment.left_minor:
         return []
     return [Offer(order_number=number, name="refund", title="Refund…", icon="undo", by_page=True)]

@@ -7,7 +7,7 @@ of lines is counted by the database or read one page at a time, and the part tha
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -32,19 +32,21 @@ from orders.models import (
     Step,
 )
 from orders.selectors import health, offers
+from orders.selectors.notices import Shown, notices_of
 from orders.selectors.offers import Case, May, Offer
 from orders.selectors.timeline import CHANNELS, Timeline, run_url, timeline
 from orders.sentences import OpenStep, Standing
 from orders.vocabulary import (
     OrderStatus,
     ReservationStatus,
+    ReviewStatus,
     StepName,
     StepStatus,
 )
-from orders.wording import STATUS_TONES, STEP_TITLES, Tone, status_word
+from orders.wording import STEP_TITLES, Tone, order_tone, order_word, status_word
 
 LINES_PER_PAGE = 50
-FORWARD = (StepName.VALIDATE, StepName.RESERVE, StepName.CHARGE, StepName.SHIP, StepName.COMPLETE)
+FORWARD = (StepName.VALIDATE, StepName.RESERVE, StepName.FRAUD, StepName.CHARGE, StepName.SHIP, StepName.COMPLETE)
 BACKWARD = (StepName.RECALL, StepName.REFUND, StepName.RELEASE, StepName.CLOSE)
 UNDO_OF = {StepName.RESERVE: StepName.RELEASE, StepName.CHARGE: StepName.REFUND, StepName.SHIP: StepName.RECALL}
 #: which step an order of that status works on; the first that is open counts
@@ -58,9 +60,17 @@ STEPS_OF_STATUS = {
 }
 
 
+REVIEW_MARKS = {
+    ReviewStatus.OPEN: (Tone.WAITING, "In review"),
+    ReviewStatus.APPROVED: (Tone.DONE, "Approved"),
+    ReviewStatus.REJECTED: (Tone.TROUBLE, "Rejected"),
+    ReviewStatus.CLOSED: (Tone.NEUTRAL, "Not decided"),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """One of the five steps on the strip above the timeline."""
+    """One of the six steps on the strip above the timeline."""
 
     title: str
     tone: Tone
@@ -105,6 +115,7 @@ class LivePart:
     offers: list[Offer]
     #: the open review, if the order waits for a verdict
     case: Case | None
+    notices: list[Shown]
     run_url: str
     engine_trouble: str
 
@@ -231,11 +242,11 @@ def live_part(order: Order, steps: list[Step], *, may: May) -> LivePart:
     return LivePart(
         standing=told.standing,
         order=order,
-        status=status_word(status),
-        tone=STATUS_TONES[status],
+        status=order_word(status, refund_outstanding=bool(order.refund_outstanding_minor)),
+        tone=order_tone(status, refund_outstanding=bool(order.refund_outstanding_minor)),
         since=order.status_since,
         channel=CHANNELS.get(order.channel, order.channel),
-        marks=[_mark(name, {step.name: step for step in steps}) for name in FORWARD],
+        marks=_marks(order, {step.name: step for step in steps}),
         money=_money(order, payment),
         transfers=_transfers(order) if StepName.CHARGE in done or StepName.REFUND in done else [],
         stock=_stock(order),
@@ -246,6 +257,7 @@ def live_part(order: Order, steps: list[Step], *, may: May) -> LivePart:
             *offers.step_offers(order, told.commands, told.step, may),
         ],
         case=told.case,
+        notices=notices_of(order),
         run_url=run_url(f"order:{order.pk}", order.process_run_id),
         engine_trouble=told.engine_trouble,
     )
@@ -309,6 +321,23 @@ def _open_step(status: OrderStatus, steps: list[Step]) -> OpenStep | None:
                 outage=health.outage_of(step),
             )
     return None
+
+
+def _marks(order: Order, steps: dict[str, Step]) -> list[Mark]:
+    return [_screening(order, steps) if name is StepName.FRAUD else _mark(name, steps) for name in FORWARD]
+
+
+def _screening(order: Order, steps: dict[str, Step]) -> Mark:
+    """The fraud check, with the verdict where a person had to give one."""
+    title = "Fraud / Review"
+    case = getattr(order, "review", None)
+    if case is not None:
+        tone, word = REVIEW_MARKS[ReviewStatus(case.status)]
+        return Mark(title=title, tone=tone, word=word)
+    if StepName.FRAUD not in steps and StepName.CHARGE in steps:
+        # Started before there was a fraud check.
+        return Mark(title=title, tone=Tone.NEUTRAL, word="Not made")
+    return replace(_mark(StepName.FRAUD, steps), title=title)
 
 
 def _mark(name: StepName, steps: dict[str, Step]) -> Mark:

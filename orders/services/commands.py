@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from orders import outbox
+from orders import current_request, outbox
 from orders.actor import Actor
 from orders.errors import CancelAsked, OnHold, WrongState
 from orders.models import Command, Order
@@ -46,6 +46,7 @@ def record(
         requested_by=user,  # type: ignore[misc]
         actor=actor.name,
         channel=actor.channel,
+        request_id=current_request.request_id.get(),
         reason=reason[:500],
         status=CommandStatus.DONE if done else CommandStatus.ACCEPTED,
         outcome=done,

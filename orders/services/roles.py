@@ -27,6 +27,7 @@ VIEW = (
     "view_reviewcase",
     "view_fraudcheck",
     "view_stafftask",
+    "view_notice",
 )
 FEEDS = ("view_feedimport", "view_feeddocument")
 OPERATIONS = (
@@ -38,6 +39,7 @@ OPERATIONS = (
     "view_refusedaction",
     "view_approval",
     "view_fraudrules",
+    "view_systemevent",
 )
 
 #: what each role sees

@@ -47,3 +47,7 @@ class EventType(StrEnum):
     TASK_OPENED = "order.task_opened"
     TASK_ACKNOWLEDGED = "order.task_acknowledged"
     TASK_DONE = "order.task_done"
+    NOTICE_SENT = "order.notice_sent"
+    NOTICE_FAILED = "order.notice_failed"
+    NOTICE_ASKED = "order.notice_asked"
+    SETTLED_BY_HAND = "order.settled_by_hand"

@@ -14,6 +14,9 @@ class TaskKind(StrEnum):
     """Work that only a person can do; the process has no way on without them."""
 
     REFUND_OWED = "refund_owed"  # the gateway refuses to give money back that the customer is owed
+    ESCALATION = "escalation"  # an order ended for a reason that staff must look into
+    OUTCOME_UNKNOWN = "outcome_unknown"  # a partner does not say what became of a call that must be undone
+    PARCEL_LEFT = "parcel_left"  # the carrier does not take the booking of a cancelled order back
 
 
 class TaskLevel(StrEnum):
