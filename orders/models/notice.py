@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from orders.models.order import Order
 from orders.models.rules import check, never_deleted, one_of, word_field
-from orders.vocabulary import NoticeKind, NoticeStatus
+from orders.vocabulary import ENDED_NOTICES, UNSENT_NOTICES, NoticeKind, NoticeStatus
 
 
 class Notice(models.Model):
@@ -37,8 +37,12 @@ class Notice(models.Model):
             one_of("notice", "kind", NoticeKind),
             one_of("notice", "status", NoticeStatus),
             models.UniqueConstraint(fields=["order", "kind"], name="notice_once"),
-            check("notice_ended_has_time", Q(status=NoticeStatus.QUEUED) ^ Q(finished_at__isnull=False)),
-            check("notice_unsent_says_why", Q(status__in=[NoticeStatus.QUEUED, NoticeStatus.SENT]) | ~Q(note="")),
+            check(
+                "notice_ended_has_time",
+                (Q(finished_at=None) | ~Q(status=NoticeStatus.QUEUED))
+                & (Q(finished_at__isnull=False) | ~Q(status__in=sorted(ENDED_NOTICES))),
+            ),
+            check("notice_unsent_says_why", ~Q(status__in=sorted(UNSENT_NOTICES)) | ~Q(note="")),
         ]
 
     def __str__(self) -> str:

@@ -15,14 +15,16 @@ from django.utils import timezone
 
 from orders import fence, history
 from orders.actor import Actor
+from orders.amounts import money
 from orders.errors import DomainError, InvalidInput, WrongState
-from orders.models import LedgerTransfer, Order, Payment, StaffTask, Step
-from orders.services import stock, tasks
+from orders.models import LedgerTransfer, Order, Payment, Refund, StaffTask, Step
+from orders.services import refunding, stock, tasks
 from orders.vocabulary import (
     EventType,
     FailureType,
     LedgerAccount,
     PaymentStatus,
+    RefundStatus,
     ShipmentStatus,
     StepName,
     StepStatus,
@@ -35,21 +37,34 @@ UNKNOWN = {
     StepName.REFUND: "whether the payment was taken, and whether it went back",
     StepName.RECALL: "whether a parcel is booked or on its way",
 }
+#: how an order ends whose forward step was tried to the end of its time
+OUT_OF_TIME = frozenset({FailureType.OUTCOME_UNKNOWN, FailureType.PARTNER_UNAVAILABLE})
 OF_AN_UNDO = (TaskKind.OUTCOME_UNKNOWN, TaskKind.PARCEL_LEFT)
 
 
 def ask_a_person_when_late(held: fence.Claim, error: DomainError, *, actor: Actor) -> None:
     """Open the task once the undo has been open for too long; at once where the step's own time was over before."""
     step = Step.objects.select_related("order").get(pk=held.key)
-    patience = timedelta(seconds=settings.OUTCOME_UNKNOWN_AFTER_SECONDS)
-    known_late = step.order.failure_type == FailureType.OUTCOME_UNKNOWN
-    if not known_late and timezone.now() - step.begun_at < patience:
+    known_late = step.order.failure_type in OUT_OF_TIME
+    if not known_late and timezone.now() - step.begun_at < _patience():
         return
     says = (
         f"Not known of {step.order.number}: {UNKNOWN[held.name]}. Key {held.key}, since "
         f"{step.begun_at:%Y-%m-%d %H:%M} UTC. {error} It is tried on; resolve this with a reference if you found out."
     )
-    _open(TaskKind.OUTCOME_UNKNOWN, held, says, actor=actor)
+    _open(TaskKind.OUTCOME_UNKNOWN, held.order_id, says, actor=actor)
+
+
+def ask_about_refund_when_late(refund: Refund, error: DomainError, *, actor: Actor) -> None:
+    """The same for a refund that has a process of its own."""
+    if timezone.now() - refund.created_at < _patience():
+        return
+    says = (
+        f"Not known of the refund of {money(refund.amount_minor, refund.currency)}: whether it went back. Key "
+        f"{refund.key}, since {refund.created_at:%Y-%m-%d %H:%M} UTC. {error} It is tried on; resolve this with a "
+        "reference if you found out."
+    )
+    _open(TaskKind.OUTCOME_UNKNOWN, str(refund.order_id), says, actor=actor)
 
 
 def parcel_left(held: fence.Claim, error: DomainError, *, actor: Actor) -> None:
@@ -58,7 +73,7 @@ def parcel_left(held: fence.Claim, error: DomainError, *, actor: Actor) -> None:
         f"The order is ended, but its parcel is not taken back. {error} Key {held.key}. Get it back, and resolve this "
         "with the carrier's reference when the pieces are on the shelf."
     )
-    _open(TaskKind.PARCEL_LEFT, held, says, actor=actor)
+    _open(TaskKind.PARCEL_LEFT, held.order_id, says, actor=actor)
 
 
 def heard(order: Order, *, actor: Actor) -> None:
@@ -82,7 +97,8 @@ def settle_by_hand(task: StaffTask, order: Order, *, note: str, reference: str, 
     except OperationalError as error:
         raise WrongState("An attempt is just ending; look again in a moment.") from error
     if step is None:
-        raise WrongState("No undo of this order is open; the process still works on what is.")
+        _settle_refund(order, note=note, reference=reference, actor=actor)
+        return
     back = _book_money_back(order) if step.name == StepName.REFUND else 0
     pieces = _take_back_if_shipped(order) if step.name == StepName.RECALL else 0
     step.status, step.finished_at = StepStatus.DONE, timezone.now()
@@ -104,11 +120,22 @@ def take_shipment_back(order: Order) -> int:
     return stock.take_back(order)
 
 
-def _open(kind: TaskKind, held: fence.Claim, says: str, *, actor: Actor) -> None:
-    if StaffTask.objects.filter(order_id=held.order_id, kind=kind, done_at=None).exists():
+def _patience() -> timedelta:
+    return timedelta(seconds=settings.OUTCOME_UNKNOWN_AFTER_SECONDS)
+
+
+def _settle_refund(order: Order, *, note: str, reference: str, actor: Actor) -> None:
+    refund = order.refunds.select_for_update().filter(status=RefundStatus.SENT).first()
+    if refund is None:
+        raise WrongState("Nothing of this order is unknown any more; the process still works on what is open.")
+    refunding.settle(refund, order, note=note, reference=reference, actor=actor)
+
+
+def _open(kind: TaskKind, order_id: str, says: str, *, actor: Actor) -> None:
+    if StaffTask.objects.filter(order_id=order_id, kind=kind, done_at=None).exists():
         return
     with transaction.atomic():
-        order = history.lock_order(held.order_id)
+        order = history.lock_order(order_id)
         tasks.open_task(kind, order, level=TaskLevel.LEAD, says=says, actor=actor)
 
 

@@ -96,7 +96,11 @@ def settle_by_hand(task: StaffTask, order: Order, *, note: str, reference: str, 
     """The money went back by another way: book it so, and let the refund's process end."""
     if not reference:
         raise InvalidInput("reference", "Money that went back needs a reference by which it can be found.")
-    refund = _refused(order)
+    settle(_refused(order), order, note=note, reference=reference, actor=actor)
+
+
+def settle(refund: Refund, order: Order, *, note: str, reference: str, actor: Actor) -> None:
+    """Book by a person's word that the refund's amount is with the customer. The caller holds the locks."""
     end(refund, RefundStatus.SETTLED, note=f"{note} ({reference})")
     book(order, refund, LedgerAccount.BY_HAND)
     data = {"refund": str(refund.pk), "refunded_minor": refund.amount_minor, "reference": reference}

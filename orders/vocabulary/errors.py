@@ -43,3 +43,4 @@ class NoticeStatus(StrEnum):
 
 #: a person may have these sent again
 UNSENT_NOTICES = frozenset({NoticeStatus.FAILED, NoticeStatus.DROPPED})
+ENDED_NOTICES = frozenset(NoticeStatus) - {NoticeStatus.QUEUED}
