@@ -50,6 +50,9 @@ FULL_ONLY = frozenset(
         # So is the word that something was done.
         "orders.work_task",
         "orders.work_lead_task",
+        "orders.acknowledge_systemevent",
+        # It writes to a customer.
+        "orders.send_notice",
         # It stops everybody's orders.
         "orders.drive_breaker",
     }

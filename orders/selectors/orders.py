@@ -7,7 +7,7 @@ of lines is counted by the database or read one page at a time, and the part tha
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +32,7 @@ from orders.models import (
     Step,
 )
 from orders.selectors import health, offers
+from orders.selectors.marks import Mark, marks
 from orders.selectors.notices import Shown, notices_of
 from orders.selectors.offers import Case, May, Offer
 from orders.selectors.timeline import CHANNELS, Timeline, run_url, timeline
@@ -39,16 +40,13 @@ from orders.sentences import OpenStep, Standing
 from orders.vocabulary import (
     OrderStatus,
     ReservationStatus,
-    ReviewStatus,
     StepName,
     StepStatus,
 )
-from orders.wording import STEP_TITLES, Tone, order_tone, order_word, status_word
+from orders.wording import Tone, order_tone, order_word, status_word
 
 LINES_PER_PAGE = 50
-FORWARD = (StepName.VALIDATE, StepName.RESERVE, StepName.FRAUD, StepName.CHARGE, StepName.SHIP, StepName.COMPLETE)
 BACKWARD = (StepName.RECALL, StepName.REFUND, StepName.RELEASE, StepName.CLOSE)
-UNDO_OF = {StepName.RESERVE: StepName.RELEASE, StepName.CHARGE: StepName.REFUND, StepName.SHIP: StepName.RECALL}
 #: which step an order of that status works on; the first that is open counts
 STEPS_OF_STATUS = {
     OrderStatus.QUEUED: (StepName.VALIDATE,),
@@ -58,24 +56,6 @@ STEPS_OF_STATUS = {
     OrderStatus.SHIPPING: (StepName.SHIP, StepName.COMPLETE),
     OrderStatus.UNDOING: BACKWARD,
 }
-
-
-REVIEW_MARKS = {
-    ReviewStatus.OPEN: (Tone.WAITING, "In review"),
-    ReviewStatus.APPROVED: (Tone.DONE, "Approved"),
-    ReviewStatus.REJECTED: (Tone.TROUBLE, "Rejected"),
-    ReviewStatus.CLOSED: (Tone.NEUTRAL, "Not decided"),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mark:
-    """One of the six steps on the strip above the timeline."""
-
-    title: str
-    tone: Tone
-    #: the state in a word or two
-    word: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,7 +226,7 @@ def live_part(order: Order, steps: list[Step], *, may: May) -> LivePart:
         tone=order_tone(status, refund_outstanding=bool(order.refund_outstanding_minor)),
         since=order.status_since,
         channel=CHANNELS.get(order.channel, order.channel),
-        marks=_marks(order, {step.name: step for step in steps}),
+        marks=marks(order, {step.name: step for step in steps}),
         money=_money(order, payment),
         transfers=_transfers(order) if StepName.CHARGE in done or StepName.REFUND in done else [],
         stock=_stock(order),
@@ -321,43 +301,6 @@ def _open_step(status: OrderStatus, steps: list[Step]) -> OpenStep | None:
                 outage=health.outage_of(step),
             )
     return None
-
-
-def _marks(order: Order, steps: dict[str, Step]) -> list[Mark]:
-    return [_screening(order, steps) if name is StepName.FRAUD else _mark(name, steps) for name in FORWARD]
-
-
-def _screening(order: Order, steps: dict[str, Step]) -> Mark:
-    """The fraud check, with the verdict where a person had to give one."""
-    title = "Fraud / Review"
-    case = getattr(order, "review", None)
-    if case is not None:
-        tone, word = REVIEW_MARKS[ReviewStatus(case.status)]
-        return Mark(title=title, tone=tone, word=word)
-    if StepName.FRAUD not in steps and StepName.CHARGE in steps:
-        # Started before there was a fraud check.
-        return Mark(title=title, tone=Tone.NEUTRAL, word="Not made")
-    return replace(_mark(StepName.FRAUD, steps), title=title)
-
-
-def _mark(name: StepName, steps: dict[str, Step]) -> Mark:
-    title = STEP_TITLES[name]
-    step = steps.get(name)
-    undo = steps.get(UNDO_OF[name]) if name in UNDO_OF else None
-    if step is None:
-        return Mark(title=title, tone=Tone.NEUTRAL, word="To come" if StepName.CLOSE not in steps else "Not reached")
-    if name is StepName.COMPLETE and StepName.CLOSE in steps:
-        closed = steps[StepName.CLOSE].status == StepStatus.DONE
-        return Mark(title=title, tone=Tone.NEUTRAL, word="Closed" if closed else "Being closed")
-    if undo is not None and step.status == StepStatus.DONE:
-        return Mark(title=title, tone=Tone.WAITING, word="Undone" if undo.status == StepStatus.DONE else "Being undone")
-    if step.status == StepStatus.DONE:
-        return Mark(title=title, tone=Tone.DONE, word="Done")
-    if step.status == StepStatus.VOID:
-        return Mark(title=title, tone=Tone.NEUTRAL, word="Stopped" if step.last_error or step.token > 1 else "Not done")
-    if step.last_error:
-        return Mark(title=title, tone=Tone.WAITING, word=f"Attempt {step.token}")
-    return Mark(title=title, tone=Tone.MOVING, word="Under way")
 
 
 def _kept(payment: Payment | None) -> str:
