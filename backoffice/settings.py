@@ -62,6 +62,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "pghistory.middleware.HistoryMiddleware",
     "axes.middleware.AxesMiddleware",
+    "orders.request_ids.RememberRequestId",
     "orders.refused_requests.RefusedRequests",
 ]
 ROOT_URLCONF = "backoffice.urls"
@@ -269,6 +270,25 @@ EMAIL_HOST_PASSWORD = env("EMAIL_HOST_PASSWORD", default="")
 EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=False)
 #: seconds for each answer of the mail server
 EMAIL_TIMEOUT = env.float("EMAIL_TIMEOUT", default=5.0)
+
+# --- Mail to customers ------------------------------------------------------------------------------------------------
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+#: without a mail server nothing is sent, and every notice says so
+EMAIL_HOST = env("EMAIL_HOST", default="")
+EMAIL_PORT = env.int("EMAIL_PORT", default=25)
+EMAIL_HOST_USER = env("EMAIL_HOST_USER", default="")
+EMAIL_HOST_PASSWORD = env("EMAIL_HOST_PASSWORD", default="")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=False)
+EMAIL_USE_SSL = env.bool("EMAIL_USE_SSL", default=False)
+#: seconds; an attempt to send a notice has thirty in all
+EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=8)
+DEFAULT_FROM_EMAIL = env("NOTICE_FROM", default="orders@localhost")
+
+# --- Errors, sorted ---------------------------------------------------------------------------------------------------
+#: an undo whose partner has not answered for this long becomes a task, while it goes on trying
+OUTCOME_UNKNOWN_AFTER_SECONDS = env.int("OUTCOME_UNKNOWN_AFTER_SECONDS", default=3600)
+#: so many declined orders of one customer within a week are looked into by staff
+DECLINES_BEFORE_ESCALATION = env.int("DECLINES_BEFORE_ESCALATION", default=3)
 
 # --- The rest ---------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"

@@ -24,7 +24,17 @@ from orders.amounts import money
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame, order_not_found
 from orders.models import Order, ReturnCase
-from orders.services import cancelling, holding, payment_methods, placing, refunding, reviewing, skipping, stepping
+from orders.services import (
+    cancelling,
+    holding,
+    notices,
+    payment_methods,
+    placing,
+    refunding,
+    reviewing,
+    skipping,
+    stepping,
+)
 from orders.services.reviewing import MAX_EXTENSION_HOURS
 from orders.vocabulary import MINOR_UNITS_PER_MAJOR, Channel, OrderStatus
 
@@ -154,6 +164,12 @@ BUTTONS: dict[str, Button] = {
         form=ReasonForm,
         permission="orders.refund_order",
         taken="The refund of {number} is tried again.",
+    ),
+    "notice-send": Button(
+        service=notices.send_again,
+        form=ReasonForm,
+        permission="orders.send_notice",
+        taken="The mail about {number} is sent again.",
     ),
     "review-claim": Button(
         service=reviewing.claim,

@@ -66,6 +66,12 @@ class CarrierRejected(DomainError):
     failure_type = FailureType.CARRIER_REJECTED
 
 
+class ShipmentRefused(CarrierRejected):
+    """The carrier refuses this shipment for a reason that is not its address."""
+
+    failure_type = FailureType.SHIPMENT_REFUSED
+
+
 class StepVoided(DomainError):
     """The step was undone before it could commit; it may never commit now."""
 

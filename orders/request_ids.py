@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from orders import current_request
+
 if TYPE_CHECKING:
-    from django.http import HttpRequest
+    from django.http import HttpRequest, HttpResponse
     from rest_framework.request import Request
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -20,3 +23,17 @@ def request_id(request: Request | HttpRequest) -> str:
         given = plain.headers.get("X-Request-Id", "")
         plain.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex  # type: ignore[attr-defined]
     return str(plain.request_id)  # type: ignore[attr-defined]
+
+
+class RememberRequestId:
+    """What a service records for a request carries the request's id, without every service being handed it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        token = current_request.request_id.set(request_id(request))
+        try:
+            return self.get_response(request)
+        finally:
+            current_request.request_id.reset(token)

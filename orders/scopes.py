@@ -55,6 +55,9 @@ FULL_ONLY = frozenset(
         "orders.work_lead_task",
         # A check that is left out, and a parcel that somebody says was booked.
         "orders.skip_step",
+        "orders.acknowledge_systemevent",
+        # It writes to a customer.
+        "orders.send_notice",
         # It stops everybody's orders.
         "orders.drive_breaker",
         # So are the books of the day, and what runs by itself.

@@ -308,7 +308,27 @@ def _back(facts: Facts) -> str:
     return f"{facts.returned.pieces} came back." if facts.returned and facts.returned.came else ""
 
 
+def _outstanding(facts: Facts, ended: str) -> Standing:
+    """An order that was undone but for its money."""
+    if not facts.owed:
+        return Standing(
+            headline=f"{ended} \u2013 refund outstanding: {facts.refunding} is on its way to the customer.",
+            tone=Tone.WAITING,
+            why=_sentence(facts.failure_message),
+            coming="It is sent until the gateway answers, and never twice.",
+        )
+    return Standing(
+        headline=f"{ended} \u2013 refund outstanding: {facts.owed} is owed to the customer.",
+        tone=Tone.TROUBLE,
+        why=f"{_sentence(facts.failure_message)} {_sentence(facts.owed_why)}".strip(),
+        coming="Nothing more happens by itself; a lead has a task.",
+        you_can="Try the refund again, or give the money back another way and resolve the task with its reference.",
+    )
+
+
 def _cancelled(facts: Facts) -> Standing:
+    if facts.owed or facts.refunding:
+        return _outstanding(facts, "Cancelled")
     return Standing(
         headline=f"Cancelled. {_money_back(facts)}",
         tone=Tone.NEUTRAL,
@@ -318,6 +338,8 @@ def _cancelled(facts: Facts) -> Standing:
 
 def _failed(facts: Facts) -> Standing:
     what, can = failure_words(facts.failure_type)
+    if facts.owed or facts.refunding:
+        return _outstanding(facts, f"Failed: {what}")
     return Standing(
         headline=f"Failed: {what}. {_money_back(facts)}",
         tone=Tone.TROUBLE,

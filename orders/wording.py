@@ -8,7 +8,15 @@ from __future__ import annotations
 from enum import StrEnum
 
 from orders.amounts import counted, money
-from orders.vocabulary import EventType, FailureType, OrderStatus, PartnerCode, StepName
+from orders.vocabulary import (
+    EventType,
+    FailureType,
+    NoticeKind,
+    NoticeStatus,
+    OrderStatus,
+    PartnerCode,
+    StepName,
+)
 
 
 class Tone(StrEnum):
@@ -98,6 +106,10 @@ EVENT_TITLES: dict[EventType, str] = {
     EventType.RETURN_RECEIVED: "Return received",
     EventType.RETURN_WITHDRAWN: "Return withdrawn",
     EventType.RETURN_CLOSED: "Return closed without a refund",
+    EventType.NOTICE_SENT: "Customer told by mail",
+    EventType.NOTICE_FAILED: "Mail to the customer failed",
+    EventType.NOTICE_ASKED: "Mail to the customer asked for again",
+    EventType.SETTLED_BY_HAND: "Settled by hand",
 }
 EVENT_TONES: dict[EventType, Tone] = {
     EventType.STEP_RETRYING: Tone.WAITING,
@@ -109,6 +121,7 @@ EVENT_TONES: dict[EventType, Tone] = {
     EventType.FAILED: Tone.TROUBLE,
     EventType.TASK_OPENED: Tone.TROUBLE,
     EventType.REFUND_REFUSED: Tone.TROUBLE,
+    EventType.NOTICE_FAILED: Tone.TROUBLE,
     EventType.COMPLETED: Tone.DONE,
 }
 
@@ -138,7 +151,14 @@ STEP_TITLES: dict[StepName, str] = {
     StepName.CLOSE: "Close",
 }
 
-#: (what went wrong, what a person can do about it)
+NOTICE_TITLES: dict[NoticeKind, str] = {NoticeKind.ORDER_FAILED: "that the order could not be completed"}
+NOTICE_TONES: dict[NoticeStatus, Tone] = {
+    NoticeStatus.QUEUED: Tone.MOVING,
+    NoticeStatus.SENT: Tone.DONE,
+    NoticeStatus.FAILED: Tone.TROUBLE,
+    NoticeStatus.DROPPED: Tone.NEUTRAL,
+}
+
 PARTNERS: dict[PartnerCode, str] = {
     PartnerCode.PAYMENTS: "the payment gateway",
     PartnerCode.CARRIER: "the carrier",
@@ -146,6 +166,7 @@ PARTNERS: dict[PartnerCode, str] = {
     PartnerCode.RATES: "the rates partner",
 }
 
+#: (what went wrong, what a person can do about it)
 FAILURES: dict[FailureType, tuple[str, str]] = {
     FailureType.INVALID_ORDER: ("the order does not add up", "Correct it at its source and place it again."),
     FailureType.OUT_OF_STOCK: ("there was not enough stock", "Place it again when the products are back in stock."),
@@ -156,6 +177,10 @@ FAILURES: dict[FailureType, tuple[str, str]] = {
     FailureType.CARRIER_REJECTED: (
         "the carrier does not take the shipment",
         "Check the address with the customer and place the order again.",
+    ),
+    FailureType.SHIPMENT_REFUSED: (
+        "the carrier refused the shipment",
+        "A task asks somebody to find out why; then place the order again.",
     ),
     FailureType.OUTCOME_UNKNOWN: (
         "a partner did not answer in time",
@@ -177,6 +202,15 @@ OTHER_FAILURE = ("the process could not go on", "Read the timeline below; the la
 def status_word(status: str) -> str:
     """`on_hold` as "On hold"."""
     return status.replace("_", " ").capitalize()
+
+
+def order_word(status: str, *, refund_outstanding: bool) -> str:
+    """The status of an order as lists and calls say it: one that was undone but for its money says so."""
+    return status_word(status) + (" \u2013 refund outstanding" if refund_outstanding else "")
+
+
+def order_tone(status: str, *, refund_outstanding: bool) -> Tone:
+    return Tone.TROUBLE if refund_outstanding else STATUS_TONES[OrderStatus(status)]
 
 
 def failure_words(failure_type: str) -> tuple[str, str]:

@@ -5,16 +5,24 @@ history. So only our own sentences pass; of every other error its class name is 
 """
 
 import logging
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from django.db import Error as DatabaseError
+from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, FailureError
 
 from orders.errors import DomainError, PartnerUnavailable, StaleAttempt
+from orders.services import system_events
 from orders.vocabulary import FailureType
 
 logger = logging.getLogger(__name__)
+
+#: two transactions that meet are weather; the same trouble at the third attempt is somebody's to look into
+DATABASE_PATIENCE = 3
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
@@ -45,10 +53,43 @@ def translated_errors(*, undoing: bool = False) -> Iterator[None]:
     except DatabaseError as error:
         # Its message quotes values of the row.
         logger.warning("The database failed an activity: %s", type(error).__name__, exc_info=True)
+        _remember("database", error, from_attempt=DATABASE_PATIENCE)
         raise ApplicationError(f"The database did not answer: {type(error).__name__}", type="database") from None
     except FailureError:
         # Temporal's own words: a cancellation, or an error that is told as it must be.
         raise
     except Exception as error:
         logger.exception("An activity failed unexpectedly")
+        _remember("unexpected", error)
         raise ApplicationError(f"An unexpected error: {type(error).__name__}", type="unexpected") from None
+
+
+def _remember(error_type: str, error: Exception, *, from_attempt: int = 1) -> None:
+    """Write a system event about the running activity; nothing outside of one."""
+    if not activity.in_activity():
+        return
+    info = activity.info()
+    if info.attempt < from_attempt:
+        return
+    workflow_id = info.workflow_id or ""
+    kind, _, business_id = workflow_id.partition(":")
+    system_events.remember(
+        error_type,
+        root_cause_words(error),
+        workflow_id=workflow_id,
+        run_id=info.workflow_run_id or "",
+        activity=info.activity_type,
+        attempt=info.attempt,
+        order_id=business_id if kind == "order" else None,
+    )
+
+
+def root_cause_words(error: BaseException) -> str:
+    """The innermost error and the line of ours where it came out: never its message, which may quote a person."""
+    root = error
+    while root.__cause__ is not None:
+        root = root.__cause__
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(ROOT)]
+    where = f" at {Path(frames[-1].filename).relative_to(ROOT)}:{frames[-1].lineno}" if frames else ""
+    caused = "" if root is error else f", caused by {type(root).__name__}"
+    return f"{type(error).__name__}{caused}{where}"

@@ -6,7 +6,15 @@ would put personal data into Temporal's history. Fields added later need a defau
 
 from dataclasses import dataclass
 
-from orders.vocabulary import FailureType, FeedStatus, OrderStatus, ProcessNext, ProcessStatus, RefundStatus
+from orders.vocabulary import (
+    FailureType,
+    FeedStatus,
+    NoticeStatus,
+    OrderStatus,
+    ProcessNext,
+    ProcessStatus,
+    RefundStatus,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,3 +178,18 @@ class OpenedProcess:
     run_id: str
     #: what happened, in a sentence
     says: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoticeInput:
+    """Starts a `NoticeWorkflow`, and is the input of its activities."""
+
+    notice_id: str
+    #: which asking this process answers; an older one does nothing
+    tries: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoticeResult:
+    notice_id: str
+    status: NoticeStatus

@@ -44,6 +44,16 @@ def partner(summary: str) -> ActivityConfig:
     return {**partner_undo(summary), "schedule_to_close_timeout": timedelta(hours=20)}
 
 
+def mail(summary: str) -> ActivityConfig:
+    """One mail: a server that is away for longer than this has the notice marked as failed."""
+    return ActivityConfig(
+        summary=summary,
+        start_to_close_timeout=timedelta(seconds=30),
+        schedule_to_close_timeout=timedelta(hours=1),
+        retry_policy=RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=5)),
+    )
+
+
 def long_import(summary: str) -> ActivityConfig:
     """One phase of a feed import: it heartbeats and resumes where it stopped."""
     return ActivityConfig(

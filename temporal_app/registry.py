@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from temporal_app.activities import feeds, orders, processes, refunds, seals
+from temporal_app.activities import feeds, notices, orders, processes, refunds, seals
 from temporal_app.task_queues import TaskQueue
 from temporal_app.workflows.feed_import import FeedImportWorkflow
+from temporal_app.workflows.notice import NoticeWorkflow
 from temporal_app.workflows.order import OrderWorkflow
 from temporal_app.workflows.process import OpenProcessWorkflow, ProcessWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
@@ -39,7 +40,7 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
         ),
     ),
     TaskQueue.BATCHES: QueueContents(
-        workflows=(FeedImportWorkflow, SealWorkflow, ProcessWorkflow, OpenProcessWorkflow),
+        workflows=(FeedImportWorkflow, SealWorkflow, ProcessWorkflow, OpenProcessWorkflow, NoticeWorkflow),
         activities=(
             feeds.validate_feed,
             feeds.transform_feed,
@@ -51,6 +52,9 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
             processes.give_up_process_step,
             processes.stop_process,
             processes.open_process,
+            # Here, so that a slow mail server takes no slot from an order.
+            notices.send_notice,
+            notices.give_up_notice,
         ),
     ),
     TaskQueue.PARTNERS: QueueContents(workflows=(), activities=(processes.ask_partner_for_process,)),

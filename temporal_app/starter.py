@@ -29,18 +29,20 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from orders.vocabulary import CommandKind, OrderStatus, StepName, Topic
-from temporal_app.payloads import CommandGiven, FeedInput, OrderInput, ProcessInput, RefundInput
+from temporal_app.payloads import CommandGiven, FeedInput, NoticeInput, OrderInput, ProcessInput, RefundInput
 from temporal_app.search_attributes import CUSTOMER, ORDER_NUMBER, ORDER_STATUS
 from temporal_app.step_activities import ACTIVITY_OF_STEP
 from temporal_app.task_queues import TaskQueue
 from temporal_app.workflow_ids import (
     SCHEDULE_PREFIX,
     feed_import_workflow_id,
+    notice_workflow_id,
     order_workflow_id,
     process_workflow_id,
     refund_workflow_id,
 )
 from temporal_app.workflows.feed_import import FeedImportWorkflow
+from temporal_app.workflows.notice import NoticeWorkflow
 from temporal_app.workflows.order import OrderWorkflow
 from temporal_app.workflows.process import ProcessWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
@@ -221,6 +223,18 @@ def _patch(kind: CommandKind, body: dict[str, Any]) -> SchedulePatch:
     return SchedulePatch(backfill_request=[span])
 
 
+async def send_notice(client: Client, body: dict[str, Any]) -> None:
+    notice = NoticeInput(notice_id=body["notice_id"], tries=body["tries"])
+    await start_once(
+        client,
+        NoticeWorkflow.run,
+        notice,
+        id=notice_workflow_id(notice.notice_id, notice.tries),
+        task_queue=TaskQueue.BATCHES,
+        static_summary="Notice to a customer",
+    )
+
+
 #: a function that answers a bool says whether the command of the message was taken
 DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]] = {
     Topic.START_ORDER: start_order,
@@ -231,4 +245,5 @@ DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]]
     Topic.SEND_REFUND: send_refund,
     Topic.TELL_PROCESS: tell_process,
     Topic.DRIVE_SCHEDULE: drive_schedule,
+    Topic.SEND_NOTICE: send_notice,
 }

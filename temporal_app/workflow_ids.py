@@ -20,5 +20,12 @@ def process_workflow_id(run_id: str) -> str:
 #: the names of our schedules begin with it; others are never touched
 SCHEDULE_PREFIX = "backoffice:"
 DAY_END_CLOSE = "backoffice:day-end-close"
+
+
+def notice_workflow_id(notice_id: str, tries: int) -> str:
+    """Each asking has a process: a message for the next one must not meet the one that is just ending."""
+    return f"notice:{notice_id}" if tries == 1 else f"notice:{notice_id}:{tries}"
+
+
 #: Temporal appends the planned time to it; the schedule has the same name
 HISTORY_SEAL = "backoffice:history-seal"

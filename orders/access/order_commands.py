@@ -26,6 +26,7 @@ BUTTONS = (
         "Charge another payment method, while no money was taken",
     ),
     (CommandKind.REFUND_RETRY, "refund_order", AGENTS, "Refunds.retry", "Try a refund that was refused again"),
+    (CommandKind.NOTICE_SEND, "send_notice", AGENTS, "Notices.send", "Send a mail to the customer again"),
     (CommandKind.REVIEW_CLAIM, "decide_review", AGENTS, "Reviews.claim", "Own the review of a suspicious order"),
     (CommandKind.REVIEW_ASK, "decide_review", AGENTS, "Reviews.ask", "Note what must be known to decide a review"),
     (

@@ -30,6 +30,14 @@ QUEUE_COMMANDS: tuple[CommandRule, ...] = (
         not_offered=dict.fromkeys(CHANNELS, "at the doors of acknowledge_task and resolve_task"),
     ),
     CommandRule(
+        name="acknowledge_system_event",
+        says="Say that a trouble of the system was seen",
+        permission="orders.acknowledge_systemevent",
+        roles=LEADS,
+        doors={Channel.ADMIN: ("SystemEventAdmin.acknowledge",), Channel.API: ("SystemEvents.acknowledge",)},
+        not_offered={Channel.CLI: "seen by a person who signed in"},
+    ),
+    CommandRule(
         name="add_fraud_rules",
         says="Write a new version of the fraud rules",
         permission="orders.add_fraudrules",

@@ -7,6 +7,7 @@ from orders.admin import (
     feeds,
     machinery,
     money,
+    notices,
     orders,
     partners,
     processes,
@@ -14,6 +15,7 @@ from orders.admin import (
     reviews,
     schedules,
     seals,
+    system_events,
     tasks,
     tokens,
 )
@@ -25,6 +27,7 @@ __all__ = [
     "feeds",
     "machinery",
     "money",
+    "notices",
     "orders",
     "partners",
     "processes",
@@ -32,6 +35,7 @@ __all__ = [
     "reviews",
     "schedules",
     "seals",
+    "system_events",
     "tasks",
     "tokens",
 ]

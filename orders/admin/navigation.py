@@ -59,6 +59,8 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
             ("Queues", "stacks", "orders_queuestate_changelist", "orders.view_queuestate"),
             ("Schedules", "calendar_clock", "orders_schedulestate_changelist", "orders.view_schedulestate"),
             ("Partners", "handshake", "orders_partnerhealth_changelist", "orders.view_partnerhealth"),
+            ("System events", "emergency_home", "orders_systemevent_changelist", "orders.view_systemevent"),
+            ("Mail to customers", "mail", "orders_notice_changelist", "orders.view_notice"),
         ],
     ),
     (

@@ -37,7 +37,7 @@ class Orders(StrictViewSet):
     }
     hidden_actions = frozenset({"retrieve"})
     not_found_text = "There is no order of that number, or you may not see it."
-    queryset = Order.objects.select_related("customer")
+    queryset = Order.objects.select_related("customer", "payment")
     serializer_class = OrderSummary
     filter_backends = [DjangoFilterBackend]
     filterset_class = OrderFilter

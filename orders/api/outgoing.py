@@ -36,6 +36,7 @@ from orders.vocabulary import (
     StepName,
     UnsellableReason,
 )
+from orders.wording import order_word
 
 
 class CustomerOutput(serializers.Serializer):
@@ -154,6 +155,12 @@ class OrderSummary(serializers.ModelSerializer):
         allow_null=True,
         help_text="The customer's reference; null for a guest.",
     )
+    status_words = serializers.SerializerMethodField(
+        help_text="For people; says of an undone order when its refund is outstanding."
+    )
+    refund_outstanding_minor = serializers.IntegerField(
+        help_text="What the customer of a cancelled or failed order has not got back."
+    )
     links = serializers.SerializerMethodField()
 
     class Meta:
@@ -161,6 +168,8 @@ class OrderSummary(serializers.ModelSerializer):
         fields = [
             "number",
             "status",
+            "status_words",
+            "refund_outstanding_minor",
             "status_since",
             "source",
             "reference",
@@ -173,6 +182,9 @@ class OrderSummary(serializers.ModelSerializer):
             "closed_at",
             "links",
         ]
+
+    def get_status_words(self, order: Order) -> str:
+        return order_word(order.status, refund_outstanding=bool(order.refund_outstanding_minor))
 
     @extend_schema_field(
         inline_serializer(

@@ -5,6 +5,7 @@ from django.urls import path, re_path
 from orders.api.approval_views import Approvals
 from orders.api.customer_views import Customers
 from orders.api.import_views import Imports
+from orders.api.notice_views import Notices
 from orders.api.order_command_views import OrderCommands, Reviews, StepCommands
 from orders.api.order_views import OrderHistory, Orders
 from orders.api.partner_views import Partners
@@ -12,6 +13,7 @@ from orders.api.process_views import Processes
 from orders.api.refund_views import Refunds
 from orders.api.return_views import OrderReturns, Returns
 from orders.api.schedule_views import Health, Schedules
+from orders.api.system_event_views import SystemEvents
 from orders.api.task_views import Tasks
 from orders.api.token_views import Tokens
 from orders.api.views import Docs, NotHere, Root, Schema
@@ -48,6 +50,8 @@ urlpatterns = [
     path("returns/<uuid:pk>/withdraw/", Returns.as_view({"post": "withdraw"}), name="return-withdraw"),
     path("returns/<uuid:pk>/refund/", Returns.as_view({"post": "refund"}), name="return-refund"),
     path("returns/<uuid:pk>/close/", Returns.as_view({"post": "close"}), name="return-close"),
+    re_path(rf"{ORDER}notices/\Z", Notices.as_view({"get": "list"}), name="order-notices"),
+    re_path(rf"{ORDER}notice/send/\Z", Notices.as_view({"post": "send"}), name="order-notice-send"),
     re_path(rf"{ORDER}review/claim/\Z", Reviews.as_view({"post": "claim"}), name="review-claim"),
     re_path(rf"{ORDER}review/ask/\Z", Reviews.as_view({"post": "ask"}), name="review-ask"),
     re_path(rf"{ORDER}review/extend/\Z", Reviews.as_view({"post": "extend"}), name="review-extend"),
@@ -85,6 +89,12 @@ urlpatterns = [
     re_path(rf"{SCHEDULE}run/\Z", Schedules.as_view({"post": "run"}), name="schedule-run"),
     re_path(rf"{SCHEDULE}backfill/\Z", Schedules.as_view({"post": "backfill"}), name="schedule-backfill"),
     path("health/", Health.as_view({"get": "retrieve"}), name="health"),
+    path("system-events/", SystemEvents.as_view({"get": "list"}), name="system-events"),
+    path(
+        "system-events/<uuid:pk>/acknowledge/",
+        SystemEvents.as_view({"post": "acknowledge"}),
+        name="system-event-acknowledge",
+    ),
     path("tokens/", Tokens.as_view({"get": "list", "post": "create"}), name="tokens"),
     path("tokens/<uuid:token_id>/revoke/", Tokens.as_view({"post": "revoke"}), name="token-revoke"),
     path("schema/", Schema.as_view(), name="schema"),

@@ -10,6 +10,7 @@ from orders.models.fulfilment import Reservation, Shipment
 from orders.models.health import PartnerHealth, ServiceBeat
 from orders.models.history import OrderEvent
 from orders.models.money import LedgerTransfer, Payment
+from orders.models.notice import Notice
 from orders.models.order import Order, OrderLine
 from orders.models.outbox import OutboxMessage
 from orders.models.process import ProcessDifference, ProcessRun, ProcessStep
@@ -20,6 +21,7 @@ from orders.models.review import FraudCheck, FraudRules, ReviewCase
 from orders.models.schedule import QueueState, ScheduleState
 from orders.models.seal import HistorySeal, SealedHead
 from orders.models.step import Step
+from orders.models.system_event import SystemEvent
 from orders.models.task import StaffTask
 from orders.models.token import ApiToken, RequestCount
 
@@ -39,6 +41,7 @@ __all__ = [
     "HistorySeal",
     "IdempotencyRecord",
     "LedgerTransfer",
+    "Notice",
     "Order",
     "OrderEvent",
     "OrderLine",
@@ -64,4 +67,5 @@ __all__ = [
     "StaffTask",
     "Step",
     "StockItem",
+    "SystemEvent",
 ]

@@ -37,6 +37,8 @@ class Command(models.Model):
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True)
     actor = models.CharField(max_length=150)
     channel = word_field(Channel)
+    #: of the web request that gave it; empty at the command line and for feeds
+    request_id = models.CharField(max_length=64, blank=True)
     reason = models.CharField(max_length=500)
     #: when a hold or a pause ends by itself
     until = models.DateTimeField(null=True, blank=True)

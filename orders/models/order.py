@@ -101,6 +101,13 @@ class Order(models.Model):
     def is_terminal(self) -> bool:
         return self.status in TERMINAL_STATUSES
 
+    @property
+    def refund_outstanding_minor(self) -> int:
+        """What the customer of an order that was undone has not got back; read it with the payment."""
+        payment = getattr(self, "payment", None)
+        undone = self.status in {OrderStatus.CANCELLED, OrderStatus.FAILED}
+        return payment.refunding_minor if payment is not None and undone else 0
+
     def move_to(self, status: OrderStatus) -> None:
         """Change the status in memory, or raise `WrongState`; `history.record` saves it together with its event."""
         if status not in ALLOWED_MOVES[OrderStatus(self.status)]:

@@ -6,6 +6,7 @@ mints a token, commit checks it in the transaction of the write, an undo writes 
 """
 
 from django.db import models
+from django.db.models.functions import Now
 
 from orders.models.order import Order
 from orders.models.rules import one_of, word_field
@@ -26,6 +27,8 @@ class Step(models.Model):
     last_error = models.CharField(max_length=500, blank=True)
     last_error_at = models.DateTimeField(null=True, blank=True)
     claimed_at = models.DateTimeField()
+    #: of the first claim: how long its outcome has been open
+    begun_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

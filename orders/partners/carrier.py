@@ -11,10 +11,12 @@ from typing import Any
 import requests
 from django.conf import settings
 
-from orders.errors import CarrierRejected, PartnerUnavailable
+from orders.errors import CarrierRejected, PartnerUnavailable, ShipmentRefused
 from orders.partners.breaker import observed
 from orders.vocabulary import PartnerCode
 
+#: the carrier's words for an address that it does not serve: the customer can choose another one
+ADDRESS_REFUSALS = frozenset({"country_not_served"})
 _local = threading.local()
 
 
@@ -81,14 +83,16 @@ def _call(method: str, path: str, body: dict[str, Any] | None = None, *, missing
         if answer.status_code >= 500 or answer.status_code in {408, 425, 429}:
             raise PartnerUnavailable(f"The carrier answered {answer.status_code}.")
         if answer.status_code >= 400:
-            raise CarrierRejected(f"The carrier refused: {_message(answer)}")
+            code, says = _refusal(answer)
+            raise (CarrierRejected if code in ADDRESS_REFUSALS else ShipmentRefused)(f"The carrier refused: {says}")
         told: dict[str, Any] = answer.json()
         return told
 
 
-def _message(answer: requests.Response) -> str:
+def _refusal(answer: requests.Response) -> tuple[str, str]:
+    """Its code, and its words."""
     try:
         error = answer.json()["error"]
-        return str(error.get("message") or error.get("code"))[:300]
+        return str(error.get("code")), str(error.get("message") or error.get("code"))[:300]
     except (ValueError, KeyError, AttributeError):
-        return f"status {answer.status_code}"
+        return "", f"status {answer.status_code}"

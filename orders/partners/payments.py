@@ -219,6 +219,20 @@ def _order_of(found: Any) -> str:
     return str(found.metadata.to_dict().get("order", "")) if found.metadata is not None else ""
 
 
+def find_whole_refund(intent: Intent) -> str:
+    """The id of the refund that gave all of the intent back, or "": the look-up when the gateway forgot our key."""
+    return _call_raw(
+        lambda: next(
+            (
+                str(found.id)
+                for found in client().v1.refunds.list({"payment_intent": intent.id, "limit": 100}).auto_paging_iter()
+                if found.amount == intent.amount_minor and found.status != "failed"
+            ),
+            "",
+        )
+    )
+
+
 class UnexpectedState(Exception):
     """The intent is not in the state that the call needs; somebody else moved it."""
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from django.urls import reverse
 
 from orders.models import Command, Order, Refund, ReviewCase
+from orders.selectors import notices
 from orders.sentences import OpenStep
 from orders.vocabulary import (
     PARTNER_STEPS,
@@ -38,6 +39,7 @@ PERMISSIONS = (
     "orders.extend_review",
     "orders.announce_return",
     "orders.receive_return",
+    "orders.send_notice",
 )
 
 
@@ -110,7 +112,9 @@ def offers(order: Order, standing: Standing, may: May) -> list[Offer]:
     if order.status == OrderStatus.COMPLETED:
         refunds = _after_completion(order) if may("orders.refund_order") else []
         return [*refunds, *_return_offers(order, may)]
-    if order.is_terminal or order.status == OrderStatus.UNDOING or standing.cancel is not None:
+    if order.is_terminal:
+        return _after_undo(order, may)
+    if order.status == OrderStatus.UNDOING or standing.cancel is not None:
         return []
     number = order.number
     found = []
@@ -159,12 +163,26 @@ def _may_change_payment(order: Order, standing: Standing) -> bool:
     return standing.payment_method is None and not taken and (failing or not begun)
 
 
+def _after_undo(order: Order, may: May) -> list[Offer]:
+    """What is left to do about an order that ended as cancelled or failed."""
+    found = []
+    if may("orders.refund_order") and owed_refund(order) is not None:
+        found.append(_retry_refund(order))
+    if may("orders.send_notice") and notices.has_unsent(order):
+        found.append(Offer(order_number=order.number, name="notice-send", title="Send the mail again", icon="mail"))
+    return found
+
+
+def _retry_refund(order: Order) -> Offer:
+    return Offer(order_number=order.number, name="refund-retry", title="Try the refund again", icon="replay")
+
+
 def _after_completion(order: Order) -> list[Offer]:
     number, payment = order.number, getattr(order, "payment", None)
     if payment is None:
         return []
     if owed_refund(order) is not None:
-        return [Offer(order_number=number, name="refund-retry", title="Try the refund again", icon="replay")]
+        return [_retry_refund(order)]
     if payment.refunding_minor or not payment.left_minor:
         return []
     return [Offer(order_number=number, name="refund", title="Refund…", icon="undo", by_page=True)]

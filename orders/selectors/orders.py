@@ -33,6 +33,8 @@ from orders.models import (
     Step,
 )
 from orders.selectors import health, offers, returns
+from orders.selectors.marks import Mark, marks
+from orders.selectors.notices import Shown, notices_of
 from orders.selectors.offers import Case, May, Offer
 from orders.selectors.timeline import CHANNELS, Timeline, run_url, timeline
 from orders.selectors.undoing import Undo, is_undone, undo_of
@@ -43,12 +45,10 @@ from orders.vocabulary import (
     StepName,
     StepStatus,
 )
-from orders.wording import STATUS_TONES, STEP_TITLES, Tone, status_word
+from orders.wording import Tone, order_tone, order_word, status_word
 
 LINES_PER_PAGE = 50
-FORWARD = (StepName.VALIDATE, StepName.RESERVE, StepName.CHARGE, StepName.SHIP, StepName.COMPLETE)
 BACKWARD = (StepName.RECALL, StepName.REFUND, StepName.RELEASE, StepName.CLOSE)
-UNDO_OF = {StepName.RESERVE: StepName.RELEASE, StepName.CHARGE: StepName.REFUND, StepName.SHIP: StepName.RECALL}
 #: which step an order of that status works on; the first that is open counts
 STEPS_OF_STATUS = {
     OrderStatus.QUEUED: (StepName.VALIDATE,),
@@ -58,16 +58,6 @@ STEPS_OF_STATUS = {
     OrderStatus.SHIPPING: (StepName.SHIP, StepName.COMPLETE),
     OrderStatus.UNDOING: BACKWARD,
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mark:
-    """One of the five steps on the strip above the timeline."""
-
-    title: str
-    tone: Tone
-    #: the state in a word or two
-    word: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +100,7 @@ class LivePart:
     #: once the order is being cancelled or undone
     undo: Undo | None
     returns: list[returns.Shown]
+    notices: list[Shown]
     run_url: str
     engine_trouble: str
 
@@ -250,11 +241,11 @@ def live_part(order: Order, steps: list[Step], *, may: May) -> LivePart:
     return LivePart(
         standing=told.standing,
         order=order,
-        status=status_word(status),
-        tone=STATUS_TONES[status],
+        status=order_word(status, refund_outstanding=bool(order.refund_outstanding_minor)),
+        tone=order_tone(status, refund_outstanding=bool(order.refund_outstanding_minor)),
         since=order.status_since,
         channel=CHANNELS.get(order.channel, order.channel),
-        marks=[_mark(name, {step.name: step for step in steps}) for name in FORWARD],
+        marks=marks(order, {step.name: step for step in steps}),
         money=_money(order, payment),
         transfers=_transfers(order) if StepName.CHARGE in done or StepName.REFUND in done else [],
         stock=_stock(order),
@@ -267,6 +258,7 @@ def live_part(order: Order, steps: list[Step], *, may: May) -> LivePart:
         case=told.case,
         undo=undo_of(order) if told.commands.cancel or is_undone(order) else None,
         returns=returns.shown(order, told.returns, may),
+        notices=notices_of(order),
         run_url=run_url(f"order:{order.pk}", order.process_run_id),
         engine_trouble=told.engine_trouble,
     )
@@ -330,26 +322,6 @@ def _open_step(status: OrderStatus, steps: list[Step]) -> OpenStep | None:
                 outage=health.outage_of(step),
             )
     return None
-
-
-def _mark(name: StepName, steps: dict[str, Step]) -> Mark:
-    title = STEP_TITLES[name]
-    step = steps.get(name)
-    undo = steps.get(UNDO_OF[name]) if name in UNDO_OF else None
-    if step is None:
-        return Mark(title=title, tone=Tone.NEUTRAL, word="To come" if StepName.CLOSE not in steps else "Not reached")
-    if name is StepName.COMPLETE and StepName.CLOSE in steps:
-        closed = steps[StepName.CLOSE].status == StepStatus.DONE
-        return Mark(title=title, tone=Tone.NEUTRAL, word="Closed" if closed else "Being closed")
-    if undo is not None and step.status == StepStatus.DONE:
-        return Mark(title=title, tone=Tone.WAITING, word="Undone" if undo.status == StepStatus.DONE else "Being undone")
-    if step.status == StepStatus.DONE:
-        return Mark(title=title, tone=Tone.DONE, word="Done")
-    if step.status == StepStatus.VOID:
-        return Mark(title=title, tone=Tone.NEUTRAL, word="Stopped" if step.last_error or step.token > 1 else "Not done")
-    if step.last_error:
-        return Mark(title=title, tone=Tone.WAITING, word=f"Attempt {step.token}")
-    return Mark(title=title, tone=Tone.MOVING, word="Under way")
 
 
 def _kept(payment: Payment | None) -> str:

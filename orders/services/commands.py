@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from orders import history, outbox
+from orders import current_request, history, outbox
 from orders.actor import Actor
 from orders.errors import CancelAsked, OnHold, WrongState
 from orders.models import Command, Order
@@ -53,6 +53,7 @@ def record(
         requested_by=user,  # type: ignore[misc]
         actor=actor.name,
         channel=actor.channel,
+        request_id=current_request.request_id.get(),
         reason=reason[:500],
         until=until,
         details=details or {},

@@ -46,6 +46,7 @@ from orders.vocabulary import (
     RefundStatus,
     ReservationStatus,
     ReviewStatus,
+    StepName,
     StepStatus,
 )
 
@@ -104,8 +105,11 @@ def reservations_follow_their_orders() -> Iterator[Violation]:
 
 
 def ledger_follows_status() -> Iterator[Violation]:
-    """Per closed order: a completed one earned its total, another one left every account at zero."""
-    balances, back = ledger_balances(), _given_back()
+    """Per closed order: a completed one earned its total, another one left every account at zero.
+
+    Except for money that is still owed, and for money that went back by somebody's word.
+    """
+    balances, back, owed, by_word = ledger_balances(), _given_back(), _still_owed(), _by_word()
     nothing = dict.fromkeys(LedgerAccount, 0)
     for order in (
         Order.objects.filter(status__in=TERMINAL_STATUSES).only("id", "number", "status", "total_minor").iterator(PAGE)
@@ -119,6 +123,8 @@ def ledger_follows_status() -> Iterator[Violation]:
                 LedgerAccount.SALES: by_gateway + by_hand - order.total_minor,
                 LedgerAccount.BY_HAND: -by_hand,
             }
+        else:
+            expected |= _left_behind(order, owed.get(order.id, 0), by_word.get(order.id, 0))
         if found != expected:
             yield Violation(invariant="ledger", subject=order.number, detail=f"balances {_words(found)}")
 
@@ -126,7 +132,9 @@ def ledger_follows_status() -> Iterator[Violation]:
 def refunds_add_up() -> Iterator[Violation]:
     """A payment's own figures are those of its refunds."""
     back = _given_back()
-    for payment in Payment.objects.filter(order__status=OrderStatus.COMPLETED).select_related("order").iterator(PAGE):
+    # An undo that could give all back has no refund of its own.
+    concerned = Q(order__status=OrderStatus.COMPLETED) | Q(order__in=Refund.objects.order_by().values("order"))
+    for payment in Payment.objects.filter(concerned).select_related("order").iterator(PAGE):
         sums = {status: back.get((payment.order_id, status), 0) for status in RefundStatus}
         expected = (
             sums[RefundStatus.DONE] + sums[RefundStatus.SETTLED],
@@ -139,6 +147,26 @@ def refunds_add_up() -> Iterator[Violation]:
                 subject=payment.order.number,
                 detail=f"refunded and under way are {found}, the refunds say {expected}",
             )
+
+
+def _left_behind(order: Order, owed: int, by_hand: int) -> dict[LedgerAccount, int]:
+    """What an order that was undone may leave in the books."""
+    return {
+        LedgerAccount.GATEWAY: owed + by_hand,
+        LedgerAccount.CUSTOMER: -owed,
+        LedgerAccount.BY_HAND: -by_hand,
+    }
+
+
+def _still_owed() -> dict[UUID, int]:
+    rows = Refund.objects.filter(status__in=OPEN_REFUNDS).values_list("order_id").annotate(Sum("amount_minor"))
+    return dict(rows.order_by())
+
+
+def _by_word() -> dict[UUID, int]:
+    """What people said that went back outside of the gateway."""
+    rows = LedgerTransfer.objects.filter(credit_account=LedgerAccount.BY_HAND).values_list("order_id")
+    return dict(rows.annotate(Sum("amount_minor")).order_by())
 
 
 def _given_back() -> dict[tuple[UUID, str], int]:
@@ -241,6 +269,7 @@ def check_books() -> Iterator[Violation]:
     under_way = set(Refund.objects.filter(status=RefundStatus.SENT).values_list("order_id", flat=True))
     tried = dict(Payment.objects.filter(generation__gt=1).values_list("order_id", "generation"))
     by_hand = set(Shipment.objects.filter(by_hand=True).values_list("order_id", flat=True))
+    settled = _undos_settled_by_hand()
     seen = set()
     for order_id, books in partner_books():
         seen.add(order_id)
@@ -251,7 +280,14 @@ def check_books() -> Iterator[Violation]:
             )
         elif order.is_terminal and order.pk not in under_way:
             ours = balances.get(order_id, {}).get(LedgerAccount.GATEWAY, 0)
-            yield from _compare(order, books, ours, tried=tried.get(order.pk, 1), by_hand=order.pk in by_hand)
+            yield from _compare(
+                order,
+                books,
+                ours,
+                settled.get(order.pk, set()),
+                tried=tried.get(order.pk, 1),
+                by_hand=order.pk in by_hand,
+            )
     for order_id, order in orders.items():
         if order.status == OrderStatus.COMPLETED and order_id not in seen:
             yield Violation(
@@ -259,10 +295,24 @@ def check_books() -> Iterator[Violation]:
             )
 
 
-def _compare(order: Order, books: dict[str, Any], ours: int, *, tried: int, by_hand: bool) -> Iterator[Violation]:
+def _undos_settled_by_hand() -> dict[UUID, set[str]]:
+    """Order -> its undo steps that ended by a person's word; where the partner then stands is that person's to say."""
+    found: dict[UUID, set[str]] = defaultdict(set)
+    for order_id, name in Step.objects.filter(result__has_key="by_hand").values_list("order_id", "name"):
+        found[order_id].add(name)
+    return found
+
+
+def _compare(
+    order: Order, books: dict[str, Any], ours: int, settled: set[str], *, tried: int, by_hand: bool
+) -> Iterator[Violation]:
     completed = order.status == OrderStatus.COMPLETED
+    money_by_word, parcel_by_word = StepName.REFUND in settled, StepName.RECALL in settled
     rules = (
-        (books["net_minor"] == ours, f"the gateway holds {books['net_minor']}, our ledger says {ours}"),
+        (
+            money_by_word or books["net_minor"] == ours,
+            f"the gateway holds {books['net_minor']}, our ledger says {ours}",
+        ),
         (books["charged_minor"] <= order.total_minor, f"charged {books['charged_minor']} of {order.total_minor}"),
         (books["captures"] <= 1, f"charged {books['captures']} times"),
         # One for each payment method that was tried; all but one are cancelled.
@@ -274,10 +324,10 @@ def _compare(order: Order, books: dict[str, Any], ours: int, *, tried: int, by_h
             books["uncancelled_intents"] <= 1,
             f"{books['uncancelled_intents']} payments stand at the gateway",
         ),
-        (books["open_authorized_minor"] == 0, f"{books['open_authorized_minor']} still authorised"),
+        (money_by_word or books["open_authorized_minor"] == 0, f"{books['open_authorized_minor']} still authorised"),
         (not completed or books["currency"] == order.currency.lower(), f"charged in {books['currency']}"),
         (
-            books["shipments_booked"] == int(completed and not by_hand),
+            parcel_by_word or books["shipments_booked"] == int(completed and not by_hand),
             f"{books['shipments_booked']} shipments on their way",
         ),
     )

@@ -4,19 +4,32 @@ Prepare, call, settle: no transaction is open while the gateway is asked. What a
 of the gateway before anything is done again, so a lost answer never becomes a second charge or a lost refund.
 """
 
+from dataclasses import dataclass
+
 from orders import failpoints, fence, history
 from orders.actor import Actor
 from orders.errors import PartnerUnavailable, StaleAttempt
 from orders.models import LedgerTransfer, Order, Payment
 from orders.partners import breaker
 from orders.partners import payments as gateway
-from orders.services import payment_methods
+from orders.services import outcomes, payment_methods, refunding
 from orders.services.commands import require_free_way
 from orders.services.process import note_retry
 from orders.services.reviewing import require_verdict
 from orders.vocabulary import EventType, LedgerAccount, OrderStatus, PartnerCode, PaymentStatus, StepName
 
 SUCCEEDED, CANCELLED = "succeeded", "canceled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undone:
+    """One intent as the gateway has it after the undo."""
+
+    intent: gateway.Intent
+    #: the refund's id, where money went back
+    refund: str = ""
+    #: why the gateway gives nothing back, where it should have
+    refusal: str = ""
 
 
 def charge(order_id: str, *, actor: Actor) -> None:
@@ -58,7 +71,11 @@ def charge(order_id: str, *, actor: Actor) -> None:
 
 
 def undo_charge(order_id: str, *, actor: Actor) -> None:
-    """Undo of `charge`: cancel what has not moved money, refund what has; nothing if there is nothing."""
+    """Undo of `charge`: cancel what has not moved money, refund what has; nothing if there is nothing.
+
+    Money that the gateway refuses to give back for good is owed from then on (`orders.services.refunding`): an order
+    that asked for ever would never say so.
+    """
     held = fence.claim(order_id, StepName.REFUND)
     if held.is_done:
         return
@@ -66,8 +83,9 @@ def undo_charge(order_id: str, *, actor: Actor) -> None:
     try:
         with breaker.attempt(PartnerCode.PAYMENTS):
             moved = _undo_at_gateway(held)
-    except (PartnerUnavailable, gateway.RefundRefused) as error:
+    except PartnerUnavailable as error:
         note_retry(held, error, actor=actor)
+        outcomes.ask_a_person_when_late(held, error, actor=actor)
         raise
     failpoints.reach(held.key, held.token, "effect")
     _settle_undo(held, moved, actor=actor)
@@ -164,8 +182,8 @@ def _book_capture(order: Order, payment: Payment, amount_minor: int) -> None:
     )
 
 
-def _undo_at_gateway(held: fence.Claim) -> list[tuple[gateway.Intent, str]]:
-    """Cancel or refund every intent of the order; answers (intent, refund id or "") as the gateway has them now."""
+def _undo_at_gateway(held: fence.Claim) -> list[Undone]:
+    """Cancel or refund every intent of the order."""
     payment = Payment.objects.filter(order_id=held.order_id).first()
     if payment is None:
         # The first act of `charge` is this row, under the fence that is void now: the gateway never heard of the order.
@@ -178,43 +196,68 @@ def _undo_at_gateway(held: fence.Claim) -> list[tuple[gateway.Intent, str]]:
     for intent in found:
         if intent.status in gateway.CANCELLABLE:
             intent = gateway.cancel(intent.id, key=f"{held.key}:cancel:{intent.id}")
-        refund = ""
-        if intent.status == SUCCEEDED:
-            refund = gateway.refund(
-                intent.id, amount_minor=intent.amount_minor, key=f"{held.key}:{intent.id}", order=held.order_id
-            )
-        moved.append((intent, refund))
+        moved.append(_give_back(held, intent) if intent.status == SUCCEEDED else Undone(intent=intent))
     return moved
 
 
-def _settle_undo(held: fence.Claim, moved: list[tuple[gateway.Intent, str]], *, actor: Actor) -> None:
+def _give_back(held: fence.Claim, intent: gateway.Intent) -> Undone:
+    try:
+        refund = gateway.refund(
+            intent.id, amount_minor=intent.amount_minor, key=f"{held.key}:{intent.id}", order=held.order_id
+        )
+    except gateway.RefundRefused as refusal:
+        # A gateway that has forgotten our key refuses what it has done already; only then nothing came back.
+        refund = gateway.find_whole_refund(intent)
+        return Undone(intent=intent, refund=refund, refusal="" if refund else str(refusal))
+    return Undone(intent=intent, refund=refund)
+
+
+def _settle_undo(held: fence.Claim, moved: list[Undone], *, actor: Actor) -> None:
     with fence.commit(held, {}):
         order = history.lock_order(held.order_id)
         payment = Payment.objects.filter(order=order).first()
         if payment is None:
             return
-        refunded = 0
-        for intent, refund in moved:
-            if refund:
-                refunded += _book_refund(order, payment, intent, refund)
-        if not refunded and payment.status != PaymentStatus.DECLINED:
+        refunded = owed = 0
+        for undone in moved:
+            if undone.refund:
+                refunded += _book_refund(order, payment, undone.intent, undone.refund)
+            elif undone.refusal:
+                owed += _owe(order, payment, undone, actor=actor)
+        if not refunded and not owed and payment.status != PaymentStatus.DECLINED:
             payment.status = PaymentStatus.VOIDED
             payment.save(update_fields=["status", "updated_at"])
         history.record(
             order,
             EventType.PAYMENT_UNDONE,
             actor=actor,
-            reason="The payment was refunded" if refunded else "No money had moved; the payment was cancelled",
+            reason=_undone_words(refunded, owed),
             step=held.name,
-            data={"refunded_minor": refunded, "payment": payment.status},
+            data={"refunded_minor": refunded, "payment": payment.status, **({"owed_minor": owed} if owed else {})},
         )
+        outcomes.heard(order, actor=actor)
+
+
+def _undone_words(refunded: int, owed: int) -> str:
+    if owed:
+        return "The gateway gives the payment not back; it is owed to the customer"
+    return "The payment was refunded" if refunded else "No money had moved; the payment was cancelled"
+
+
+def _owe(order: Order, payment: Payment, undone: Undone, *, actor: Actor) -> int:
+    _book_late_capture(order, payment, undone.intent)
+    return refunding.owe_undo(order, payment, undone.intent.amount_minor, undone.refusal, actor=actor).amount_minor
+
+
+def _book_late_capture(order: Order, payment: Payment, intent: gateway.Intent) -> None:
+    """The charge went through but its answer was lost: book both ways, as the gateway's books have both."""
+    if payment.status != PaymentStatus.CAPTURED:
+        payment.gateway_reference = intent.id
+        _book_capture(order, payment, intent.amount_minor)
 
 
 def _book_refund(order: Order, payment: Payment, intent: gateway.Intent, refund: str) -> int:
-    if payment.status != PaymentStatus.CAPTURED:
-        # The charge went through but its answer was lost: book both ways, as the gateway's books have both.
-        payment.gateway_reference = intent.id
-        _book_capture(order, payment, intent.amount_minor)
+    _book_late_capture(order, payment, intent)
     payment.status, payment.refunded_minor = PaymentStatus.REFUNDED, intent.amount_minor
     payment.refund_reference = refund
     payment.save(update_fields=["status", "refunded_minor", "refund_reference", "updated_at"])

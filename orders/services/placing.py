@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from orders import history, outbox, vocabulary
+from orders import current_request, history, outbox, vocabulary
 from orders.actor import Actor
 from orders.errors import AlreadyExists, InvalidInput, WrongState
 from orders.models import Command, Customer, Order, OrderLine, Product
@@ -124,6 +124,7 @@ def start_locked(order: Order, *, actor: Actor, reason: str) -> Command:
         requested_by=user,  # type: ignore[misc]
         actor=actor.name,
         channel=actor.channel,
+        request_id=current_request.request_id.get(),
         reason=reason,
     )
     order.move_to(OrderStatus.QUEUED)

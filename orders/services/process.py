@@ -11,7 +11,7 @@ from orders import fence, history
 from orders.actor import Actor
 from orders.errors import DomainError, InvalidInput, NotTheProcess, PartnerDown
 from orders.models import LedgerTransfer, Order, OrderEvent
-from orders.services import commands, reviewing
+from orders.services import commands, reviewing, sorting
 from orders.vocabulary import (
     CommandKind,
     EventType,
@@ -139,6 +139,7 @@ def close(order_id: str, *, actor: Actor) -> OrderStatus:
             data={"failure_type": order.failure_type},
         )
         commands.finish(order.commands.all(), f"The order ended as {order.status}.")
+        sorting.sort_out(order, actor=actor)
     return OrderStatus(order.status)
 
 

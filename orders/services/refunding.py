@@ -19,7 +19,7 @@ from orders.actor import Actor
 from orders.amounts import money
 from orders.errors import InvalidInput, WrongState
 from orders.models import Approval, LedgerTransfer, Order, Payment, Refund, ReturnCase, StaffTask
-from orders.services import approvals, commands
+from orders.services import approvals, commands, tasks
 from orders.vocabulary import (
     OPEN_REFUNDS,
     ApprovalStatus,
@@ -30,6 +30,8 @@ from orders.vocabulary import (
     PaymentStatus,
     RefundStatus,
     ReturnStatus,
+    TaskKind,
+    TaskLevel,
     Topic,
 )
 
@@ -112,12 +114,49 @@ def settle_by_hand(task: StaffTask, order: Order, *, note: str, reference: str, 
     """The money went back by another way: book it so, and let the refund's process end."""
     if not reference:
         raise InvalidInput("reference", "Money that went back needs a reference by which it can be found.")
-    refund = _refused(order)
+    settle(_refused(order), order, note=note, reference=reference, actor=actor)
+
+
+def settle(refund: Refund, order: Order, *, note: str, reference: str, actor: Actor) -> None:
+    """Book by a person's word that the refund's amount is with the customer. The caller holds the locks."""
     end(refund, RefundStatus.SETTLED, note=f"{note} ({reference})")
     book(order, refund, LedgerAccount.BY_HAND)
     data = {"refund": str(refund.pk), "refunded_minor": refund.amount_minor, "reference": reference}
     history.record(order, EventType.REFUND_SETTLED, actor=actor, reason=note, data=data)
     publish(refund)
+
+
+def owe(order: Order, refund: Refund, says: str, *, actor: Actor) -> None:
+    """The gateway says no for good: the money stays owed until somebody gives it back. The caller holds the locks."""
+    data = {"refund": str(refund.pk), "amount_minor": refund.amount_minor}
+    history.record(order, EventType.REFUND_REFUSED, actor=actor, reason=says, data=data)
+    tasks.open_task(
+        TaskKind.REFUND_OWED,
+        order,
+        level=TaskLevel.LEAD,
+        says=f"{money(refund.amount_minor, refund.currency)} of {order.number} are owed to the customer. {says}",
+        actor=actor,
+    )
+
+
+def owe_undo(order: Order, payment: Payment, amount_minor: int, says: str, *, actor: Actor) -> Refund:
+    """What an undo could not give back becomes a refused refund, to be tried again or settled like any other."""
+    refund = Refund(
+        order=order,
+        amount_minor=amount_minor,
+        currency=payment.currency,
+        reason=(order.failure_message or "The order was undone")[:500],
+        status=RefundStatus.REFUSED,
+        note=says[:500],
+        actor=actor.name,
+        channel=actor.channel,
+    )
+    refund.key = _key(order, refund)
+    refund.save(force_insert=True)
+    payment.refunding_minor += amount_minor
+    payment.save(update_fields=["refunding_minor", "updated_at"])
+    owe(order, refund, says, actor=actor)
+    return refund
 
 
 def refundable(order: Order) -> Payment:
@@ -144,11 +183,11 @@ def end(refund: Refund, status: RefundStatus, *, note: str = "") -> None:
 
 
 def book(order: Order, refund: Refund, paid_from: LedgerAccount) -> None:
-    """What was earned is earned no more."""
+    """What was earned is earned no more; of an order that earned nothing, we owe the customer no more."""
     LedgerTransfer.objects.create(
         key=f"{order.id}:refund:{refund.pk}",
         order=order,
-        debit_account=LedgerAccount.SALES,
+        debit_account=LedgerAccount.SALES if order.status == OrderStatus.COMPLETED else LedgerAccount.CUSTOMER,
         credit_account=paid_from,
         amount_minor=refund.amount_minor,
         currency=refund.currency,

@@ -12,13 +12,12 @@ from django.db import transaction
 
 from orders import history
 from orders.actor import Actor
-from orders.amounts import money
 from orders.errors import NotPermitted, PartnerUnavailable, StaleAttempt, WrongState
 from orders.models import Order, Payment, Refund
 from orders.partners import breaker
 from orders.partners import payments as gateway
-from orders.services import approvals, refunding, tasks
-from orders.vocabulary import EventType, LedgerAccount, PartnerCode, RefundStatus, TaskKind, TaskLevel
+from orders.services import approvals, outcomes, refunding, tasks
+from orders.vocabulary import EventType, LedgerAccount, PartnerCode, RefundStatus, TaskKind
 
 PERMISSION = "orders.refund_order"
 
@@ -46,6 +45,7 @@ def send(refund_id: str, *, actor: Actor) -> RefundStatus:
         return _refuse(held, str(refusal), actor=actor)
     except PartnerUnavailable as error:
         _note_retry(held, error, actor=actor)
+        outcomes.ask_about_refund_when_late(held, error, actor=actor)
         raise
     return _finish(held, reference, resolved=resolved, actor=actor)
 
@@ -85,15 +85,8 @@ def _refuse(held: Refund, says: str, *, actor: Actor) -> RefundStatus:
         _require(refund, held)
         refund.status, refund.note = RefundStatus.REFUSED, says[:500]
         refund.save(update_fields=["status", "note"])
-        data = {"refund": str(refund.pk), "amount_minor": refund.amount_minor}
-        history.record(order, EventType.REFUND_REFUSED, actor=actor, reason=says, data=data)
-        tasks.open_task(
-            TaskKind.REFUND_OWED,
-            order,
-            level=TaskLevel.LEAD,
-            says=f"{money(refund.amount_minor, refund.currency)} of {order.number} are owed to the customer. {says}",
-            actor=actor,
-        )
+        outcomes.heard(order, actor=actor)
+        refunding.owe(order, refund, says, actor=actor)
     return RefundStatus.REFUSED
 
 
@@ -105,6 +98,7 @@ def _finish(held: Refund, reference: str, *, resolved: bool, actor: Actor) -> Re
         refunding.end(refund, RefundStatus.DONE)
         refunding.book(order, refund, LedgerAccount.GATEWAY)
         tasks.close_if_open(TaskKind.REFUND_OWED, order, resolution="The gateway gave the money back.", actor=actor)
+        outcomes.heard(order, actor=actor)
         lookup = {"resolved_by_lookup": True} if resolved else {}
         history.record(
             order,

@@ -28,6 +28,7 @@ VIEW = (
     "view_fraudcheck",
     "view_stafftask",
     "view_returncase",
+    "view_notice",
 )
 FEEDS = ("view_feedimport", "view_feeddocument")
 OPERATIONS = (
@@ -44,6 +45,7 @@ OPERATIONS = (
     "view_processdifference",
     "view_schedulestate",
     "view_queuestate",
+    "view_systemevent",
 )
 
 #: what each role sees

@@ -4,10 +4,10 @@ from django.db.models import Sum
 
 from orders import failpoints, fence, history
 from orders.actor import Actor
-from orders.errors import CarrierRejected, PartnerUnavailable, StaleAttempt
+from orders.errors import CarrierRejected, PartnerUnavailable, ShipmentRefused, StaleAttempt
 from orders.models import Command, Order, Shipment
 from orders.partners import breaker, carrier
-from orders.services import commands, stock, tasks
+from orders.services import commands, outcomes, stock, tasks
 from orders.services.commands import require_free_way
 from orders.services.process import note_retry
 from orders.vocabulary import (
@@ -50,7 +50,7 @@ def ship(order_id: str, *, actor: Actor) -> None:
         note_retry(held, error, actor=actor)
         raise
     if booking.status == ShipmentStatus.CANCELLED:
-        raise CarrierRejected("The carrier has this shipment as cancelled.")
+        raise ShipmentRefused("The carrier has this shipment as cancelled.")
     failpoints.reach(held.key, held.token, "effect")
     _settle(held, booking, actor=actor)
 
@@ -64,19 +64,22 @@ def undo_ship(order_id: str, *, actor: Actor) -> None:
     try:
         with breaker.attempt(PartnerCode.CARRIER):
             carrier.cancel(fence.step_key(order_id, StepName.SHIP), order=order_id)
-    except (PartnerUnavailable, CarrierRejected) as error:
-        # A parcel that has left cannot be cancelled; staff must see it, for this is retried until they acted.
+    except CarrierRejected as error:
+        # A parcel that has left cannot be cancelled; this is retried until staff have acted.
         note_retry(held, error, actor=actor)
+        outcomes.parcel_left(held, error, actor=actor)
+        raise
+    except PartnerUnavailable as error:
+        note_retry(held, error, actor=actor)
+        outcomes.ask_a_person_when_late(held, error, actor=actor)
         raise
     failpoints.reach(held.key, held.token, "effect")
     with fence.commit(held, {}):
         order = history.lock_order(order_id)
-        pieces, by_hand = 0, order.shipments.filter(by_hand=True).first()
+        by_hand = order.shipments.filter(by_hand=True).first()
         if by_hand is not None:
             _have_it_stopped(order, by_hand, actor=actor)
-        if shipped:
-            order.shipments.update(status=ShipmentStatus.CANCELLED)
-            pieces = stock.take_back(order)
+        pieces = outcomes.take_shipment_back(order) if shipped else 0
         history.record(
             order,
             EventType.SHIPMENT_UNDONE,
@@ -85,6 +88,7 @@ def undo_ship(order_id: str, *, actor: Actor) -> None:
             step=held.name,
             data={"pieces": pieces},
         )
+        outcomes.heard(order, actor=actor)
 
 
 def _settle(held: fence.Claim, booking: carrier.Booking, *, actor: Actor) -> None:

@@ -7,6 +7,7 @@ Standard library only: workflow code imports this module, and a Django import he
 """
 
 from orders.vocabulary.commands import *
+from orders.vocabulary.errors import *
 from orders.vocabulary.events import *
 from orders.vocabulary.feeds import *
 from orders.vocabulary.money import *

@@ -53,6 +53,7 @@ class CommandKind(StrEnum):
     SCHEDULE_RESUME = "schedule_resume"
     SCHEDULE_RUN = "schedule_run"
     SCHEDULE_BACKFILL = "schedule_backfill"
+    NOTICE_SEND = "notice_send"
 
 
 class CommandStatus(StrEnum):
@@ -82,3 +83,4 @@ class Topic(StrEnum):
     COMMAND_OVER = "command.over"  # the time of a hold or a pause is over; obeyed in the database, Temporal hears after
     TELL_PROCESS = "process.tell"  # a run was started, or a command for it recorded
     DRIVE_SCHEDULE = "schedule.drive"  # pause, resume, run now or backfill; the kind of the command says which
+    SEND_NOTICE = "notice.send"

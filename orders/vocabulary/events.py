@@ -54,3 +54,7 @@ class EventType(StrEnum):
     RETURN_RECEIVED = "order.return_received"
     RETURN_WITHDRAWN = "order.return_withdrawn"
     RETURN_CLOSED = "order.return_closed"
+    NOTICE_SENT = "order.notice_sent"
+    NOTICE_FAILED = "order.notice_failed"
+    NOTICE_ASKED = "order.notice_asked"
+    SETTLED_BY_HAND = "order.settled_by_hand"

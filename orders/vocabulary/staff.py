@@ -15,6 +15,9 @@ class TaskKind(StrEnum):
 
     REFUND_OWED = "refund_owed"  # the gateway refuses to give money back that the customer is owed
     RECALL_BY_HAND = "recall_by_hand"  # the order ended, and its parcel was booked by a person: only they can stop it
+    ESCALATION = "escalation"  # an order ended for a reason that staff must look into
+    OUTCOME_UNKNOWN = "outcome_unknown"  # a partner does not say what became of a call that must be undone
+    PARCEL_LEFT = "parcel_left"  # the carrier does not take the booking of a cancelled order back
 
 
 class TaskLevel(StrEnum):

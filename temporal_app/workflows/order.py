@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from orders.vocabulary import FailureType, OrderStatus
@@ -234,4 +234,12 @@ def message_of(error: BaseException, failure: FailureType) -> str:
     """The sentence that the order will carry."""
     if failure is FailureType.CANCELLED:
         return "The order was cancelled"
-    return str(getattr(root_cause(error), "message", "") or root_cause(error))[:500]
+    cause = root_cause(error)
+    says = str(getattr(cause, "message", "") or cause)
+    # Of a timeout Temporal says only that time was over; its cause is what the last attempt said.
+    deepest: BaseException = cause
+    while isinstance(deepest, FailureError) and deepest.cause is not None:
+        deepest = deepest.cause
+    if deepest is not cause:
+        says = f"{says}; the last attempt: {getattr(deepest, 'message', '') or deepest}"
+    return says[:500]

@@ -1,6 +1,7 @@
 """The activities of an order: what leaves them is typed, short, rightly final or not, and tells nobody's secrets."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, Ca
 from temporalio.testing import ActivityEnvironment
 
 from orders import errors
-from orders.models import Order, Reservation, Step
+from orders.models import Order, Reservation, Step, SystemEvent
 from orders.partners import payments as gateway
 from orders.services import payments, process, shipping, stock
 from orders.vocabulary import FailureType, OrderStatus, StepName, StepStatus
@@ -149,6 +150,43 @@ def test_cancellation_is_not_translated(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(payments, "charge", cancelled)
     with pytest.raises(CancelledError):
         run(activities.charge_payment, step())
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("error", "attempt", "kind"),
+    [
+        (KeyError(CANARY), 1, "unexpected"),
+        (OperationalError(CANARY), 3, "database"),
+        (OperationalError(CANARY), 2, None),
+        (errors.PartnerUnavailable("no"), 9, None),
+        (errors.OutOfStock("no"), 1, None),
+    ],
+    ids=str,
+)
+def test_what_the_system_did_wrong_is_a_system_event_without_values(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, attempt: int, kind: str | None
+) -> None:
+    order = make_order(started=True)
+
+    def fail(*_: object, **__: object) -> None:
+        try:
+            raise ValueError(CANARY)
+        except ValueError as cause:
+            raise error from cause
+
+    monkeypatch.setattr(payments, "charge", fail)
+    worker = ActivityEnvironment()
+    worker.info = replace(worker.info, workflow_id=f"order:{order.pk}", attempt=attempt, activity_type="charge_payment")
+    with pytest.raises(ApplicationError):
+        worker.run(activities.charge_payment, step(order.pk))
+
+    found = list(SystemEvent.objects.all())
+    assert [one.error_type for one in found] == ([kind] if kind else [])
+    for one in found:
+        assert (one.order, one.activity, one.attempt) == (order, "charge_payment", attempt)
+        assert one.message.startswith(f"{type(error).__name__}, caused by ValueError at ")
+        assert CANARY not in one.message
 
 
 # --- What is told -----------------------------------------------------------------------------------------------------

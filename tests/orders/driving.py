@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from unittest import mock
 
 from orders.actor import Actor, system
-from orders.errors import DomainError, PartnerUnavailable
+from orders.errors import CarrierRejected, DomainError, PartnerUnavailable
 from orders.models import Order
 from orders.partners.carrier import Booking
 from orders.partners.fraud import Score
@@ -157,4 +157,16 @@ def make_order_that_is_owed() -> Order:
     refund = refunding.request(order.number, amount_minor=500, actor=system("test", Channel.CLI), reason="Broken")
     with partners(), mock.patch("orders.services.repaying.gateway.refund", side_effect=RefundRefused("No.")):
         repaying.send(str(refund.pk), actor=engine(order))
+    return refreshed(order)
+
+
+def refuse_address() -> CarrierRejected:
+    return CarrierRejected("The carrier refused: SimPost does not serve AQ")
+
+
+def make_order_that_was_charged_without_a_check() -> Order:
+    """An order of version 1 of the process, which knew no fraud check."""
+    order = make_reserved_order(then=OrderStatus.CHARGING)
+    with partners():
+        payments.charge(str(order.pk), actor=engine(order))
     return refreshed(order)

@@ -432,17 +432,32 @@ def test_refund_whose_answer_was_lost_is_not_made_a_second_time(order: Order, pa
     assert money_calls(partners, order).count("refunds.create") == 1
 
 
-def test_refund_that_the_gateway_refuses_is_noted_for_staff_and_not_given_up(order: Order, partners: Http) -> None:
+def test_refund_that_the_gateway_refuses_is_owed_from_then_on(order: Order, partners: Http) -> None:
     charge(order)
     partners.fault(partner="payments", operation="refunds.create", mode="decline", times=1)
 
-    with pytest.raises(gateway.RefundRefused, match="balance_insufficient"):
-        undo(order)
+    undo(order)
 
     assert_books_agree(partners, order, charged=TOTAL, refunded=0)
-    assert step(order, StepName.REFUND).status == StepStatus.OPEN
-    assert step(order, StepName.REFUND).last_error
-    assert [event.step for event in events(order, EventType.STEP_RETRYING)] == [StepName.REFUND]
+    assert step(order, StepName.REFUND).status == StepStatus.DONE
+    assert (payment(order).status, payment(order).refunding_minor) == (PaymentStatus.CAPTURED, TOTAL)
+    assert [event.data["owed_minor"] for event in events(order, EventType.PAYMENT_UNDONE)] == [TOTAL]
+    undo(order)
+    assert len(events(order, EventType.REFUND_REFUSED)) == 1
+
+
+def test_a_refusal_of_what_went_back_already_is_looked_up_and_owes_nothing(order: Order, partners: Http) -> None:
+    """The gateway's key lives a day; an answer that was lost before that is not a debt."""
+    charge(order)
+    gateway.refund(
+        payment(order).gateway_reference, amount_minor=TOTAL, key="a key it has forgotten", order=str(order.id)
+    )
+
+    undo(order)
+
+    assert_books_agree(partners, order, charged=TOTAL, refunded=TOTAL)
+    assert payment(order).status == PaymentStatus.REFUNDED
+    assert not events(order, EventType.REFUND_REFUSED)
 
 
 def test_undo_cancels_an_intent_so_that_a_confirmation_on_its_way_is_refused(

@@ -23,6 +23,7 @@ from orders.models import (
     FraudRules,
     IdempotencyRecord,
     LedgerTransfer,
+    Notice,
     Order,
     OrderEvent,
     OrderLine,
@@ -44,6 +45,7 @@ from orders.models import (
     StaffTask,
     Step,
     StockItem,
+    SystemEvent,
 )
 from orders.services import seals
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order
@@ -98,6 +100,8 @@ def world() -> Order:
     Refund.objects.create(
         order=order, amount_minor=500, currency="GBP", reason="Broken", key="k1", actor="ada", channel="api"
     )
+    Notice.objects.create(order=order, kind="order_failed")
+    SystemEvent.objects.create(workflow_id="order:1", error_type="unexpected", message="KeyError")
     StaffTask.objects.create(kind="refund_owed", order=order, level="lead", says="Pay it back", opened_by="engine")
     make_process_run(order)
     with connection.cursor() as cursor:
@@ -172,6 +176,13 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("task_acknowledged_has_owner", StaffTask, {"status": "acknowledged"}),
     ("task_done_says_what", StaffTask, {"status": "done"}),
     ("task_done_says_what", StaffTask, {"resolution": "Paid"}),
+    ("notice_ended_has_time", Notice, {"status": "sent"}),
+    ("notice_ended_has_time", Notice, {"finished_at": NOW}),
+    ("notice_unsent_says_why", Notice, {"status": "failed", "finished_at": NOW}),
+    ("system_event_says_what", SystemEvent, {"error_type": ""}),
+    ("system_event_says_what", SystemEvent, {"message": ""}),
+    ("system_event_acknowledged_by_somebody", SystemEvent, {"acknowledged_at": NOW}),
+    ("system_event_acknowledged_by_somebody", SystemEvent, {"note": "Seen"}),
     ("line_quantity_within", OrderLine, {"quantity": 0}),
     ("line_quantity_within", OrderLine, {"quantity": -1}),
     ("line_quantity_within", OrderLine, {"quantity": 1_000_001}),
@@ -234,6 +245,8 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("sealed_head_once", SealedHead, {}),
     ("refusal_once", RefusedAction, {}),
     ("task_one_open", StaffTask, {"id": "00000000-0000-4000-8000-000000000001"}),
+    ("notice_once", Notice, {"id": "00000000-0000-4000-8000-000000000001"}),
+    ("system_event_one_open", SystemEvent, {"id": "00000000-0000-4000-8000-000000000001"}),
     ("approval_one_waiting", Approval, {"id": "00000000-0000-4000-8000-000000000001"}),
 ]
 
