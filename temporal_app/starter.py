@@ -139,6 +139,13 @@ async def start_feed_import(client: Client, body: dict[str, Any]) -> None:
     )
 
 
+async def tell_feed_import(client: Client, body: dict[str, Any]) -> None:
+    with ended_needs_nothing():
+        await client.get_workflow_handle(feed_import_workflow_id(body["feed_id"])).signal(
+            FeedImportWorkflow.look_again, rpc_timeout=RPC_TIMEOUT
+        )
+
+
 async def send_refund(client: Client, body: dict[str, Any]) -> None:
     """Start the refund's process, or wake it where it is parked; one that has ended has nothing left to do."""
     await start_once(
@@ -161,4 +168,5 @@ DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]]
     Topic.DRIVE_STEP: drive_step,
     Topic.START_FEED_IMPORT: start_feed_import,
     Topic.SEND_REFUND: send_refund,
+    Topic.TELL_FEED_IMPORT: tell_feed_import,
 }

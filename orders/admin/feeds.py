@@ -31,7 +31,7 @@ from orders.errors import InvalidFeed, InvalidInput, NotPermitted
 from orders.models import FeedImport
 from orders.polling import STOP_POLLING, polled
 from orders.services import feeds
-from orders.services.feeds.layouts import LAYOUTS
+from orders.services.feeds import layouts
 from orders.services.feeds.receiving import MAX_INITIAL_STOCK
 from orders.vocabulary import Channel, FeedStatus, RejectReason
 from orders.wording import Tone, status_word
@@ -55,7 +55,9 @@ class ImportForm(forms.Form):
         help_text=f"At most {settings.FEED_UPLOAD_MAX_BYTES // 1024 // 1024} MB and "
         f"{number(settings.FEED_UPLOAD_MAX_ROWS)} rows; larger ones by the command import_orders.",
     )
-    layout = forms.ChoiceField(choices=[(name, name) for name in LAYOUTS], widget=UnfoldAdminSelectWidget)
+    layout = forms.ChoiceField(
+        choices=lambda: [(name, name) for name in layouts.names()], widget=UnfoldAdminSelectWidget
+    )
     process = forms.BooleanField(
         label="Start processing of every order",
         required=False,
@@ -176,7 +178,7 @@ class FeedImportAdmin(ReadOnlyAdmin):
 
     def _figures(self, feed: FeedImport) -> dict[str, Any]:
         figures, progress = feeds.figures(feed), feeds.progress(feed.pk)
-        currency = LAYOUTS[feed.layout].currency if feed.layout in LAYOUTS else "GBP"
+        currency = layouts.layout_of(feed).currency
         credited = money(figures["credit_total_minor"], currency)
         rejected = sorted(figures["rejected"].items())
         return {

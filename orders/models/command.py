@@ -21,6 +21,8 @@ class Command(models.Model):
     #: the step that it drives; empty for every other command
     step = word_field(StepName, blank=True, default="")
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, null=True, blank=True, related_name="commands")
+    #: the import that it is about
+    feed = models.ForeignKey("FeedImport", on_delete=models.PROTECT, null=True, blank=True, related_name="commands")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True)
     actor = models.CharField(max_length=150)
     channel = word_field(Channel)

@@ -38,6 +38,10 @@ class CommandKind(StrEnum):
     PARTNER_HOLD = "partner_hold"
     PARTNER_PROBE = "partner_probe"
     PARTNER_CLOSE = "partner_close"
+    IMPORT_COMMIT = "import_commit"
+    IMPORT_PAUSE = "import_pause"
+    IMPORT_RESUME = "import_resume"
+    IMPORT_CANCEL = "import_cancel"
 
 
 class CommandStatus(StrEnum):
@@ -64,3 +68,4 @@ class Topic(StrEnum):
     DRIVE_STEP = "order.step"  # try again at once, pause or resume; the kind of the command says which
     START_FEED_IMPORT = "feed_import.start"
     SEND_REFUND = "refund.send"  # there is something to do for the refund's process
+    TELL_FEED_IMPORT = "feed_import.tell"  # a command was recorded; the import must look

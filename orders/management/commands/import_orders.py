@@ -20,7 +20,6 @@ from orders.errors import InvalidInput
 from orders.management.acting import ActingCommand
 from orders.models import FeedImport
 from orders.services import feeds
-from orders.services.feeds.layouts import LAYOUTS
 from orders.vocabulary import TERMINAL_STATUSES, FeedStatus
 
 BAR_WIDTH = 30
@@ -32,7 +31,7 @@ class Command(ActingCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", metavar="FILE", type=Path)
-        parser.add_argument("--layout", default="online-retail", help=f"what the columns mean: {', '.join(LAYOUTS)}")
+        parser.add_argument("--layout", default="online-retail", help="what the columns mean")
         parser.add_argument("--create-products", action="store_true", help="make the products the catalogue lacks")
         parser.add_argument("--initial-stock", type=int, default=0, metavar="N", help="pieces of each product made")
         parser.add_argument("--process", action="store_true", help="start every order of the file")

@@ -10,6 +10,7 @@ from orders.services.feeds.receiving import receive
 from orders.services.feeds.rejects import bad_rows_csv
 from orders.services.feeds.reporting import Progress, figures, progress, why_quiet
 from orders.services.feeds.staging import validate
+from orders.services.feeds.steering import possible, tell
 from orders.services.feeds.storing import store
 from orders.services.feeds.transforming import transform
 from orders.services.feeds.waiting import TimedOut, follow, patiently
@@ -22,9 +23,11 @@ __all__ = [
     "figures",
     "follow",
     "patiently",
+    "possible",
     "progress",
     "receive",
     "store",
+    "tell",
     "transform",
     "validate",
     "why_quiet",
