@@ -48,6 +48,10 @@ REJECT_WORDS = {
 }
 
 
+def layout_choices() -> list[tuple[str, str]]:
+    return [(name, name) for name in layouts.names()]
+
+
 class ImportForm(forms.Form):
     file = forms.FileField(
         label="CSV file",
@@ -55,9 +59,7 @@ class ImportForm(forms.Form):
         help_text=f"At most {settings.FEED_UPLOAD_MAX_BYTES // 1024 // 1024} MB and "
         f"{number(settings.FEED_UPLOAD_MAX_ROWS)} rows; larger ones by the command import_orders.",
     )
-    layout = forms.ChoiceField(
-        choices=lambda: [(name, name) for name in layouts.names()], widget=UnfoldAdminSelectWidget
-    )
+    layout = forms.ChoiceField(choices=layout_choices, widget=UnfoldAdminSelectWidget)
     process = forms.BooleanField(
         label="Start processing of every order",
         required=False,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
@@ -21,6 +21,7 @@ from orders.errors import AlreadyExists, InvalidInput, WrongState
 from orders.models import Command, Customer, Order, OrderLine, Product
 from orders.models.customer import Personal
 from orders.services import customers
+from orders.services.copying import copy_rows
 from orders.vocabulary import Channel, CommandKind, Currency, EventType, OrderStatus, Topic
 
 
@@ -40,6 +41,20 @@ class NewCustomer:
     name: str = ""
     email: str = ""
     country: str = ""
+
+
+class Line(NamedTuple):
+    """A checked line, in the order of `LINE_FIELDS` after the order."""
+
+    position: int
+    product_id: int
+    description: str
+    quantity: int
+    unit_price: Decimal
+    total_minor: int
+
+
+LINE_FIELDS = ("order", "position", "product", "description", "quantity", "unit_price", "total_minor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,15 +89,15 @@ def place(new: NewOrder, *, actor: Actor, reason: str = "Order received") -> Ord
             if "order_reference" not in str(error):
                 raise
             raise AlreadyExists("reference", f"An order {new.reference} from {new.source} exists already.") from error
-        OrderLine.objects.bulk_create(lines, batch_size=500)
+        copy_rows(OrderLine, LINE_FIELDS, ((order.pk, *line) for line in lines))
         history.record(
             order, EventType.PLACED, actor=actor, reason=reason, status_before="", data=facts_when_placed(order)
         )
     return order
 
 
-def build(new: NewOrder, products: Mapping[str, Product], *, channel: Channel) -> tuple[Order, list[OrderLine]]:
-    """The order and its lines, not saved, and without number and customer. Raises `InvalidInput`."""
+def build(new: NewOrder, products: Mapping[str, Product], *, channel: Channel) -> tuple[Order, list[Line]]:
+    """The order, not saved and without number and customer, and its lines. Raises `InvalidInput`."""
     _check_header(new)
     _check_products(new, products)
     lines = [_line(position, line, products[line.sku]) for position, line in enumerate(new.lines, start=1)]
@@ -101,8 +116,6 @@ def build(new: NewOrder, products: Mapping[str, Product], *, channel: Channel) -
         ship_to_country=new.ship_to_country,
         placed_at=new.placed_at or timezone.now(),
     )
-    for line in lines:
-        line.order = order
     return order, lines
 
 
@@ -208,7 +221,7 @@ def _check_products(new: NewOrder, found: Mapping[str, Product]) -> None:
             )
 
 
-def _line(position: int, line: NewLine, product: Product) -> OrderLine:
+def _line(position: int, line: NewLine, product: Product) -> Line:
     if not 1 <= line.quantity <= vocabulary.MAX_LINE_QUANTITY:
         raise InvalidInput(
             f"lines.{position - 1}.quantity", f"{line.quantity} is not within 1 to {vocabulary.MAX_LINE_QUANTITY}."
@@ -221,9 +234,9 @@ def _line(position: int, line: NewLine, product: Product) -> OrderLine:
         raise InvalidInput(
             f"lines.{position - 1}.unit_price", f"{price} is not within 0 to {vocabulary.MAX_UNIT_PRICE}."
         )
-    return OrderLine(
+    return Line(
         position=position,
-        product=product,
+        product_id=product.pk,
         description=(line.description or product.name)[:200],
         quantity=line.quantity,
         unit_price=price,

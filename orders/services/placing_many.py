@@ -21,10 +21,9 @@ from orders.models import Command, Order, OrderEvent, OrderLine, OutboxMessage
 from orders.models.customer import Personal
 from orders.services import customers, placing
 from orders.services.copying import copy_rows
-from orders.services.placing import NewOrder
+from orders.services.placing import LINE_FIELDS, Line, NewOrder
 from orders.vocabulary import EventType, OrderStatus, Topic
 
-LINE_FIELDS = ("order", "position", "product", "description", "quantity", "unit_price", "total_minor")
 EVENT_FIELDS = (
     *("order", "sequence", "type", "at", "actor_kind", "actor", "channel", "reason", "step", "attempt"),
     *("status_before", "status_after", "workflow_id", "run_id", "data", "previous_hash", "hash"),
@@ -36,7 +35,7 @@ class Draft:
     """An order that no rule refuses, with everything that is written beside it."""
 
     order: Order
-    lines: list[OrderLine]
+    lines: list[Line]
     personal: Personal | None
     reference: str
     events: list[OrderEvent] = field(default_factory=list)
@@ -61,7 +60,7 @@ def place_all(
     for draft in drafts:
         _tell(draft, actor, reason, start=start)
     made = _insert(drafts)
-    copy_rows(OrderLine, LINE_FIELDS, (_line(line) for draft in made.values() for line in draft.lines))
+    copy_rows(OrderLine, LINE_FIELDS, ((pk, *line) for pk, draft in made.items() for line in draft.lines))
     copy_rows(OrderEvent, EVENT_FIELDS, (_event(event) for draft in made.values() for event in draft.events))
     _start(made.values())
     return [
@@ -143,11 +142,6 @@ def _start(made: Iterable[Draft]) -> None:
             for order, command in started
         ]
     )
-
-
-def _line(line: OrderLine) -> tuple[Any, ...]:
-    amounts = (line.quantity, line.unit_price, line.total_minor)
-    return (line.order_id, line.position, line.product_id, line.description, *amounts)
 
 
 def _event(event: OrderEvent) -> tuple[Any, ...]:

@@ -62,10 +62,12 @@ def _store_chunk(feed: FeedImport, now: FeedImport, actor: Actor) -> int | None:
     if feed.create_products:
         _create_products(feed, [row for document in orders for row in rows[document.reference]], layout)
     now.created_orders += _store_orders(feed, orders, rows, actor)
-    for document in documents:
-        if document.kind == DocumentKind.CREDIT_NOTE:
-            document.credit_note, made = credit_notes.store(document.reference, rows[document.reference], layout)
-            now.created_credit_notes += made
+    notes = [document for document in documents if document.kind == DocumentKind.CREDIT_NOTE]
+    if notes:
+        stored, made = credit_notes.store_all({note.reference: rows[note.reference] for note in notes}, layout)
+        for document in notes:
+            document.credit_note = stored[document.reference]
+        now.created_credit_notes += len(made)
     with connection.cursor() as cursor:
         cursor.execute(
             STORED,
