@@ -28,7 +28,7 @@ VIEW = (
     "view_fraudcheck",
     "view_stafftask",
 )
-FEEDS = ("view_feedimport", "view_feeddocument")
+FEEDS = ("view_feedimport", "view_feeddocument", "view_feedlayout")
 OPERATIONS = (
     "view_outboxmessage",
     "view_partnerhealth",

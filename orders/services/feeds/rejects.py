@@ -33,17 +33,18 @@ def bad_rows_csv(feed: FeedImport) -> Iterator[str]:
     try:
         table = open_table(feed.pk, layout)
     except InvalidFeed as error:
-        yield _csv_line(ADDED_COLUMNS)
-        yield _csv_line(["1", str(error)])
+        yield csv_line(ADDED_COLUMNS)
+        yield csv_line(["1", str(error)])
         return
-    yield _csv_line([*ADDED_COLUMNS, *table.header[table.added :]])
+    yield csv_line([*ADDED_COLUMNS, *table.header[table.added :]])
     for record in table.records:
         row = read_row(record, table.places, layout)
         if row.reference in rejected:
-            yield _csv_line([str(record.line), row.error or rejected[row.reference], *record.cells[table.added :]])
+            yield csv_line([str(record.line), row.error or rejected[row.reference], *record.cells[table.added :]])
 
 
-def _csv_line(cells: Sequence[str]) -> str:
+def csv_line(cells: Sequence[str]) -> str:
+    """One line of a download, harmless for a spreadsheet."""
     text = io.StringIO()
     csv.writer(text).writerow([_harmless(cell) for cell in cells])
     return text.getvalue()
