@@ -101,17 +101,22 @@ def _cells(rows: Iterable[Sequence[Any]], decimal_comma: bool) -> Iterator[list[
 
 def _objects(content: bytes, decimal_comma: bool) -> Iterator[list[str]]:
     header: list[str] = []
+    blank = 0
     for number, line in enumerate(io.BytesIO(content.removeprefix(b"\xef\xbb\xbf")), start=1):
         if len(line) > MAX_JSON_LINE_BYTES:
             refuse(f"Line {number} has more than {MAX_JSON_LINE_BYTES} bytes.")
         if not line.strip():
-            # Blank lines keep their place, so that a row's line is the file's.
-            yield []
+            # Blank lines keep their place, so that a row's line is the file's, and one more for the header.
+            if header:
+                yield []
+            else:
+                blank += 1
             continue
         row = _object(number, line)
         if not header:
             header = list(row)
             yield header
+            yield from [[]] * blank
         if more := row.keys() - set(header):
             refuse(f"Line {number} has {', '.join(sorted(more))[:200]}, which the first line lacks.")
         yield [_text(row.get(name), decimal_comma) for name in header]
