@@ -5,10 +5,11 @@ import io
 
 import pytest
 
+from orders.actor import person
 from orders.errors import NotPermitted, WrongState
 from orders.models import Command, CreditNote, FeedImport, Order, OutboxMessage, Product
 from orders.services import feeds
-from orders.vocabulary import CommandKind, FeedStatus, Topic
+from orders.vocabulary import Channel, CommandKind, FeedStatus, Topic
 from tests.orders.api_calls import token_client
 from tests.orders.feed_files import CLI, IMPORTER, csv_of, imported, quiet, receive, row, run
 from tests.orders.staff import make_user
@@ -84,9 +85,6 @@ def test_a_discarded_check_stores_nothing_ever() -> None:
 
 def test_who_commits_needs_what_the_sender_needed() -> None:
     feed = checked(*ROWS, process=True)
-    from orders.actor import person
-    from orders.vocabulary import Channel
-
     importer = person(make_user("orders.import_feed", name="ida"), Channel.ADMIN)
     with pytest.raises(NotPermitted, match="start_order"):
         feeds.tell(feed.pk, CommandKind.IMPORT_COMMIT, actor=importer, reason="x")

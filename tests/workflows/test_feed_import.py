@@ -40,9 +40,12 @@ class FeedWorld:
         #: the phase that waits for its cancellation, and the sign that it has begun
         self.stays_in = ""
         self.arrived = asyncio.Event()
+        #: set by every phase that begins
+        self.moved = asyncio.Event()
 
     async def happen(self, name: str) -> FeedStatus:
         self.log.append(name)
+        self.moved.set()
         if self.stays_in == name:
             self.arrived.set()
             while True:
@@ -145,7 +148,8 @@ async def test_a_cancelled_import_says_so_and_is_cancelled(skipping: WorkflowEnv
 async def waits(handle: WorkflowHandle[FeedImportWorkflow, FeedResult], world: FeedWorld, steps: int) -> None:
     """Until so many phases have run and the process has nothing more to do."""
     while len(world.log) < steps:
-        await asyncio.sleep(0.05)
+        world.moved.clear()
+        await asyncio.wait_for(world.moved.wait(), 20)
     assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
 
 
