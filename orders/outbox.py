@@ -48,7 +48,8 @@ CLAIM = """
 UNDER_WAY = """
     SELECT (SELECT count(*) FROM orders_order WHERE status = ANY(%(statuses)s))
         + (SELECT count(*) FROM orders_outboxmessage AS m JOIN orders_order AS o ON o.id = (m.body ->> 'order_id')::uuid
-           WHERE m.bulk AND m.topic = %(topic)s AND m.delivered_at > now() - %(lately)s AND o.status = %(queued)s)
+           WHERE m.bulk AND m.topic = %(topic)s AND o.status = %(queued)s
+             AND m.delivered_at > now() - make_interval(secs => %(lately)s))
 """
 
 
@@ -108,7 +109,7 @@ def _under_way() -> int:
                 "statuses": sorted(MOVING_STATUSES - {OrderStatus.QUEUED}),
                 "queued": OrderStatus.QUEUED,
                 "topic": Topic.START_ORDER,
-                "lately": DELIVERED_LATELY,
+                "lately": DELIVERED_LATELY.total_seconds(),
             },
         )
         return int(cursor.fetchone()[0])

@@ -249,7 +249,7 @@ class FeedImportAdmin(ReadOnlyAdmin):
         done, total = progress.done_and_total
         rate, left = progress.pace(timezone.now())
         waits = progress.status == FeedStatus.CHECKED
-        report = feeds.report(feed) if waits else {"rows": [], "invoices": [], "existing": 0}
+        report: dict[str, Any] = feeds.report(feed) if waits else {"rows": [], "invoices": [], "existing": 0}
         currency = layouts.layout_of(feed).currency
         credited = money(figures["credit_total_minor"], currency)
         rejected = sorted(figures["rejected"].items())

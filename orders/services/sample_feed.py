@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import random
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -54,7 +53,10 @@ class Expected:
     order_lines: int = 0
     credit_notes: int = 0
     credit_total_minor: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
+    rejected: dict[str, int] = field(default_factory=dict)
+
+    def reject(self, reason: RejectReason) -> None:
+        self.rejected[reason] = self.rejected.get(reason, 0) + 1
 
 
 def write(file: TextIO, *, rows: int, seed: int) -> Expected:
@@ -97,7 +99,7 @@ def _invoice(draw: random.Random, number: int, size: int, expected: Expected) ->
     expected.invoices += 1
     if number % 8_000 == 7_999 and number // 8_000 < ADJUSTMENTS:
         reference = f"A{reference}"
-        expected.rejected[RejectReason.ADJUSTMENT_DOCUMENT] += 1
+        expected.reject(RejectReason.ADJUSTMENT_DOCUMENT)
     elif place < CREDIT_NOTES:
         reference = f"C{reference}"
         lines = [(sku, name, -quantity, price) for sku, name, quantity, price in lines]
@@ -106,10 +108,10 @@ def _invoice(draw: random.Random, number: int, size: int, expected: Expected) ->
     elif place < CREDIT_NOTES + WRITE_OFFS:
         sku, _, quantity, _ = lines[0]
         lines[0] = (sku, "damaged", -quantity, Decimal(0))
-        expected.rejected[RejectReason.NON_POSITIVE_QUANTITY] += 1
+        expected.reject(RejectReason.NON_POSITIVE_QUANTITY)
     elif place < CREDIT_NOTES + WRITE_OFFS + FREE_SAMPLES:
         lines = [(sku, "", quantity, Decimal(0)) for sku, _, quantity, _ in lines]
-        expected.rejected[RejectReason.ZERO_TOTAL] += 1
+        expected.reject(RejectReason.ZERO_TOTAL)
     else:
         expected.orders += 1
         expected.order_lines += size

@@ -15,8 +15,8 @@ from datetime import date, datetime
 from typing import Any, NoReturn
 from xml.etree.ElementTree import ParseError
 
-from openpyxl import load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl import load_workbook  # type: ignore[import-untyped]
+from openpyxl.utils.exceptions import InvalidFileException  # type: ignore[import-untyped]
 
 from orders.errors import InvalidInput
 from orders.services.feeds.reading import MAX_CELL_BYTES, MAX_COLUMNS

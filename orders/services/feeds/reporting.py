@@ -32,8 +32,9 @@ class Progress:
     #: of the file, as its lines were counted
     rows_expected: int = 0
     rows_read: int
-    #: when the present phase began
+    #: when the present phase began, and how many rows or invoices it has done since
     phase_since: datetime | None = None
+    done_since: int = 0
     documents_found: int
     #: documents that need no more work, the rejected ones included
     documents_stored: int
@@ -60,9 +61,9 @@ class Progress:
     def pace(self, now: datetime) -> tuple[float, float | None]:
         """Rows or invoices a second since the phase began, and the seconds that are left at that rate."""
         done, total = self.done_and_total
-        if self.is_ended or self.waits_for_a_person or self.phase_since is None or not done:
+        if self.is_ended or self.waits_for_a_person or self.phase_since is None or not self.done_since:
             return 0.0, None
-        rate = done / max((now - self.phase_since).total_seconds(), 0.001)
+        rate = self.done_since / max((now - self.phase_since).total_seconds(), 0.001)
         return rate, (total - done) / rate
 
     @property
@@ -80,10 +81,18 @@ def progress(feed_id: UUID | str) -> Progress:
         rows_expected=feed.rows_expected,
         rows_read=feed.rows_read,
         phase_since=feed.phase_since,
+        done_since=_done_since(feed),
         documents_found=feed.documents_found,
         documents_stored=feed.documents_stored,
         orders=_order_statuses(feed),
     )
+
+
+def _done_since(feed: FeedImport) -> int:
+    """Without what an earlier phase has done: rejected invoices need no storing and would make the rate a lie."""
+    if feed.status != FeedStatus.STORING or feed.phase_since is None:
+        return feed.rows_read if feed.status == FeedStatus.VALIDATING else 0
+    return feed.documents.filter(stored_at__gte=feed.phase_since).count()
 
 
 def figures(feed: FeedImport) -> dict[str, Any]:
