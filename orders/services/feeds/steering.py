@@ -18,7 +18,6 @@ from orders.models import Command, FeedImport
 from orders.services.feeds import phases
 from orders.vocabulary import CommandKind, CommandStatus, FeedStatus, Topic
 
-PERMISSION = "orders.import_feed"
 #: command -> the statuses in which it can be given
 POSSIBLE: dict[CommandKind, frozenset[FeedStatus]] = {
     CommandKind.IMPORT_COMMIT: frozenset({FeedStatus.CHECKED}),
@@ -41,7 +40,7 @@ def possible(feed: FeedImport) -> list[CommandKind]:
 
 def tell(feed_id: UUID | str, kind: CommandKind, *, actor: Actor, reason: str) -> FeedImport:
     """Give the command. Raises `NotPermitted`, `WrongState` or `FeedImport.DoesNotExist`."""
-    actor.require(PERMISSION)
+    actor.require("orders.import_feed")
     with transaction.atomic():
         feed = phases.lock(feed_id)
         if feed.status not in POSSIBLE[kind]:
