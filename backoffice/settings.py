@@ -224,6 +224,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024
 # --- Order feeds ------------------------------------------------------------------------------------------------------
 FEED_UPLOAD_MAX_BYTES = 5 * 1024 * 1024
 FEED_UPLOAD_MAX_ROWS = 5_000
+#: orders of imports that are under way at once; more wait in the outbox, where everything else overtakes them
+BULK_ORDERS_UNDER_WAY = env.int("BULK_ORDERS_UNDER_WAY", default=100)
 FEED_COMMAND_MAX_BYTES = 200 * 1024 * 1024
 FEED_COMMAND_MAX_ROWS = 1_000_000
 

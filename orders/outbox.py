@@ -13,22 +13,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from orders.models import OutboxMessage
-from orders.vocabulary import Topic
+from orders.vocabulary import MOVING_STATUSES, OrderStatus, Topic
 
 #: PostgreSQL channel that wakes relays
 CHANNEL = "backoffice_outbox"
 LEASE = timedelta(seconds=10)
+#: a bulk start that was delivered counts as under way from then on, until its order says so itself
+DELIVERED_LATELY = timedelta(minutes=1)
 
 # The rows are chosen in a materialised CTE: as a plain sub-select, some query plans run the choice again for every row
 # and exceed the LIMIT. Topics of a newer version are left to its relays.
 CLAIM = """
     WITH due AS MATERIALIZED (
         SELECT m.id FROM orders_outboxmessage m
-        WHERE m.delivered_at IS NULL AND m.available_at <= now() AND m.topic = ANY(%(topics)s)
+        WHERE m.delivered_at IS NULL AND m.bulk = %(bulk)s AND m.available_at <= now() AND m.topic = ANY(%(topics)s)
           AND NOT EXISTS (
               SELECT 1 FROM orders_outboxmessage older
               WHERE older.aggregate = m.aggregate AND older.delivered_at IS NULL AND older.id < m.id
@@ -39,6 +42,14 @@ CLAIM = """
     SET attempts = attempts + 1, available_at = now() + make_interval(secs => %(lease)s)
     FROM due WHERE message.id = due.id
     RETURNING message.id, topic, aggregate, body, attempts
+"""
+
+# Orders that a worker is busy with, and those that it has been told of and has not begun.
+UNDER_WAY = """
+    SELECT (SELECT count(*) FROM orders_order WHERE status = ANY(%(statuses)s))
+        + (SELECT count(*) FROM orders_outboxmessage AS m JOIN orders_order AS o ON o.id = (m.body ->> 'order_id')::uuid
+           WHERE m.bulk AND m.topic = %(topic)s AND o.status = %(queued)s
+             AND m.delivered_at > now() - make_interval(secs => %(lately)s))
 """
 
 
@@ -54,27 +65,71 @@ class Message:
     attempts: int
 
 
-def publish(topic: Topic, *, aggregate: str, body: dict[str, Any], due_at: datetime | None = None) -> OutboxMessage:
+def publish(
+    topic: Topic, *, aggregate: str, body: dict[str, Any], due_at: datetime | None = None, bulk: bool = False
+) -> OutboxMessage:
     """Record what Temporal must be told, and wake a relay when (and only if) the transaction commits.
 
     With `due_at` it leaves then, or as soon after as a relay runs. It holds up what is younger in its aggregate all the
-    while, so what waits for its hour needs an aggregate of its own.
+    while, so what waits for its hour needs an aggregate of its own. A `bulk` message lets all others pass; one about
+    the same aggregate that is not bulk takes it along.
     """
-    if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError("outbox.publish needs the transaction that records the change.")
     times = {"due_at": due_at, "available_at": due_at} if due_at else {}
-    message = OutboxMessage.objects.create(topic=topic, aggregate=aggregate, body=body, **times)
-    with connection.cursor() as cursor:
-        # NOTIFY is transactional: it is sent at commit and folded with equal ones.
-        cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
+    message = OutboxMessage(topic=topic, aggregate=aggregate, body=body, bulk=bulk, **times)
+    if not bulk:
+        OutboxMessage.objects.filter(aggregate=aggregate, delivered_at=None, bulk=True).update(bulk=False)
+    publish_all([message])
     return message
 
 
+def publish_all(messages: list[OutboxMessage]) -> None:
+    """`publish` for many new aggregates at once."""
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("outbox.publish needs the transaction that records the change.")
+    OutboxMessage.objects.bulk_create(messages)
+    with connection.cursor() as cursor:
+        # NOTIFY is transactional: it is sent at commit and folded with equal ones.
+        cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
+
+
 def claim(limit: int) -> list[Message]:
-    """Lease up to `limit` rows to the caller for `LEASE`."""
+    """Lease up to `limit` rows to the caller for `LEASE`.
+
+    Bulk rows only fill up what others leave, and only while few orders are under way: what Temporal has been told is
+    worked off in its order, so thousands of starts at once would keep everybody else waiting there.
+    """
+    messages = _claim(limit, bulk=False)
+    if len(messages) < limit and OutboxMessage.objects.filter(bulk=True, delivered_at=None).exists():
+        room = min(limit - len(messages), settings.BULK_ORDERS_UNDER_WAY - _under_way())
+        if room > 0:
+            messages += _claim(room, bulk=True)
+    return messages
+
+
+def _under_way() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            CLAIM, {"limit": limit, "lease": LEASE.total_seconds(), "topics": [topic.value for topic in Topic]}
+            UNDER_WAY,
+            {
+                "statuses": sorted(MOVING_STATUSES - {OrderStatus.QUEUED}),
+                "queued": OrderStatus.QUEUED,
+                "topic": Topic.START_ORDER,
+                "lately": DELIVERED_LATELY.total_seconds(),
+            },
+        )
+        return int(cursor.fetchone()[0])
+
+
+def _claim(limit: int, *, bulk: bool) -> list[Message]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            CLAIM,
+            {
+                "limit": limit,
+                "bulk": bulk,
+                "lease": LEASE.total_seconds(),
+                "topics": [topic.value for topic in Topic],
+            },
         )
         rows = cursor.fetchall()
     return [

@@ -91,7 +91,7 @@ class AbandonFeed:
 @dataclass(frozen=True, kw_only=True)
 class FeedResult:
     feed_id: str
-    #: completed or failed; the message of a failure is in the database
+    #: completed, failed, cancelled or discarded; the message is in the database
     status: FeedStatus
 
 

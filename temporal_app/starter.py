@@ -158,6 +158,13 @@ async def start_feed_import(client: Client, body: dict[str, Any]) -> None:
     )
 
 
+async def tell_feed_import(client: Client, body: dict[str, Any]) -> None:
+    with ended_needs_nothing():
+        await client.get_workflow_handle(feed_import_workflow_id(body["feed_id"])).signal(
+            FeedImportWorkflow.look_again, rpc_timeout=RPC_TIMEOUT
+        )
+
+
 async def send_refund(client: Client, body: dict[str, Any]) -> None:
     """Start the refund's process, or wake it where it is parked; one that has ended has nothing left to do."""
     await start_once(
@@ -246,4 +253,5 @@ DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]]
     Topic.TELL_PROCESS: tell_process,
     Topic.DRIVE_SCHEDULE: drive_schedule,
     Topic.SEND_NOTICE: send_notice,
+    Topic.TELL_FEED_IMPORT: tell_feed_import,
 }

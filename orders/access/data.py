@@ -1,6 +1,6 @@
 """Commands on feeds, the catalogue, personal data and the seals."""
 
-from orders.access.rules import LEADS, NIGHTLY, SUPERUSERS, CommandRule
+from orders.access.rules import LEADS, NIGHTLY, RULES_BY_PEOPLE, SUPERUSERS, CommandRule
 from orders.vocabulary import Channel, CommandKind
 
 DATA_COMMANDS: tuple[CommandRule, ...] = (
@@ -14,6 +14,30 @@ DATA_COMMANDS: tuple[CommandRule, ...] = (
             Channel.API: ("Imports.create",),
             Channel.CLI: ("import_orders",),
         },
+    ),
+    *(
+        CommandRule(
+            name=kind,
+            says=says,
+            permission="orders.import_feed",
+            roles=LEADS,
+            doors={Channel.ADMIN: ("admin:orders_feedimport_tell",), Channel.API: (f"ImportCommands.{verb}",)},
+            not_offered={Channel.CLI: "decided on the import's page, by a person who sees how far it is"},
+        )
+        for kind, verb, says in (
+            (CommandKind.IMPORT_COMMIT, "commit", "Commit a dry run: store what its report says"),
+            (CommandKind.IMPORT_PAUSE, "pause", "Pause an import"),
+            (CommandKind.IMPORT_RESUME, "resume", "Let a paused import go on"),
+            (CommandKind.IMPORT_CANCEL, "cancel", "Stop an import for good, or discard a dry run"),
+        )
+    ),
+    CommandRule(
+        name="add_feed_layout",
+        says="Map the columns of a sender's file: a new version of a feed layout",
+        permission="orders.add_feedlayout",
+        roles=LEADS,
+        doors={Channel.ADMIN: ("FeedLayoutAdmin.add",)},
+        not_offered={Channel.API: RULES_BY_PEOPLE, Channel.CLI: RULES_BY_PEOPLE},
     ),
     CommandRule(
         name="add_product",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,30 +15,50 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path, re_path, reverse
+from django.utils import timezone
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import (
     UnfoldAdminFileFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
 )
 
 from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.amounts import money, number
-from orders.errors import InvalidFeed, InvalidInput, NotPermitted
+from orders.errors import InvalidFeed, InvalidInput, NotPermitted, WrongState
 from orders.models import FeedImport
 from orders.polling import STOP_POLLING, polled
 from orders.services import feeds
-from orders.services.feeds.layouts import LAYOUTS
+from orders.services.feeds import layouts, steering
 from orders.services.feeds.receiving import MAX_INITIAL_STOCK
-from orders.vocabulary import Channel, FeedStatus, RejectReason
+from orders.vocabulary import Channel, CommandKind, DocumentKind, FeedStatus, RejectReason
 from orders.wording import Tone, status_word
 
-FEED_TONES = {FeedStatus.COMPLETED: Tone.DONE, FeedStatus.FAILED: Tone.TROUBLE}
+FEED_TONES = {
+    FeedStatus.COMPLETED: Tone.DONE,
+    FeedStatus.FAILED: Tone.TROUBLE,
+    FeedStatus.PAUSED: Tone.WAITING,
+    FeedStatus.CHECKED: Tone.WAITING,
+    FeedStatus.CANCELLED: Tone.NEUTRAL,
+    FeedStatus.DISCARDED: Tone.NEUTRAL,
+}
+#: command -> icon and word of its button; what a dry run is told reads differently
+BUTTONS = {
+    CommandKind.IMPORT_COMMIT: ("check", "Commit"),
+    CommandKind.IMPORT_PAUSE: ("pause", "Pause"),
+    CommandKind.IMPORT_RESUME: ("play_arrow", "Resume"),
+    CommandKind.IMPORT_CANCEL: ("cancel", "Cancel"),
+}
+DISCARD = ("delete", "Discard")
+READING = {FeedStatus.RECEIVED, FeedStatus.VALIDATING}
+#: rows and invoices of the report that the page shows
+SHOWN = 10
 REJECT_WORDS = {
     RejectReason.INVALID_ROW: "a row cannot be read",
     RejectReason.ADJUSTMENT_DOCUMENT: "an adjustment, not an order",
@@ -45,17 +67,34 @@ REJECT_WORDS = {
     RejectReason.ZERO_TOTAL: "adds up to nothing",
     RejectReason.UNKNOWN_PRODUCT: "a product nobody knows",
     RejectReason.TOO_MANY_LINES: "too many lines",
+    RejectReason.TOTAL_TOO_LARGE: "more than the gateway takes",
 }
+
+
+def layout_choices() -> list[tuple[str, str]]:
+    return [(name, name) for name in layouts.names()]
 
 
 class ImportForm(forms.Form):
     file = forms.FileField(
-        label="CSV file",
+        label="File (CSV, XLSX or JSON lines)",
         widget=UnfoldAdminFileFieldWidget,
         help_text=f"At most {settings.FEED_UPLOAD_MAX_BYTES // 1024 // 1024} MB and "
         f"{number(settings.FEED_UPLOAD_MAX_ROWS)} rows; larger ones by the command import_orders.",
     )
-    layout = forms.ChoiceField(choices=[(name, name) for name in LAYOUTS], widget=UnfoldAdminSelectWidget)
+    layout = forms.ChoiceField(choices=layout_choices, widget=UnfoldAdminSelectWidget)
+    dry_run = forms.BooleanField(
+        label="Check only",
+        required=False,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="Nothing is stored until you have seen the report and commit.",
+    )
+    follows = forms.UUIDField(
+        label="Mends the rejected rows of",
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Id of the earlier import; its page has a button that fills this in.",
+    )
     process = forms.BooleanField(
         label="Start processing of every order",
         required=False,
@@ -91,10 +130,19 @@ class FeedImportAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         rejected = view(require_safe(self.rejected_view))
+        kinds = "|".join(steering.POSSIBLE)
         return [
             path("import/", view(self.import_view), name="orders_feedimport_import"),
             path("<uuid:feed_id>/live/", polled(self.live_view), name="orders_feedimport_live"),
             path("<uuid:feed_id>/rejected.csv", rejected, name="orders_feedimport_rejected"),
+            path(
+                "<uuid:feed_id>/invoices.csv", view(require_safe(self.invoices_view)), name="orders_feedimport_invoices"
+            ),
+            re_path(
+                rf"^(?P<feed_id>[0-9a-f-]{{36}})/tell/(?P<kind>{kinds})/\Z",
+                view(require_POST(self.tell_view)),
+                name="orders_feedimport_tell",
+            ),
             *super().get_urls(),
         ]
 
@@ -109,7 +157,8 @@ class FeedImportAdmin(ReadOnlyAdmin):
     def import_view(self, request: HttpRequest) -> HttpResponse:
         if not self.has_import_permission(request):
             raise PermissionDenied("This needs the permission orders.import_feed.")
-        form = ImportForm(request.POST or None, request.FILES or None)
+        earlier = {name: request.GET[name] for name in ("follows", "layout") if name in request.GET}
+        form = ImportForm(request.POST or None, request.FILES or None, initial=earlier)
         if request.method == "POST" and form.is_valid():
             feed = self._receive(request, form)
             if feed is not None:
@@ -138,6 +187,8 @@ class FeedImportAdmin(ReadOnlyAdmin):
                 create_products=form.cleaned_data["create_products"],
                 initial_stock=form.cleaned_data["initial_stock"] or 0,
                 process=form.cleaned_data["process"],
+                dry_run=form.cleaned_data["dry_run"],
+                follows=form.cleaned_data["follows"],
                 max_bytes=settings.FEED_UPLOAD_MAX_BYTES,
                 max_rows=settings.FEED_UPLOAD_MAX_ROWS,
             )
@@ -151,10 +202,22 @@ class FeedImportAdmin(ReadOnlyAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         feed = self._visible(request, object_id)
-        return self._in_frame(request, "orders/feed.html", {**self._figures(feed), "title": f"Import of {feed.name}"})
+        context = {**self._figures(request, feed), "title": f"Import of {feed.name}"}
+        return self._in_frame(request, "orders/feed.html", context)
+
+    def tell_view(self, request: HttpRequest, feed_id: str, kind: str) -> HttpResponse:
+        feed = self._visible(request, feed_id)
+        reason = request.POST.get("reason", "").strip() or "From the page of the import"
+        try:
+            feeds.tell(feed.pk, CommandKind(kind), actor=person(request.user, Channel.ADMIN), reason=reason)
+        except NotPermitted as refusal:
+            raise PermissionDenied(str(refusal)) from refusal
+        except WrongState as refusal:
+            messages.error(request, str(refusal))
+        return redirect("admin:orders_feedimport_change", feed.pk)
 
     def live_view(self, request: HttpRequest, feed_id: UUID) -> HttpResponse:
-        context = self._figures(self._visible(request, str(feed_id)))
+        context = self._figures(request, self._visible(request, str(feed_id)))
         response = render(request, "orders/feed_live.html", {**context, "polled": True})
         if context["is_over"]:
             response.status_code = STOP_POLLING
@@ -162,8 +225,15 @@ class FeedImportAdmin(ReadOnlyAdmin):
 
     def rejected_view(self, request: HttpRequest, feed_id: UUID) -> StreamingHttpResponse:
         feed = self._visible(request, str(feed_id))
-        response = StreamingHttpResponse(feeds.bad_rows_csv(feed), content_type="text/csv; charset=utf-8")
-        response["Content-Disposition"] = f'attachment; filename="rejected-{feed.pk}.csv"'
+        return self._download(feeds.bad_rows_csv(feed), f"rejected-{feed.pk}.csv")
+
+    def invoices_view(self, request: HttpRequest, feed_id: UUID) -> StreamingHttpResponse:
+        feed = self._visible(request, str(feed_id))
+        return self._download(feeds.invoices_csv(feed), f"invoices-{feed.pk}.csv")
+
+    def _download(self, pieces: Iterator[str], name: str) -> StreamingHttpResponse:
+        response = StreamingHttpResponse(pieces, content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = f'attachment; filename="{name}"'
         return response
 
     def _visible(self, request: HttpRequest, object_id: str) -> FeedImport:
@@ -174,9 +244,13 @@ class FeedImportAdmin(ReadOnlyAdmin):
         except (ValueError, FeedImport.DoesNotExist) as error:
             raise Http404("There is no such import.") from error
 
-    def _figures(self, feed: FeedImport) -> dict[str, Any]:
+    def _figures(self, request: HttpRequest, feed: FeedImport) -> dict[str, Any]:
         figures, progress = feeds.figures(feed), feeds.progress(feed.pk)
-        currency = LAYOUTS[feed.layout].currency if feed.layout in LAYOUTS else "GBP"
+        done, total = progress.done_and_total
+        rate, left = progress.pace(timezone.now())
+        waits = progress.status == FeedStatus.CHECKED
+        report: dict[str, Any] = feeds.report(feed) if waits else {"rows": [], "invoices": [], "existing": 0}
+        currency = layouts.layout_of(feed).currency
         credited = money(figures["credit_total_minor"], currency)
         rejected = sorted(figures["rejected"].items())
         return {
@@ -185,7 +259,21 @@ class FeedImportAdmin(ReadOnlyAdmin):
             "tone": FEED_TONES.get(progress.status, Tone.MOVING),
             "is_over": progress.is_ended and not (feed.process and progress.moving_orders),
             "progress": progress,
-            "why_quiet": "" if progress.is_ended else feeds.why_quiet(feed.pk),
+            "done": done,
+            "total": total,
+            "unit": "rows read" if progress.status in READING else "invoices done",
+            "rate": rate,
+            "left": None if left is None else timedelta(seconds=round(left)),
+            "waits": waits,
+            "report": report,
+            "shown_rows": report["rows"][:SHOWN],
+            "refused": [one for one in report["invoices"] if one["outcome"] == DocumentKind.REJECTED][:SHOWN],
+            "buttons": self._buttons(request, feed),
+            "may_import": self.has_import_permission(request),
+            "commands": feed.commands.exclude(kind=CommandKind.IMPORT_FEED).order_by("created_at"),
+            "follow_ups": feed.follow_ups.all(),
+            "chart": feeds.per_minute(feed),
+            "why_quiet": "" if progress.is_ended or progress.waits_for_a_person else feeds.why_quiet(feed.pk),
             "rows": [
                 ("Invoices in the file", number(figures["invoices"])),
                 ("Orders", f"{number(figures['orders'])}, {money(figures['order_total_minor'], currency)}"),
@@ -201,6 +289,17 @@ class FeedImportAdmin(ReadOnlyAdmin):
             "rejected": [(REJECT_WORDS[RejectReason(why)], number(count)) for why, count in rejected],
             "orders_now": [(status_word(word), number(count)) for word, count in sorted(progress.orders.items())],
         }
+
+    def _buttons(self, request: HttpRequest, feed: FeedImport) -> list[dict[str, str]]:
+        if not self.has_import_permission(request):
+            return []
+        offered = []
+        for kind in feeds.possible(feed):
+            is_discard = kind is CommandKind.IMPORT_CANCEL and feed.status == FeedStatus.CHECKED
+            icon, word = DISCARD if is_discard else BUTTONS[kind]
+            address = reverse("admin:orders_feedimport_tell", args=[str(feed.pk), kind.value])
+            offered.append({"icon": icon, "word": word, "address": address})
+        return offered
 
     def _in_frame(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         request.current_app = self.admin_site.name  # type: ignore[attr-defined]

@@ -54,6 +54,7 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
             ("Seals", "verified", "orders_historyseal_changelist", "orders.view_historyseal"),
             ("Commands", "touch_app", "orders_command_changelist", "orders.view_command"),
             ("Outbox", "outbox", "orders_outboxmessage_changelist", "orders.view_outboxmessage"),
+            ("Feed layouts", "table_view", "orders_feedlayout_changelist", "orders.view_feedlayout"),
             ("Fraud rules", "rule", "orders_fraudrules_changelist", "orders.view_fraudrules"),
             ("Workers", "memory", "orders_servicebeat_changelist", "orders.view_servicebeat"),
             ("Queues", "stacks", "orders_queuestate_changelist", "orders.view_queuestate"),

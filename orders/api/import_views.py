@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -15,12 +18,15 @@ from orders.api import idempotency
 from orders.api.idempotency import Answer
 from orders.api.incoming import ImportParameters
 from orders.api.outgoing import FeedOutput
-from orders.api.parsers import CsvParser
+from orders.api.parsers import CsvParser, JsonLinesParser, WorkbookParser
 from orders.api.permissions import PerAction
 from orders.api.schema import answer_headers, answers, key_header
 from orders.api.views import StrictViewSet
 from orders.models import FeedImport
+from orders.models.rules import choices
 from orders.services import feeds
+from orders.services.feeds.checking import EXISTS
+from orders.vocabulary import DocumentKind
 
 
 class CsvRenderer(BaseRenderer):
@@ -34,16 +40,53 @@ class CsvRenderer(BaseRenderer):
         return str(data).encode()
 
 
+class BadCellOutput(serializers.Serializer):
+    line = serializers.IntegerField(help_text="Of the file, the header being 1.")
+    invoice = serializers.CharField()
+    column = serializers.CharField(help_text="As the file names it; empty when the row as a whole is meant.")
+    message = serializers.CharField()
+
+
+class OutcomeOutput(serializers.Serializer):
+    invoice = serializers.CharField()
+    outcome = serializers.ChoiceField(choices=[*choices(DocumentKind), (EXISTS, "Exists")])
+    reason = serializers.CharField()
+    detail = serializers.CharField()
+    lines = serializers.IntegerField()
+    total_minor = serializers.IntegerField()
+    order = serializers.CharField(help_text="Its number, once it is stored.")
+
+
+class ReportOutput(serializers.Serializer):
+    """What an import found."""
+
+    figures = serializers.DictField()
+    bad_rows = serializers.IntegerField(help_text="How many rows cannot be read.")
+    rows = BadCellOutput(many=True)
+    existing = serializers.IntegerField(help_text="Orders that are there already and would be linked.")
+    invoices = OutcomeOutput(many=True)
+
+
+def _download(pieces: Iterator[str], name: str) -> StreamingHttpResponse:
+    return StreamingHttpResponse(
+        pieces,
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"},
+    )
+
+
 class Imports(StrictViewSet):
     permission_classes = [PerAction]
     action_permissions = {
         "create": ("orders.import_feed",),
         "retrieve": ("orders.import_feed", "orders.view_feedimport"),
         "rejected": ("orders.import_feed", "orders.view_feedimport"),
+        "report": ("orders.import_feed", "orders.view_feedimport"),
+        "invoices": ("orders.import_feed", "orders.view_feedimport"),
     }
-    hidden_actions = frozenset({"retrieve", "rejected"})
+    hidden_actions = frozenset({"retrieve", "rejected", "report", "invoices"})
     not_found_text = "There is no import of that id, or you may not see it."
-    parser_classes = [CsvParser]
+    parser_classes = [CsvParser, WorkbookParser, JsonLinesParser]
     queryset = FeedImport.objects.all()
     serializer_class = FeedOutput
     filter_backends = []
@@ -52,8 +95,14 @@ class Imports(StrictViewSet):
 
     @extend_schema(
         summary="Send an order feed",
-        description="The body is the CSV file itself. The import runs on its own; ask for its figures at `links.self`.",
-        request={"text/csv": {"type": "string"}},
+        description="The body is the file itself: CSV, an Excel workbook of one sheet, or JSON lines, told apart by "
+        "its content. The import runs on its own; ask for its figures at `links.self`. With `dry_run` it stops before "
+        "anything is stored.",
+        request={
+            CsvParser.media_type: {"type": "string"},
+            WorkbookParser.media_type: {"type": "string", "format": "binary"},
+            JsonLinesParser.media_type: {"type": "string"},
+        },
         responses=answers({202: FeedOutput}, body=True),
         parameters=[ImportParameters, key_header(required=False), *answer_headers(202)],
     )
@@ -78,15 +127,31 @@ class Imports(StrictViewSet):
     )
     def rejected(self, request: Request, pk: str) -> HttpResponseBase:
         feed = self._feed(pk)
-        name = f"rejected-{feed.pk}.csv"
-        return StreamingHttpResponse(
-            feeds.bad_rows_csv(feed),
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"},
-        )
+        return _download(feeds.bad_rows_csv(feed), f"rejected-{feed.pk}.csv")
+
+    @extend_schema(
+        summary="What an import found, before and after it is committed",
+        description="The figures, the first hundred rows that cannot be read (line, column, what is wrong), and the "
+        "first hundred invoices with what becomes of each: an order, a credit note, `exists`, or rejected and why.",
+        responses=answers({200: ReportOutput}, 404),
+    )
+    def report(self, request: Request, pk: str) -> Response:
+        return Response(ReportOutput(feeds.report(self._feed(pk))).data)
+
+    @extend_schema(
+        summary="What becomes of every invoice of an import, as a CSV file",
+        description="One line an invoice: outcome, reason, lines, total, and the order's number once it is stored.",
+        responses=answers({(200, "text/csv"): OpenApiTypes.STR}, 404),
+        parameters=[
+            OpenApiParameter("Content-Disposition", str, OpenApiParameter.HEADER, response=[200], required=True),
+        ],
+    )
+    def invoices(self, request: Request, pk: str) -> HttpResponseBase:
+        feed = self._feed(pk)
+        return _download(feeds.invoices_csv(feed), f"invoices-{feed.pk}.csv")
 
     def get_renderers(self) -> list[BaseRenderer]:
-        return [CsvRenderer(), JSONRenderer()] if self.action == "rejected" else [JSONRenderer()]
+        return [CsvRenderer(), JSONRenderer()] if self.action in {"rejected", "invoices"} else [JSONRenderer()]
 
     def _receive(self) -> Answer:
         parameters = ImportParameters(data=self.request.query_params.dict())

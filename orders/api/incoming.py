@@ -124,6 +124,12 @@ class ImportParameters(StrictSerializer):
         required=False, default=0, min_value=0, max_value=1_000_000_000, help_text="Pieces of each product made."
     )
     process = serializers.BooleanField(required=False, default=False, help_text="Start every order of the file.")
+    dry_run = serializers.BooleanField(
+        required=False, default=False, help_text="Store nothing until the import is committed; see `links.report`."
+    )
+    follows = serializers.UUIDField(
+        required=False, default=None, help_text="The import whose rejected rows this file mends."
+    )
 
 
 class TokenInput(StrictSerializer):

@@ -338,6 +338,11 @@ class FeedOutput(serializers.ModelSerializer):
             "create_products",
             "initial_stock",
             "process",
+            "format",
+            "dry_run",
+            "follows",
+            "rows_expected",
+            "rows_read",
             "created_at",
             "finished_at",
             "figures",
@@ -349,11 +354,20 @@ class FeedOutput(serializers.ModelSerializer):
         return feeds.figures(feed)
 
     @extend_schema_field(
-        inline_serializer("ImportLinks", {"self": serializers.URLField(), "rejected": serializers.URLField()})
+        inline_serializer(
+            "ImportLinks",
+            {
+                "self": serializers.URLField(),
+                "rejected": serializers.URLField(),
+                "report": serializers.URLField(),
+                "invoices": serializers.URLField(),
+            },
+        )
     )
     def get_links(self, feed: FeedImport) -> dict[str, str]:
         at = {"kwargs": {"pk": feed.pk}, "request": self.context["request"]}
-        return {"self": reverse("api:import", **at), "rejected": reverse("api:import-rejected", **at)}
+        parts = {name: reverse(f"api:import-{name}", **at) for name in ("rejected", "report", "invoices")}
+        return {"self": reverse("api:import", **at), **parts}
 
 
 class TokenOutput(serializers.ModelSerializer):

@@ -56,6 +56,14 @@ class CsvParser(BaseParser):
         return read_bounded(stream, settings.FEED_UPLOAD_MAX_BYTES, parser_context)
 
 
+class WorkbookParser(CsvParser):
+    media_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+class JsonLinesParser(CsvParser):
+    media_type = "application/x-ndjson"
+
+
 def read_bounded(stream: Any, limit: int, parser_context: Mapping[str, Any] | None) -> bytes:
     """The whole body, or a 413: first by what the client announces, then by what it sends."""
     request = (parser_context or {}).get("request")

@@ -4,6 +4,7 @@ from django.urls import path, re_path
 
 from orders.api.approval_views import Approvals
 from orders.api.customer_views import Customers
+from orders.api.import_command_views import ImportCommands
 from orders.api.import_views import Imports
 from orders.api.notice_views import Notices
 from orders.api.order_command_views import OrderCommands, Reviews, StepCommands
@@ -67,6 +68,12 @@ urlpatterns = [
     path("imports/", Imports.as_view({"post": "create"}), name="imports"),
     path("imports/<uuid:pk>/", Imports.as_view({"get": "retrieve"}), name="import"),
     path("imports/<uuid:pk>/rejected/", Imports.as_view({"get": "rejected"}), name="import-rejected"),
+    path("imports/<uuid:pk>/report/", Imports.as_view({"get": "report"}), name="import-report"),
+    path("imports/<uuid:pk>/invoices/", Imports.as_view({"get": "invoices"}), name="import-invoices"),
+    path("imports/<uuid:pk>/commit/", ImportCommands.as_view({"post": "commit"}), name="import-commit"),
+    path("imports/<uuid:pk>/pause/", ImportCommands.as_view({"post": "pause"}), name="import-pause"),
+    path("imports/<uuid:pk>/resume/", ImportCommands.as_view({"post": "resume"}), name="import-resume"),
+    path("imports/<uuid:pk>/cancel/", ImportCommands.as_view({"post": "cancel"}), name="import-cancel"),
     path("approvals/", Approvals.as_view({"get": "list"}), name="approvals"),
     path("approvals/<uuid:pk>/approve/", Approvals.as_view({"post": "approve"}), name="approval-approve"),
     path("approvals/<uuid:pk>/decline/", Approvals.as_view({"post": "decline"}), name="approval-decline"),

@@ -6,6 +6,7 @@ from orders.models.command import Command, IdempotencyRecord
 from orders.models.credit import CreditNote, CreditNoteLine
 from orders.models.customer import Customer, CustomerKey
 from orders.models.feed import FeedDocument, FeedImport, FeedRow
+from orders.models.feed_layout import FeedLayout
 from orders.models.fulfilment import Reservation, Shipment
 from orders.models.health import PartnerHealth, ServiceBeat
 from orders.models.history import OrderEvent
@@ -35,6 +36,7 @@ __all__ = [
     "CustomerKey",
     "FeedDocument",
     "FeedImport",
+    "FeedLayout",
     "FeedRow",
     "FraudCheck",
     "FraudRules",

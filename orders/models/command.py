@@ -34,6 +34,8 @@ class Command(models.Model):
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, null=True, blank=True, related_name="commands")
     #: what it is about where that is no order: the id of a process run, the name of a schedule
     subject = models.CharField(max_length=128, blank=True, default="")
+    #: the import that it is about
+    feed = models.ForeignKey("FeedImport", on_delete=models.PROTECT, null=True, blank=True, related_name="commands")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True)
     actor = models.CharField(max_length=150)
     channel = word_field(Channel)

@@ -10,11 +10,13 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from orders.models.credit import CreditNote
+from orders.models.feed_layout import FeedLayout
 from orders.models.order import Order
-from orders.models.rules import one_of, word_field
-from orders.vocabulary import DocumentKind, FeedStatus, RejectReason
+from orders.models.rules import check, one_of, word_field
+from orders.vocabulary import DocumentKind, FeedFormat, FeedStatus, RejectReason
 
 
 class FeedImportManager(models.Manager["FeedImport"]):
@@ -28,11 +30,23 @@ class FeedImport(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=200)
     layout = models.CharField(max_length=40)
+    #: the version of a layout that staff made; none for the one in code
+    layout_version = models.ForeignKey(FeedLayout, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    #: of the file as it was sent; the content is always CSV
+    format = word_field(FeedFormat, default=FeedFormat.CSV)
     #: stored uncompressed (migration 0003), so that a slice can be read without unpacking the whole
     content = models.BinaryField()
     sha256 = models.CharField(max_length=64)
     size_bytes = models.BigIntegerField()
     status = word_field(FeedStatus, default=FeedStatus.RECEIVED)
+    #: the phase to which a paused import returns
+    resume_status = word_field(FeedStatus, blank=True, default="")
+    #: when the present phase began; rates are measured from here
+    phase_since = models.DateTimeField(null=True, blank=True)
+    #: stop before anything is stored, until a person commits
+    dry_run = models.BooleanField(default=False)
+    #: the import whose rejected rows this file mends
+    follows = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="follow_ups")
     failure_message = models.CharField(max_length=500, blank=True)
     #: make unknown products, each with this many pieces received
     create_products = models.BooleanField(default=False)
@@ -41,6 +55,8 @@ class FeedImport(models.Model):
     process = models.BooleanField(default=False)
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True)
     actor = models.CharField(max_length=150)
+    #: lines of the file without its header; a cell with line breaks counts for more than one
+    rows_expected = models.BigIntegerField(default=0)
     rows_read = models.BigIntegerField(default=0)
     documents_found = models.BigIntegerField(default=0)
     documents_stored = models.BigIntegerField(default=0)
@@ -58,7 +74,11 @@ class FeedImport(models.Model):
         base_manager_name = "objects"
         default_permissions = ("view",)
         permissions = [("import_feed", "May import order feeds")]
-        constraints = [one_of("feed", "status", FeedStatus)]
+        constraints = [
+            one_of("feed", "status", FeedStatus),
+            one_of("feed", "format", FeedFormat),
+            check("feed_resumes_from_pause", Q(status=FeedStatus.PAUSED) ^ Q(resume_status="")),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -107,6 +127,8 @@ class FeedRow(models.Model):
     customer_reference = models.CharField(max_length=64, blank=True)
     country = models.CharField(max_length=80, blank=True)
     error = models.CharField(max_length=300, blank=True)
+    #: the same by column: [{"column": ..., "message": ...}]; for the bad ones only
+    problems = models.JSONField(null=True, blank=True)
     raw = models.JSONField(null=True, blank=True)
 
     class Meta:

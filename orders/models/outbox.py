@@ -17,6 +17,8 @@ class OutboxMessage(models.Model):
     #: unit of ordering, for example `order:<uuid>`: messages of one aggregate leave one after the other
     aggregate = models.CharField(max_length=128)
     body = models.JSONField(default=dict)
+    #: one of thousands that nobody waits for: it leaves after everything else, and only while few orders are under way
+    bulk = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     #: when it is to leave: at once, or at the hour that it waits for; it is late only after that
     due_at = models.DateTimeField(db_default=Now())
@@ -32,6 +34,8 @@ class OutboxMessage(models.Model):
         indexes = [
             # Both are read by the relay's claim only; they stay as small as the backlog.
             models.Index(fields=["available_at", "id"], condition=Q(delivered_at=None), name="outbox_pending"),
+            models.Index(fields=["id"], condition=Q(delivered_at=None, bulk=True), name="outbox_pending_bulk"),
+            models.Index(fields=["delivered_at"], condition=Q(bulk=True), name="outbox_delivered_bulk"),
             models.Index(fields=["aggregate", "id"], condition=Q(delivered_at=None), name="outbox_pending_aggregate"),
         ]
         constraints = [one_of("outbox", "topic", Topic)]

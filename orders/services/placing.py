@@ -6,9 +6,11 @@ outbox row that carries it to Temporal. The request that asked never waits for T
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
@@ -19,7 +21,8 @@ from orders.errors import AlreadyExists, InvalidInput, WrongState
 from orders.models import Command, Customer, Order, OrderLine, Product
 from orders.models.customer import Personal
 from orders.services import customers
-from orders.vocabulary import CommandKind, Currency, EventType, OrderStatus, Topic
+from orders.services.copying import copy_rows
+from orders.vocabulary import Channel, CommandKind, Currency, EventType, OrderStatus, Topic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,20 @@ class NewCustomer:
     name: str = ""
     email: str = ""
     country: str = ""
+
+
+class Line(NamedTuple):
+    """A checked line, in the order of `LINE_FIELDS` after the order."""
+
+    position: int
+    product_id: int
+    description: str
+    quantity: int
+    unit_price: Decimal
+    total_minor: int
+
+
+LINE_FIELDS = ("order", "position", "product", "description", "quantity", "unit_price", "total_minor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,27 +79,9 @@ def line_total_minor(quantity: int, unit_price: Decimal) -> int:
 def place(new: NewOrder, *, actor: Actor, reason: str = "Order received") -> Order:
     """Store an order. Raises `NotPermitted`, `AlreadyExists`, or `InvalidInput` naming field and limit."""
     actor.require("orders.place_order")
-    _check_header(new)
     with transaction.atomic():
-        products = _products(new)
-        lines = [_line(position, line, products[line.sku]) for position, line in enumerate(new.lines, start=1)]
-        total = sum(line.total_minor for line in lines)
-        if not 0 < total <= vocabulary.MAX_ORDER_TOTAL_MINOR:
-            limit = vocabulary.MAX_ORDER_TOTAL_MINOR
-            raise InvalidInput("lines", f"The order's total is {total} minor units; it must be 1 to {limit}.")
-        order = Order(
-            number=next_number(),
-            source=new.source,
-            reference=new.reference,
-            channel=actor.channel,
-            customer=_customer(new.customer),
-            currency=new.currency,
-            total_minor=total,
-            line_count=len(lines),
-            payment_method=new.payment_method,
-            ship_to_country=new.ship_to_country,
-            placed_at=new.placed_at or timezone.now(),
-        )
+        order, lines = build(new, products_of(line.sku for line in new.lines), channel=actor.channel)
+        order.number, order.customer = next_number(), _customer(new.customer)
         try:
             with transaction.atomic():
                 order.save(force_insert=True)
@@ -90,18 +89,39 @@ def place(new: NewOrder, *, actor: Actor, reason: str = "Order received") -> Ord
             if "order_reference" not in str(error):
                 raise
             raise AlreadyExists("reference", f"An order {new.reference} from {new.source} exists already.") from error
-        for line in lines:
-            line.order = order
-        OrderLine.objects.bulk_create(lines, batch_size=500)
+        copy_rows(OrderLine, LINE_FIELDS, ((order.pk, *line) for line in lines))
         history.record(
-            order,
-            EventType.PLACED,
-            actor=actor,
-            reason=reason,
-            status_before="",
-            data={"lines": len(lines), "total_minor": total, "currency": order.currency},
+            order, EventType.PLACED, actor=actor, reason=reason, status_before="", data=facts_when_placed(order)
         )
     return order
+
+
+def build(new: NewOrder, products: Mapping[str, Product], *, channel: Channel) -> tuple[Order, list[Line]]:
+    """The order, not saved and without number and customer, and its lines. Raises `InvalidInput`."""
+    _check_header(new)
+    _check_products(new, products)
+    lines = [_line(position, line, products[line.sku]) for position, line in enumerate(new.lines, start=1)]
+    total = sum(line.total_minor for line in lines)
+    if not 0 < total <= vocabulary.MAX_ORDER_TOTAL_MINOR:
+        limit = vocabulary.MAX_ORDER_TOTAL_MINOR
+        raise InvalidInput("lines", f"The order's total is {total} minor units; it must be 1 to {limit}.")
+    order = Order(
+        source=new.source,
+        reference=new.reference,
+        channel=channel,
+        currency=new.currency,
+        total_minor=total,
+        line_count=len(lines),
+        payment_method=new.payment_method,
+        ship_to_country=new.ship_to_country,
+        placed_at=new.placed_at or timezone.now(),
+    )
+    return order, lines
+
+
+def facts_when_placed(order: Order) -> dict[str, Any]:
+    """What the history keeps of an order's beginning."""
+    return {"lines": order.line_count, "total_minor": order.total_minor, "currency": order.currency}
 
 
 def start(order_number: str, *, actor: Actor, reason: str = "Processing requested") -> Command:
@@ -114,19 +134,14 @@ def start(order_number: str, *, actor: Actor, reason: str = "Processing requeste
         return start_locked(order, actor=actor, reason=reason)
 
 
-def start_locked(order: Order, *, actor: Actor, reason: str) -> Command:
-    """`start` for a caller that holds the order's lock or has just placed it in this transaction."""
+def start_locked(order: Order, *, actor: Actor, reason: str, bulk: bool = False) -> Command:
+    """`start` for a caller that holds the order's lock or has just placed it in this transaction.
+
+    `bulk` is for one of thousands: it lets others pass.
+    """
     actor.require("orders.start_order")
-    user = actor.user if actor.user is not None and actor.user.pk else None
-    command = Command.objects.create(
-        kind=CommandKind.START,
-        order=order,
-        requested_by=user,  # type: ignore[misc]
-        actor=actor.name,
-        channel=actor.channel,
-        request_id=current_request.request_id.get(),
-        reason=reason,
-    )
+    command = start_command(order, actor=actor, reason=reason)
+    command.save(force_insert=True)
     order.move_to(OrderStatus.QUEUED)
     history.record(
         order,
@@ -136,25 +151,43 @@ def start_locked(order: Order, *, actor: Actor, reason: str) -> Command:
         status_before=OrderStatus.PLACED,
         data={"command": str(command.id)},
     )
-    outbox.publish(
-        Topic.START_ORDER,
-        aggregate=f"order:{order.id}",
-        body={
-            "command_id": str(command.id),
-            "order_id": str(order.id),
-            "number": order.number,
-            # Never a name or a reference: search attributes are plain text, and Temporal forgets nobody on request.
-            "customer": f"customer-{order.customer_id}" if order.customer_id else "guest",
-        },
-    )
+    outbox.publish(Topic.START_ORDER, aggregate=f"order:{order.id}", body=start_message(order, command), bulk=bulk)
     return command
+
+
+def start_command(order: Order, *, actor: Actor, reason: str) -> Command:
+    """The command that starts the order, not saved yet."""
+    user = actor.user if actor.user is not None and actor.user.pk else None
+    return Command(
+        kind=CommandKind.START,
+        order=order,
+        requested_by=user,  # type: ignore[misc]
+        actor=actor.name,
+        channel=actor.channel,
+        request_id=current_request.request_id.get(),
+        reason=reason,
+    )
+
+
+def start_message(order: Order, command: Command) -> dict[str, Any]:
+    return {
+        "command_id": str(command.id),
+        "order_id": str(order.id),
+        "number": order.number,
+        # Never a name or a reference: search attributes are plain text, and Temporal forgets nobody on request.
+        "customer": f"customer-{order.customer_id}" if order.customer_id else "guest",
+    }
 
 
 def next_number() -> str:
     """The next order number; gaps are possible after a rollback, repeats are not."""
+    return next_numbers(1)[0]
+
+
+def next_numbers(count: int) -> list[str]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT nextval('orders_order_number')")
-        return f"SO-{cursor.fetchone()[0]}"
+        cursor.execute("SELECT nextval('orders_order_number') FROM generate_series(1, %s)", [count])
+        return [f"SO-{row[0]}" for row in cursor.fetchall()]
 
 
 def _why_not_startable(order: Order) -> str:
@@ -174,9 +207,11 @@ def _check_header(new: NewOrder) -> None:
         raise InvalidInput("payment_method", "A payment method is needed.")
 
 
-def _products(new: NewOrder) -> dict[str, Product]:
-    wanted = {line.sku for line in new.lines}
-    found = {product.sku: product for product in Product.objects.filter(sku__in=wanted)}
+def products_of(skus: Iterable[str]) -> dict[str, Product]:
+    return {product.sku: product for product in Product.objects.filter(sku__in=set(skus))}
+
+
+def _check_products(new: NewOrder, found: Mapping[str, Product]) -> None:
     for position, line in enumerate(new.lines):
         product = found.get(line.sku)
         if product is None:
@@ -185,10 +220,9 @@ def _products(new: NewOrder) -> dict[str, Product]:
             raise InvalidInput(
                 f"lines.{position}.sku", f"{line.sku} is priced in {product.currency}, not {new.currency}."
             )
-    return found
 
 
-def _line(position: int, line: NewLine, product: Product) -> OrderLine:
+def _line(position: int, line: NewLine, product: Product) -> Line:
     if not 1 <= line.quantity <= vocabulary.MAX_LINE_QUANTITY:
         raise InvalidInput(
             f"lines.{position - 1}.quantity", f"{line.quantity} is not within 1 to {vocabulary.MAX_LINE_QUANTITY}."
@@ -201,9 +235,9 @@ def _line(position: int, line: NewLine, product: Product) -> OrderLine:
         raise InvalidInput(
             f"lines.{position - 1}.unit_price", f"{price} is not within 0 to {vocabulary.MAX_UNIT_PRICE}."
         )
-    return OrderLine(
+    return Line(
         position=position,
-        product=product,
+        product_id=product.pk,
         description=(line.description or product.name)[:200],
         quantity=line.quantity,
         unit_price=price,

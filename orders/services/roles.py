@@ -30,7 +30,7 @@ VIEW = (
     "view_returncase",
     "view_notice",
 )
-FEEDS = ("view_feedimport", "view_feeddocument")
+FEEDS = ("view_feedimport", "view_feeddocument", "view_feedlayout")
 OPERATIONS = (
     "view_outboxmessage",
     "view_partnerhealth",

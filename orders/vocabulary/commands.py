@@ -54,6 +54,10 @@ class CommandKind(StrEnum):
     SCHEDULE_RUN = "schedule_run"
     SCHEDULE_BACKFILL = "schedule_backfill"
     NOTICE_SEND = "notice_send"
+    IMPORT_COMMIT = "import_commit"
+    IMPORT_PAUSE = "import_pause"
+    IMPORT_RESUME = "import_resume"
+    IMPORT_CANCEL = "import_cancel"
 
 
 class CommandStatus(StrEnum):
@@ -84,3 +88,4 @@ class Topic(StrEnum):
     TELL_PROCESS = "process.tell"  # a run was started, or a command for it recorded
     DRIVE_SCHEDULE = "schedule.drive"  # pause, resume, run now or backfill; the kind of the command says which
     SEND_NOTICE = "notice.send"
+    TELL_FEED_IMPORT = "feed_import.tell"  # a command was recorded; the import must look

@@ -10,6 +10,35 @@ class FeedStatus(StrEnum):
     STORING = "storing"
     COMPLETED = "completed"
     FAILED = "failed"
+    PAUSED = "paused"  # a person stopped it; nothing is written until it is resumed
+    CHECKED = "checked"  # a dry run has its report; a person commits or discards
+    DISCARDED = "discarded"  # a dry run that nobody wanted
+    CANCELLED = "cancelled"  # stopped for good; what it had stored stays
+
+
+class FeedFormat(StrEnum):
+    """What the sender's file was; it is stored as CSV."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+    JSON_LINES = "json_lines"
+
+
+class DateFormat(StrEnum):
+    """How a layout's files write dates. ISO dates are read in every layout."""
+
+    ISO = "yyyy-mm-dd"
+    DAY_FIRST = "dd/mm/yyyy"
+    MONTH_FIRST = "mm/dd/yyyy"
+    DOTS = "dd.mm.yyyy"
+    COMPACT = "yyyymmdd"
+
+
+class PriceMeaning(StrEnum):
+    """What the price column of a layout holds."""
+
+    UNIT_PRICE = "unit_price"
+    LINE_TOTAL = "line_total"
 
 
 class DocumentKind(StrEnum):

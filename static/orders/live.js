@@ -81,7 +81,7 @@
     const series = JSON.parse(data.textContent);
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
-    const bars = [["Received", "received"], ["Completed", "completed"]].map(([label, key]) => ({
+    const bars = [[series.names?.[0] ?? "Received", "received"], [series.names?.[1] ?? "Completed", "completed"]].map(([label, key]) => ({
       label,
       data: series[key],
       backgroundColor: colour(`--bo-${key}`),

@@ -1,7 +1,9 @@
 """One order feed, from received file to stored orders: validate, transform, store.
 
 A file that nobody can read ends as a completed workflow whose result says so, because the sender must act and not the
-engine. Rows never travel through Temporal: each phase reads and writes the database and may be killed at any moment.
+engine. A paused import, and a dry run that was checked, wait here for a signal that only wakes: what a person decided
+stands in the database, where the next phase reads it. Rows never travel through Temporal: each phase reads and writes
+the database and may be killed at any moment.
 """
 
 import asyncio
@@ -16,11 +18,22 @@ with workflow.unsafe.imports_passed_through():
     from temporal_app.payloads import AbandonFeed, FeedInput, FeedResult
     from temporal_app.workflows.saga import is_saga_failure, raise_if_cancelled, shielded
 
-ENDED = frozenset({FeedStatus.COMPLETED, FeedStatus.FAILED})
+#: a phase answers with one of these when a person must act before it can go on
+WAITING = frozenset({FeedStatus.PAUSED, FeedStatus.CHECKED})
+ENDED = frozenset({FeedStatus.COMPLETED, FeedStatus.FAILED, FeedStatus.CANCELLED, FeedStatus.DISCARDED})
 
 
 @workflow.defn
 class FeedImportWorkflow:
+    @workflow.init
+    def __init__(self, feed: FeedInput) -> None:
+        self.told = 0
+
+    @workflow.signal
+    def look_again(self) -> None:
+        """A person told the import something; what it was stands in the database."""
+        self.told += 1
+
     @workflow.run
     async def run(self, feed: FeedInput) -> FeedResult:
         try:
@@ -34,16 +47,26 @@ class FeedImportWorkflow:
         return FeedResult(feed_id=feed.feed_id, status=status)
 
     async def import_feed(self, feed: FeedInput) -> FeedStatus:
+        while True:
+            told = self.told
+            status = await self.phases(feed)
+            # A history that was recorded before imports could wait never gets here with such a status.
+            if status not in WAITING:
+                return status
+            await workflow.wait_condition(lambda told=told: self.told > told)  # type: ignore[misc]
+
+    async def phases(self, feed: FeedInput) -> FeedStatus:
+        """All of them, also after a wait: each answers at once what it has done before."""
         status = await workflow.execute_activity(
             activities.validate_feed, feed, **policies.long_import("Read the rows")
         )
-        if status in ENDED:
+        if status in ENDED | WAITING:
             return status
         raise_if_cancelled()
         status = await workflow.execute_activity(
             activities.transform_feed, feed, **policies.long_import("Group the rows into invoices")
         )
-        if status in ENDED:
+        if status in ENDED | WAITING:
             return status
         raise_if_cancelled()
         return await workflow.execute_activity(

@@ -18,6 +18,7 @@ from orders.models import (
     Customer,
     FeedDocument,
     FeedImport,
+    FeedLayout,
     FeedRow,
     FraudCheck,
     FraudRules,
@@ -87,6 +88,9 @@ def world() -> Order:
     IdempotencyRecord.objects.create(key="key", user=user, route="orders", request_hash="0")
     note = CreditNote.objects.create(source="test", number="C1", currency="GBP", total_minor=1, issued_at=NOW)
     CreditNoteLine.objects.create(credit_note=note, position=1, sku="A", quantity=1, unit_price=1, total_minor=1)
+    FeedLayout.objects.create(
+        name="wholesale", columns={}, currency="EUR", payment_method="pm", made_by="ada", reason="A sender"
+    )
     feed = FeedImport.objects.create(name="a.csv", layout="x", content=b"", sha256="0", size_bytes=0, actor="ada")
     FeedDocument.objects.create(feed=feed, reference="1", position=1, kind="order")
     FeedRow.objects.create(feed=feed, line=2, reference="1")
@@ -159,6 +163,10 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("order_closed_when_terminal", Order, {"closed_at": NOW}),
     ("order_resumes_from_hold", Order, {"resume_status": "charging"}),
     ("order_resumes_from_hold", Order, {"status": "on_hold"}),
+    ("feed_layout_quantity_positive", FeedLayout, {"default_quantity": 0}),
+    ("feed_layout_has_author_and_reason", FeedLayout, {"made_by": ""}),
+    ("feed_resumes_from_pause", FeedImport, {"status": "paused"}),
+    ("feed_resumes_from_pause", FeedImport, {"resume_status": "storing"}),
     ("fraud_default_is_a_verdict", FraudRules, {"default_verdict": "open"}),
     ("fraud_partner_score_within", FraudRules, {"partner_hit_from": 101}),
     ("fraud_hours_positive", FraudRules, {"review_hours": 0}),

@@ -81,6 +81,22 @@ def test_the_rejected_rows_are_written_to_a_file(day: Path, tmp_path: Path, caps
 
 
 @pytest.mark.usefixtures("a_worker")
+def test_a_dry_run_prints_its_report_and_stores_nothing(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = import_orders(capsys, day, "--create-products", "--dry-run", "--json")
+    report = json.loads(out)
+    assert report["status"] == "checked"
+    assert {one["invoice"]: one["outcome"] for one in report["invoices"]} == {
+        "1": "order",
+        "2": "rejected",
+        "C3": "credit_note",
+    }
+    out, _ = import_orders(capsys, day, "--create-products", "--dry-run")
+    assert "2: zero_total. The lines add up to 0." in out
+    assert "Nothing was stored." in out
+    assert not Order.objects.exists()
+
+
+@pytest.mark.usefixtures("a_worker")
 def test_a_file_that_cannot_be_read_ends_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "day.csv"
     file.write_text("Name\nvalue\n")

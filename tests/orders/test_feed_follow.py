@@ -6,11 +6,11 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from orders.models import FeedImport, Order, OutboxMessage, ServiceBeat
+from orders.models import FeedDocument, FeedImport, Order, OutboxMessage, ServiceBeat
 from orders.services import feeds
 from orders.services.feeds import waiting
 from orders.vocabulary import FeedStatus, OrderStatus
-from tests.orders.feed_files import csv_of, imported, receive, row, run
+from tests.orders.feed_files import csv_of, imported, quiet, receive, row, run
 
 pytestmark = pytest.mark.django_db
 
@@ -118,3 +118,27 @@ def test_figures_are_asked_for_until_the_database_answers(monkeypatch: pytest.Mo
 
     assert feeds.patiently(read, on_remark=waiter.remarks.append, pause=waiter.pause) == "figures"
     assert len(waiter.remarks) == 1
+
+
+def test_the_pace_counts_what_the_phase_has_done_and_not_what_was_rejected_before() -> None:
+    feed = receive(csv_of(row("1"), row("2", price="0"), row("3"), row("4")))
+    assert feeds.progress(feed.pk).pace(timezone.now()) == (0.0, None)
+    feeds.validate(feed.pk, beat=quiet)
+    feeds.transform(feed.pk, beat=quiet)
+    since = timezone.now() - timedelta(seconds=10)
+    FeedImport.objects.filter(pk=feed.pk).update(status=FeedStatus.STORING, phase_since=since)
+    FeedDocument.objects.filter(feed=feed, reference="2").update(stored_at=since - timedelta(seconds=1))
+    FeedDocument.objects.filter(feed=feed, reference="1").update(stored_at=timezone.now())
+    FeedImport.objects.filter(pk=feed.pk).update(documents_stored=2)
+    assert feeds.progress(feed.pk).pace(since + timedelta(seconds=10)) == (0.1, 20.0)
+
+
+def test_the_minutes_of_an_import_are_counted_with_their_gaps() -> None:
+    feed = imported(row("1"), row("2"), row("3"))
+    assert feeds.per_minute(receive(csv_of(row("9"))))["labels"] == []
+    start = timezone.now().replace(second=30)
+    FeedDocument.objects.filter(feed=feed, reference="1").update(stored_at=start - timedelta(minutes=2))
+    FeedDocument.objects.exclude(reference="1").update(stored_at=start)
+    Order.objects.filter(reference="1").update(status=OrderStatus.COMPLETED, closed_at=start + timedelta(minutes=1))
+    chart = feeds.per_minute(feed)
+    assert (chart["received"], chart["completed"]) == ([1, 0, 2, 0], [0, 0, 0, 1])

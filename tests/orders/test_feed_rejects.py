@@ -5,6 +5,8 @@ import io
 
 import pytest
 
+from orders.errors import InvalidInput
+from orders.models import Order
 from orders.services import feeds
 from tests.orders.feed_files import HEADER, csv_of, imported, receive, row, run
 
@@ -46,3 +48,33 @@ def test_an_import_without_rejects_gives_the_header_only() -> None:
 def test_a_file_that_could_not_be_read_says_so() -> None:
     feed = run(receive(csv_of(row("1")).replace(b"UnitPrice", b"Price")))
     assert table(feed) == [["line", "reason"], ["1", feed.failure_message]]
+
+
+def test_mended_rows_sent_again_make_only_what_was_missing_and_both_imports_know_of_each_other() -> None:
+    first = imported(row("1"), row("2", quantity="many"), row("3", description="=SUM(1)", price="free"))
+    text = "".join(feeds.bad_rows_csv(first)).replace("many", "2").replace("free", "1.00")
+    second = run(receive(text.encode(), follows=first.pk))
+    assert (second.created_orders, second.follows) == (2, first)
+    assert list(first.follow_ups.all()) == [second]
+    assert sorted(Order.objects.values_list("reference", flat=True)) == ["1", "2", "3"]
+    # The apostrophe that kept a spreadsheet from running it is ours and goes again.
+    assert Order.objects.get(reference="3").lines.get().description == "=SUM(1)"
+
+
+def test_rows_that_are_still_bad_can_be_downloaded_and_mended_a_second_time() -> None:
+    first = imported(row("1", quantity="many"))
+    second = run(receive("".join(feeds.bad_rows_csv(first)).replace("many", "more").encode(), follows=first.pk))
+    text = "".join(feeds.bad_rows_csv(second))
+    assert text.splitlines()[0].count("reason") == 1
+    assert run(receive(text.replace("more", "1").encode(), follows=second.pk)).created_orders == 1
+
+
+@pytest.mark.parametrize("follows", ["not-an-id", "00000000-0000-0000-0000-000000000000"])
+def test_a_follow_up_of_nothing_is_refused(follows: str) -> None:
+    with pytest.raises(InvalidInput, match="There is no import of that id"):
+        receive(csv_of(row("1")), follows=follows)
+
+
+def test_a_follow_up_of_an_import_under_way_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="has not ended"):
+        receive(csv_of(row("1")), follows=receive(csv_of(row("1"))).pk)

@@ -7,7 +7,7 @@ import pytest
 
 from orders import history
 from orders.models import Command, CreditNote, Customer, FeedImport, Order, OutboxMessage, Product, StockItem
-from orders.services import feeds, placing
+from orders.services import feeds, placing, placing_many
 from orders.services.feeds import storing
 from orders.vocabulary import Channel, CommandStatus, FeedStatus, OrderStatus, RejectReason, Topic
 from tests.factories import make_product
@@ -141,13 +141,13 @@ def test_an_order_that_another_import_made_meanwhile_is_linked(monkeypatch: pyte
     feed = receive(csv_of(row("1")))
     feeds.validate(feed.id, beat=quiet)
     feeds.transform(feed.id, beat=quiet)
-    plain = placing.place
+    plain = placing_many.place_all
 
-    def place_twice(*arguments: object, **options: object) -> Order:
+    def place_twice(*arguments: object, **options: object) -> object:
         plain(*arguments, **options)
         return plain(*arguments, **options)
 
-    monkeypatch.setattr(placing, "place", place_twice)
+    monkeypatch.setattr(placing_many, "place_all", place_twice)
     feeds.store(feed.id, actor=IMPORTER, beat=quiet)
     feed.refresh_from_db()
     assert feed.created_orders == 0
@@ -158,7 +158,7 @@ def test_a_chunk_dies_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     feed = receive(csv_of(*MIXED), process=True)
     feeds.validate(feed.id, beat=quiet)
     feeds.transform(feed.id, beat=quiet)
-    monkeypatch.setattr(storing.credit_notes, "store", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(storing.credit_notes, "store_all", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         feeds.store(feed.id, actor=IMPORTER, beat=quiet)
     assert not Order.objects.exists()

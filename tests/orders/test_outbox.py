@@ -11,11 +11,12 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 from temporalio.service import RPCError, RPCStatusCode
 
 from orders import outbox
-from orders.models import OutboxMessage
-from orders.vocabulary import Topic
+from orders.models import Order, OutboxMessage
+from orders.vocabulary import OrderStatus, Topic
 from temporal_app import relay
 from tests.factories import make_order
 from tests.orders.connections import PATIENCE, connections
@@ -50,6 +51,57 @@ def test_claimed_row_carries_what_was_published() -> None:
     assert message == outbox.Message(
         id=number, topic=Topic.START_ORDER, aggregate=A, body={"number": "SO-1", "nested": {"pieces": 3}}, attempts=1
     )
+
+
+def publish_bulk(aggregate: str, **body: Any) -> int:
+    with transaction.atomic():
+        message = outbox.publish(Topic.START_ORDER, aggregate=aggregate, body=body, bulk=True)
+    OutboxMessage.objects.filter(pk=message.pk).update(available_at=F("available_at") - timedelta(hours=1))
+    return message.pk
+
+
+@pytest.mark.django_db
+def test_a_message_that_somebody_waits_for_overtakes_thousands_that_nobody_does() -> None:
+    bulk = [publish_bulk(f"order:{number}") for number in range(5)]
+    urgent = [publish(A), publish(B)]
+    assert sorted(claimed(2)) == urgent
+    assert sorted(claimed(4)) == bulk[:4]
+
+
+@pytest.mark.django_db
+def test_bulk_starts_leave_only_while_few_orders_are_under_way(settings: Settings) -> None:
+    settings.BULK_ORDERS_UNDER_WAY = 3
+    busy = make_order(started=True)
+    Order.objects.filter(pk=busy.pk).update(status=OrderStatus.CHARGING)
+    OutboxMessage.objects.all().delete()
+    starts = []
+    for _ in range(4):
+        order = make_order()
+        Order.objects.filter(pk=order.pk).update(status=OrderStatus.QUEUED)
+        starts.append(publish_bulk(f"order:{order.pk}", order_id=str(order.pk)))
+    urgent = publish(A)
+    first = claimed()
+    assert first == [urgent, *starts[:2]]
+    for number in first:
+        outbox.mark_delivered(number)
+    # Temporal has been told of them, and no worker has begun.
+    assert claimed() == []
+    Order.objects.filter(status=OrderStatus.CHARGING).update(status=OrderStatus.COMPLETED, closed_at=timezone.now())
+    assert claimed() == starts[2:3]
+    # They are not counted for ever, should no worker take them.
+    OutboxMessage.objects.exclude(delivered_at=None).update(delivered_at=timezone.now() - timedelta(minutes=2))
+    assert claimed() == starts[3:]
+
+
+@pytest.mark.django_db
+def test_a_command_on_an_order_takes_its_bulk_start_along() -> None:
+    others = [publish_bulk(f"order:{number}") for number in range(3)]
+    start = publish_bulk(A)
+    command = publish(A)
+    assert claimed(1) == [start]
+    outbox.mark_delivered(start)
+    assert claimed(1) == [command]
+    assert claimed() == others
 
 
 @pytest.mark.django_db

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from temporalio import activity
-from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -35,12 +35,17 @@ class FeedWorld:
         self.answers: dict[str, FeedStatus] = {}
         #: phase -> errors to raise, the next first
         self.errors: dict[str, list[Exception]] = {}
+        #: phase -> what it answers the next times, before `answers` count
+        self.queued: dict[str, list[FeedStatus]] = {}
         #: the phase that waits for its cancellation, and the sign that it has begun
         self.stays_in = ""
         self.arrived = asyncio.Event()
+        #: set by every phase that begins
+        self.moved = asyncio.Event()
 
     async def happen(self, name: str) -> FeedStatus:
         self.log.append(name)
+        self.moved.set()
         if self.stays_in == name:
             self.arrived.set()
             while True:
@@ -48,6 +53,8 @@ class FeedWorld:
                 await asyncio.sleep(0.05)
         if self.errors.get(name):
             raise self.errors[name].pop(0)
+        if self.queued.get(name):
+            return self.queued[name].pop(0)
         return self.answers.get(name, PHASES[name])
 
     def activities(self) -> list[Callable[..., Any]]:
@@ -136,3 +143,68 @@ async def test_a_cancelled_import_says_so_and_is_cancelled(skipping: WorkflowEnv
     assert isinstance(caught.value.cause, CancelledError)
     assert world.abandoned == "The import was cancelled."
     assert world.log[-1] == phase
+
+
+async def waits(handle: WorkflowHandle[FeedImportWorkflow, FeedResult], world: FeedWorld, steps: int) -> None:
+    """Until so many phases have run and the process has nothing more to do."""
+    while len(world.log) < steps:
+        world.moved.clear()
+        await asyncio.wait_for(world.moved.wait(), 20)
+    assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_a_paused_import_waits_without_an_end_and_goes_on_when_told(
+    skipping: WorkflowEnvironment, phase: str
+) -> None:
+    world = FeedWorld()
+    world.queued[phase] = [FeedStatus.PAUSED]
+    at = list(PHASES).index(phase) + 1
+    async with world.started(skipping) as handle:
+        await waits(handle, world, at)
+        await skipping.sleep(timedelta(days=3))
+        assert len(world.log) == at
+        await handle.signal(FeedImportWorkflow.look_again)
+        assert (await handle.result()).status is FeedStatus.COMPLETED
+    assert world.log == [*list(PHASES)[:at], *PHASES]
+
+
+async def test_a_checked_dry_run_waits_for_its_commit_whatever_else_wakes_it(skipping: WorkflowEnvironment) -> None:
+    world = FeedWorld()
+    world.queued["transform_feed"] = [FeedStatus.CHECKED, FeedStatus.CHECKED]
+    async with world.started(skipping) as handle:
+        await waits(handle, world, 2)
+        # Forged, or told twice: the database has the word.
+        await handle.signal(FeedImportWorkflow.look_again)
+        await waits(handle, world, 4)
+        assert "store_feed" not in world.log
+        await handle.signal(FeedImportWorkflow.look_again)
+        assert (await handle.result()).status is FeedStatus.COMPLETED
+    assert world.log[-1] == "store_feed"
+
+
+@pytest.mark.parametrize("end", [FeedStatus.DISCARDED, FeedStatus.CANCELLED])
+async def test_an_import_that_a_person_ended_is_an_answer_and_no_failure(
+    skipping: WorkflowEnvironment, end: FeedStatus
+) -> None:
+    world = FeedWorld()
+    world.queued["transform_feed"] = [FeedStatus.CHECKED]
+    world.answers["validate_feed"] = FeedStatus.VALIDATING
+    async with world.started(skipping) as handle:
+        await waits(handle, world, 2)
+        world.answers["validate_feed"] = end
+        await handle.signal(FeedImportWorkflow.look_again)
+        assert (await handle.result()).status is end
+    assert world.log == ["validate_feed", "transform_feed", "validate_feed"]
+    assert not world.abandoned
+
+
+async def test_cancelling_the_process_of_a_paused_import_is_told_to_the_import(skipping: WorkflowEnvironment) -> None:
+    world = FeedWorld()
+    world.queued["store_feed"] = [FeedStatus.PAUSED]
+    async with world.started(skipping) as handle:
+        await waits(handle, world, 3)
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    assert world.abandoned == "The import was cancelled."

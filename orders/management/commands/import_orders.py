@@ -15,12 +15,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import InterfaceError, OperationalError
+from django.utils import timezone
 
 from orders.errors import InvalidInput
 from orders.management.acting import ActingCommand
 from orders.models import FeedImport
 from orders.services import feeds
-from orders.services.feeds.layouts import LAYOUTS
 from orders.vocabulary import TERMINAL_STATUSES, FeedStatus
 
 BAR_WIDTH = 30
@@ -28,13 +28,15 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Command(ActingCommand):
-    help = "Import a CSV file of invoices as orders and credit notes."
+    help = "Import a file of invoices (CSV, XLSX, JSON lines) as orders and credit notes."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", metavar="FILE", type=Path)
-        parser.add_argument("--layout", default="online-retail", help=f"what the columns mean: {', '.join(LAYOUTS)}")
+        parser.add_argument("--layout", default="online-retail", help="what the columns mean")
         parser.add_argument("--create-products", action="store_true", help="make the products the catalogue lacks")
         parser.add_argument("--initial-stock", type=int, default=0, metavar="N", help="pieces of each product made")
+        parser.add_argument("--dry-run", action="store_true", help="store nothing: print what would become of the file")
+        parser.add_argument("--follows", metavar="IMPORT", help="the import whose rejected rows this file mends")
         parser.add_argument("--process", action="store_true", help="start every order of the file")
         parser.add_argument("--wait", action="store_true", help="wait until nothing of the import moves any more")
         parser.add_argument("--timeout", type=float, metavar="SECONDS", help="wait no longer; the import goes on")
@@ -51,19 +53,24 @@ class Command(ActingCommand):
         if options["timeout"] is not None and options["timeout"] <= 0:
             raise CommandError("--timeout: a number of seconds above 0 is needed.")
         feed = self.received(options)
-        if not options["wait"]:
+        if not options["wait"] and not options["dry_run"]:
             answer = {"import": str(feed.id), "status": feed.status}
             self.stdout.write(json.dumps(answer) if options["json"] else f"Import {feed.id} was received.")
             return
         view = View(with_orders=options["process"])
-        self.follow(feed, options, view)
+        status = self.follow(feed, options, view)
+        if status == FeedStatus.CHECKED:
+            report = feeds.patiently(lambda: feeds.report(feed), on_remark=view.remark)
+            answer = {"import": str(feed.id), "status": status, **report}
+            self.stdout.write(json.dumps(answer) if options["json"] else report_as_text(feed, report))
+            return
         figures = feeds.patiently(lambda: feeds.figures(feed), on_remark=view.remark)
         if rejected_to is not None:
             feeds.patiently(lambda: write_rejected(feed, rejected_to), on_remark=view.remark)
         answer = {"import": str(feed.id), "status": feed.status, "message": feed.failure_message, **figures}
         self.stdout.write(json.dumps(answer) if options["json"] else as_text(figures))
-        if feed.status == FeedStatus.FAILED:
-            raise CommandError(f"The import failed: {feed.failure_message}")
+        if feed.status != FeedStatus.COMPLETED:
+            raise CommandError(f"The import {feed.status}: {feed.failure_message}")
 
     def received(self, options: dict[str, Any]) -> FeedImport:
         actor = self.actor(options["acting_as"])
@@ -85,6 +92,8 @@ class Command(ActingCommand):
                 create_products=options["create_products"],
                 initial_stock=options["initial_stock"],
                 process=options["process"],
+                dry_run=options["dry_run"],
+                follows=options["follows"],
                 max_bytes=settings.FEED_COMMAND_MAX_BYTES,
                 max_rows=settings.FEED_COMMAND_MAX_ROWS,
             )
@@ -96,9 +105,9 @@ class Command(ActingCommand):
                 "The database does not answer. Run the command again when it does: importing a file twice is harmless."
             ) from None
 
-    def follow(self, feed: FeedImport, options: dict[str, Any], view: "View") -> None:
+    def follow(self, feed: FeedImport, options: dict[str, Any], view: "View") -> FeedStatus:
         try:
-            feeds.follow(
+            end = feeds.follow(
                 feed.id,
                 with_orders=options["process"],
                 on_progress=view.show,
@@ -112,6 +121,9 @@ class Command(ActingCommand):
             view.close()
             raise CommandError(f"Nobody waits any more; import {feed.id} goes on.") from None
         view.close()
+        if end.status == FeedStatus.PAUSED:
+            raise CommandError(f"Import {feed.id} was paused; it goes on when somebody resumes it.")
+        return end.status
 
 
 class View:
@@ -125,6 +137,7 @@ class View:
 
     def show(self, now: feeds.Progress) -> None:
         text, share = self.sentence(now)
+        text += pace_of(now)
         if self.is_terminal:
             filled = round(share * BAR_WIDTH)
             line = f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {text}"
@@ -148,9 +161,10 @@ class View:
             return f"Storing: {now.documents_stored} of {now.documents_found} invoices", share
         if now.status == FeedStatus.TRANSFORMING:
             return f"Grouping: {now.documents_found} invoices of {now.rows_read} rows", 0.0
-        if now.status == FeedStatus.FAILED:
-            return "Failed", 1.0
-        return f"Reading: {now.rows_read} rows", 0.0
+        if now.is_ended or now.waits_for_a_person:
+            return now.status.capitalize(), 1.0
+        done, total = now.done_and_total
+        return f"Reading: {now.rows_read} rows", done / total if total else 0.0
 
     def remark(self, text: str) -> None:
         sys.stderr.write(f"{chr(10) if self.is_terminal else ''}{text}\n")
@@ -159,6 +173,36 @@ class View:
     def close(self) -> None:
         if self.is_terminal:
             sys.stderr.write("\n")
+
+
+def pace_of(now: feeds.Progress) -> str:
+    """How fast it goes and how long it takes, once there is something to measure."""
+    rate, left = now.pace(timezone.now())
+    if left is None:
+        return ""
+    unit = "rows" if now.status == FeedStatus.VALIDATING else "invoices"
+    return f", {rate:.0f} {unit}/s, {left:.0f} s left"
+
+
+def report_as_text(feed: FeedImport, report: dict[str, Any]) -> str:
+    """Nothing is stored yet: what would be, what is wrong, and who decides."""
+    wrong = [f"Line {row['line']}: {row['column']} {row['message']}" for row in report["rows"]]
+    more = report["bad_rows"] - len(wrong)
+    rejected = [
+        f"{invoice['invoice']}: {invoice['reason']}. {invoice['detail']}"
+        for invoice in report["invoices"]
+        if invoice["outcome"] == "rejected"
+    ]
+    return "\n".join(
+        [
+            as_text(report["figures"]),
+            *wrong,
+            *([f"... and {more} more rows"] if more > 0 else []),
+            *rejected,
+            f"{report['existing']} of the orders exist already.",
+            f"Nothing was stored. Import {feed.id} waits until somebody commits or discards it on its page.",
+        ]
+    )
 
 
 def write_rejected(feed: FeedImport, path: Path) -> None:

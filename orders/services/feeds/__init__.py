@@ -5,11 +5,13 @@ cursor of a phase is what the phase has already written. None of them knows Temp
 caller that they live, at every point where they may be stopped.
 """
 
+from orders.services.feeds.checking import invoices_csv, report
 from orders.services.feeds.phases import abandon
 from orders.services.feeds.receiving import receive
 from orders.services.feeds.rejects import bad_rows_csv
-from orders.services.feeds.reporting import Progress, figures, progress, why_quiet
+from orders.services.feeds.reporting import Progress, figures, per_minute, progress, why_quiet
 from orders.services.feeds.staging import validate
+from orders.services.feeds.steering import possible, tell
 from orders.services.feeds.storing import store
 from orders.services.feeds.transforming import transform
 from orders.services.feeds.waiting import TimedOut, follow, patiently
@@ -21,10 +23,15 @@ __all__ = [
     "bad_rows_csv",
     "figures",
     "follow",
+    "invoices_csv",
     "patiently",
+    "per_minute",
+    "possible",
     "progress",
     "receive",
+    "report",
     "store",
+    "tell",
     "transform",
     "validate",
     "why_quiet",

@@ -12,7 +12,7 @@ import csv
 import io
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from django.db.models import BinaryField
@@ -28,6 +28,10 @@ MAX_CELL_BYTES = 10_000
 MAX_RECORD_LINES = 50
 SLICE_BYTES = 1 << 20
 SEPARATORS = (",", ";")
+#: in front of the sender's own, in the download of bad rows
+ADDED_COLUMNS = ("line", "reason")
+#: a spreadsheet runs a cell that begins so
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +49,8 @@ class Table:
     #: position of each of the layout's fields in a record
     places: dict[str, int]
     records: Iterator[Record]
+    #: columns in front that we have added ourselves, when the file is a mended download of bad rows
+    added: int = 0
 
 
 def open_table(feed_id: UUID | str, layout: Layout) -> Table:
@@ -55,7 +61,16 @@ def open_table(feed_id: UUID | str, layout: Layout) -> Table:
     separator = max(SEPARATORS, key=first.count)
     header = [name.strip() for name in _split(first, separator)]
     places = _places(header, layout)
-    return Table(header=header, places=places, records=_records(text, separator, width=len(header)))
+    records = _records(text, separator, width=len(header))
+    if tuple(header[: len(ADDED_COLUMNS)]) != ADDED_COLUMNS:
+        return Table(header=header, places=places, records=records)
+    mended = (replace(record, cells=[_as_sent(cell) for cell in record.cells]) for record in records)
+    return Table(header=header, places=places, records=mended, added=len(ADDED_COLUMNS))
+
+
+def _as_sent(cell: str) -> str:
+    """The cell without the apostrophe that made it harmless for a spreadsheet."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA_STARTS) else cell
 
 
 class _StoredBytes(io.RawIOBase):

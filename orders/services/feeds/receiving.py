@@ -1,13 +1,13 @@
 """Taking a file in, or refusing it whole before anything is parsed.
 
 What can be told from size and bytes alone is refused here, to the face of whoever sends it: an archive, UTF-16 or a
-million rows must not become a process that fails minutes later.
+million rows must not become a process that fails minutes later. Workbooks and JSON lines become CSV on the way in.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import NoReturn
+from uuid import UUID
 
 import psycopg
 from django.db import connection, transaction
@@ -16,14 +16,16 @@ from orders import outbox
 from orders.actor import Actor
 from orders.errors import InvalidInput
 from orders.models import Command, FeedImport
-from orders.services.feeds.layouts import LAYOUTS
-from orders.vocabulary import CommandKind, Topic
+from orders.services.feeds import layouts
+from orders.services.feeds.converting import is_workbook, json_lines_to_csv, refuse, workbook_to_csv
+from orders.services.feeds.phases import ENDED
+from orders.vocabulary import CommandKind, FeedFormat, Topic
 
 MAX_INITIAL_STOCK = 1_000_000_000
 
 #: first bytes of what is not text, and what to call it
 BINARY_KINDS = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook",
+    b"PK\x03\x04": "a zip archive and no Excel workbook",
     b"PK\x05\x06": "an empty zip archive",
     b"\x1f\x8b": "a gzip archive",
     b"BZh": "a bzip2 archive",
@@ -33,6 +35,7 @@ BINARY_KINDS = {
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"%PDF": "a PDF",
 }
+UTF8_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -47,27 +50,39 @@ def receive(
     process: bool,
     max_bytes: int,
     max_rows: int,
+    dry_run: bool = False,
+    follows: UUID | str | None = None,
 ) -> FeedImport:
-    """Store a file and ask for its import. Raises `NotPermitted`, or `InvalidInput` naming field and limit."""
+    """Store a file and ask for its import. Raises `NotPermitted`, or `InvalidInput` naming field and limit.
+
+    `follows` is the import whose rejected rows the file mends.
+    """
     actor.require("orders.import_feed")
     if process:
         actor.require("orders.start_order")
     if create_products:
         actor.require("orders.add_product")
-    if layout not in LAYOUTS:
-        raise InvalidInput("layout", f"There is no layout {layout[:40]}; known are {', '.join(LAYOUTS)}.")
+    version = layouts.newest(layout)
     if not 0 <= initial_stock <= MAX_INITIAL_STOCK:
         raise InvalidInput("initial_stock", f"{initial_stock} is not within 0 to {MAX_INITIAL_STOCK}.")
-    _check_content(content, max_bytes=max_bytes, max_rows=max_rows)
+    followed = _followed(follows, layout)
+    sent = content
+    is_comma = version is not None and version.decimal_comma
+    kind, content = _as_csv(sent, max_bytes=max_bytes, max_rows=max_rows, decimal_comma=is_comma)
     name = "".join(character for character in name if character.isprintable())[:200] or "unnamed"
     user = actor.user if actor.user is not None and actor.user.pk else None
     with transaction.atomic():
         feed = FeedImport.objects.create(
             name=name,
             layout=layout,
+            layout_version=version,
+            format=kind,
             content=b"",
-            sha256=hashlib.sha256(content).hexdigest(),
-            size_bytes=len(content),
+            sha256=hashlib.sha256(sent).hexdigest(),
+            size_bytes=len(sent),
+            rows_expected=_rows(content),
+            dry_run=dry_run,
+            follows=followed,
             create_products=create_products,
             initial_stock=initial_stock,
             process=process,
@@ -78,6 +93,7 @@ def receive(
         Command.objects.create(
             # One file, one command: the same id lets the end of the import find it.
             id=feed.id,
+            feed=feed,
             kind=CommandKind.IMPORT_FEED,
             requested_by=user,  # type: ignore[misc]
             actor=actor.name,
@@ -99,24 +115,50 @@ def write_content(feed: FeedImport, content: bytes) -> None:
     feed.content = content
 
 
-def _check_content(content: bytes, *, max_bytes: int, max_rows: int) -> None:
+def _followed(follows: UUID | str | None, layout: str) -> FeedImport | None:
+    if follows is None:
+        return None
+    try:
+        feed = FeedImport.objects.filter(pk=UUID(str(follows))).first()
+    except ValueError:
+        feed = None
+    if feed is None:
+        raise InvalidInput("follows", "There is no import of that id.")
+    if feed.status not in ENDED:
+        raise InvalidInput("follows", f"The import of {feed.name} has not ended; what it rejects is not known yet.")
+    if feed.layout != layout:
+        raise InvalidInput("follows", f"The import of {feed.name} has the layout {feed.layout}, not {layout}.")
+    return feed
+
+
+def _as_csv(content: bytes, *, max_bytes: int, max_rows: int, decimal_comma: bool) -> tuple[FeedFormat, bytes]:
+    """What the file is, told by its bytes, and the CSV to store."""
     if not content:
-        _refuse("The file is empty.")
+        refuse("The file is empty.")
     if len(content) > max_bytes:
-        _refuse(f"The file has {len(content)} bytes; the limit is {max_bytes} bytes.")
+        refuse(f"The file has {len(content)} bytes; the limit is {max_bytes} bytes.")
+    if content.startswith(b"PK\x03\x04") and is_workbook(content):
+        book = workbook_to_csv(content, max_bytes=max_bytes, max_rows=max_rows, decimal_comma=decimal_comma)
+        return FeedFormat.XLSX, book
     for start, kind in BINARY_KINDS.items():
         if content.startswith(start):
-            _refuse(f"The file is {kind}; only plain CSV text is taken.")
+            refuse(f"The file is {kind}; CSV text, JSON lines and Excel workbooks (.xlsx) are taken.")
     if content.startswith(UTF16_MARKS):
-        _refuse("The file is UTF-16 text; only UTF-8 and Windows-1252 are taken.")
+        refuse("The file is UTF-16 text; only UTF-8 and Windows-1252 are taken.")
     if b"\x00" in content:
-        _refuse(f"The file has a NUL byte at position {content.index(0)}; only UTF-8 and Windows-1252 text is taken.")
+        refuse(f"The file has a NUL byte at position {content.index(0)}; only UTF-8 and Windows-1252 text is taken.")
+    match content[:1_000].removeprefix(UTF8_MARK).lstrip()[:1]:
+        case b"{":
+            return FeedFormat.JSON_LINES, json_lines_to_csv(content, max_rows=max_rows, decimal_comma=decimal_comma)
+        case b"[":
+            refuse("The file is a JSON array; of JSON, one object a line is taken.")
+    rows = _rows(content)
+    if rows > max_rows:
+        refuse(f"The file has {rows} rows; the limit is {max_rows} rows.")
+    return FeedFormat.CSV, content
+
+
+def _rows(content: bytes) -> int:
     # Quoted line breaks count too: this is a bound that costs milliseconds, not a parse.
     lines = max(content.count(b"\n"), content.count(b"\r"))
-    rows = lines - 1 if content.endswith((b"\n", b"\r")) else lines
-    if rows > max_rows:
-        _refuse(f"The file has {rows} rows; the limit is {max_rows} rows.")
-
-
-def _refuse(message: str) -> NoReturn:
-    raise InvalidInput("file", message)
+    return lines - 1 if content.endswith((b"\n", b"\r")) else lines

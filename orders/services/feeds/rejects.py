@@ -9,22 +9,21 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from orders.errors import InvalidFeed
 from orders.models import FeedImport
-from orders.services.feeds.layouts import LAYOUTS
+from orders.services.feeds.layouts import layout_of
 from orders.services.feeds.parsing import read_row
-from orders.services.feeds.reading import open_table
+from orders.services.feeds.reading import ADDED_COLUMNS, FORMULA_STARTS, open_table
 from orders.vocabulary import DocumentKind
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 def bad_rows_csv(feed: FeedImport) -> Iterator[str]:
     """Pieces of a CSV text: line, reason and the original cells of every row of a rejected invoice."""
-    layout = LAYOUTS[feed.layout]
+    layout = layout_of(feed)
     rejected = {
         reference: f"{reason}: {detail}" if detail else reason
         for reference, reason, detail in feed.documents.filter(kind=DocumentKind.REJECTED)
@@ -34,17 +33,18 @@ def bad_rows_csv(feed: FeedImport) -> Iterator[str]:
     try:
         table = open_table(feed.pk, layout)
     except InvalidFeed as error:
-        yield _csv_line(["line", "reason"])
-        yield _csv_line(["1", str(error)])
+        yield csv_line(ADDED_COLUMNS)
+        yield csv_line(["1", str(error)])
         return
-    yield _csv_line(["line", "reason", *table.header])
+    yield csv_line([*ADDED_COLUMNS, *table.header[table.added :]])
     for record in table.records:
         row = read_row(record, table.places, layout)
         if row.reference in rejected:
-            yield _csv_line([str(record.line), row.error or rejected[row.reference], *record.cells])
+            yield csv_line([str(record.line), row.error or rejected[row.reference], *record.cells[table.added :]])
 
 
-def _csv_line(cells: list[str]) -> str:
+def csv_line(cells: Sequence[str]) -> str:
+    """One line of a download, harmless for a spreadsheet."""
     text = io.StringIO()
     csv.writer(text).writerow([_harmless(cell) for cell in cells])
     return text.getvalue()

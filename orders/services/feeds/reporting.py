@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.db.models.functions import TruncMinute
 from django.utils import timezone
 
 from orders.models import FeedDocument, FeedImport, OutboxMessage, ServiceBeat
@@ -19,12 +21,20 @@ from orders.selectors.health import SILENT_AFTER
 from orders.services.feeds.phases import ENDED
 from orders.vocabulary import MOVING_STATUSES, DocumentKind, FeedStatus, OrderStatus
 
+CHART_NAMES = ["Invoices stored", "Orders closed"]
+CHART_MINUTES = 240
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
     status: FeedStatus
     failure_message: str
+    #: of the file, as its lines were counted
+    rows_expected: int = 0
     rows_read: int
+    #: when the present phase began, and how many rows or invoices it has done since
+    phase_since: datetime | None = None
+    done_since: int = 0
     documents_found: int
     #: documents that need no more work, the rejected ones included
     documents_stored: int
@@ -34,6 +44,27 @@ class Progress:
     @property
     def is_ended(self) -> bool:
         return self.status in ENDED
+
+    @property
+    def waits_for_a_person(self) -> bool:
+        return self.status in {FeedStatus.CHECKED, FeedStatus.PAUSED}
+
+    @property
+    def done_and_total(self) -> tuple[int, int]:
+        """Of the present phase: rows while the file is read, invoices while they are stored; (0, 0) if unknown."""
+        if self.status in {FeedStatus.RECEIVED, FeedStatus.VALIDATING}:
+            return self.rows_read, max(self.rows_expected, self.rows_read)
+        if self.status == FeedStatus.TRANSFORMING:
+            return 0, 0
+        return self.documents_stored, self.documents_found
+
+    def pace(self, now: datetime) -> tuple[float, float | None]:
+        """Rows or invoices a second since the phase began, and the seconds that are left at that rate."""
+        done, total = self.done_and_total
+        if self.is_ended or self.waits_for_a_person or self.phase_since is None or not self.done_since:
+            return 0.0, None
+        rate = self.done_since / max((now - self.phase_since).total_seconds(), 0.001)
+        return rate, (total - done) / rate
 
     @property
     def moving_orders(self) -> int:
@@ -47,11 +78,21 @@ def progress(feed_id: UUID | str) -> Progress:
     return Progress(
         status=FeedStatus(feed.status),
         failure_message=feed.failure_message,
+        rows_expected=feed.rows_expected,
         rows_read=feed.rows_read,
+        phase_since=feed.phase_since,
+        done_since=_done_since(feed),
         documents_found=feed.documents_found,
         documents_stored=feed.documents_stored,
         orders=_order_statuses(feed),
     )
+
+
+def _done_since(feed: FeedImport) -> int:
+    """Without what an earlier phase has done: rejected invoices need no storing and would make the rate a lie."""
+    if feed.status != FeedStatus.STORING or feed.phase_since is None:
+        return feed.rows_read if feed.status == FeedStatus.VALIDATING else 0
+    return feed.documents.filter(stored_at__gte=feed.phase_since).count()
 
 
 def figures(feed: FeedImport) -> dict[str, Any]:
@@ -87,6 +128,30 @@ def figures(feed: FeedImport) -> dict[str, Any]:
         "unmatched_credit_notes": feed.documents.filter(credit_note__isnull=False, credit_note__order=None).count(),
         "seconds": _seconds(feed),
     }
+
+
+def per_minute(feed: FeedImport) -> dict[str, list[Any]]:
+    """Invoices that were stored and orders that were closed, minute by minute: what the import's page draws."""
+    documents = feed.documents.order_by()
+    stored = _counts(documents.filter(stored_at__isnull=False), "stored_at")
+    closed = _counts(documents.filter(order__closed_at__gte=feed.created_at), "order__closed_at")
+    minutes = sorted({*stored, *closed})
+    if not minutes:
+        return {"names": CHART_NAMES, "labels": [], "received": [], "completed": []}
+    # The last hours of a long run; minutes in which nothing happened belong to the picture.
+    first = max(minutes[0], minutes[-1] - timedelta(minutes=CHART_MINUTES - 1))
+    span = [first + timedelta(minutes=passed) for passed in range(int((minutes[-1] - first).total_seconds()) // 60 + 1)]
+    return {
+        "names": CHART_NAMES,
+        "labels": [minute.strftime("%H:%M") for minute in span],
+        "received": [stored.get(minute, 0) for minute in span],
+        "completed": [closed.get(minute, 0) for minute in span],
+    }
+
+
+def _counts(documents: QuerySet[FeedDocument], moment: str) -> dict[datetime, int]:
+    rows = documents.annotate(minute=TruncMinute(moment)).values_list("minute").annotate(Count("id"))
+    return dict(rows)
 
 
 def why_quiet(feed_id: UUID | str) -> str:

@@ -10,24 +10,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import F
+from django.db import connection
 from django.utils import timezone
 
 from orders.actor import Actor
-from orders.errors import AlreadyExists, InvalidInput
+from orders.errors import InvalidInput
 from orders.models import FeedDocument, FeedImport, FeedRow, Order, Product, StockItem
-from orders.services import placing
+from orders.services import placing, placing_many
 from orders.services.feeds import credit_notes, phases
-from orders.services.feeds.layouts import LAYOUTS, Layout
+from orders.services.feeds.layouts import Layout, layout_of
 from orders.services.feeds.lines import InvoiceLine, lines_of
 from orders.services.feeds.phases import Beat
 from orders.vocabulary import DocumentKind, FeedStatus, OrderStatus, RejectReason
 
 #: of one transaction: documents, and lines unless one document alone has more
-CHUNK_DOCUMENTS = 50
-CHUNK_LINES = 1_000
+CHUNK_DOCUMENTS = 200
+CHUNK_LINES = 4_000
 TO_STORE = (DocumentKind.ORDER, DocumentKind.CREDIT_NOTE)
+STORED = """
+    UPDATE orders_feeddocument AS document
+    SET stored_at = %(at)s, order_id = done.order_id, credit_note_id = done.note_id
+    FROM unnest(%(documents)s::bigint[], %(orders)s::uuid[], %(notes)s::bigint[]) AS done (id, order_id, note_id)
+    WHERE document.id = done.id
+"""
 
 
 def store(feed_id: UUID | str, *, actor: Actor, beat: Beat) -> FeedStatus:
@@ -35,54 +40,52 @@ def store(feed_id: UUID | str, *, actor: Actor, beat: Beat) -> FeedStatus:
     feed = phases.begin(feed_id, FeedStatus.STORING)
     if feed.status != FeedStatus.STORING:
         return FeedStatus(feed.status)
-    waiting = FeedDocument.objects.filter(feed=feed, kind__in=TO_STORE, stored_at=None)
-    while True:
-        with transaction.atomic():
-            last = _store_chunk(feed, actor)
-        if last is not None:
+    try:
+        while True:
+            with phases.chunk(feed_id, FeedStatus.STORING) as now:
+                last = _store_chunk(feed, now, actor)
+            if last is None:
+                return phases.complete(feed_id)
             beat(last)
-        # A chunk is empty, too, when another attempt held the rows; only an empty table is the end.
-        elif not waiting.exists():
-            return phases.complete(feed_id)
+    except phases.Stopped as stopped:
+        return stopped.status
 
 
-def _store_chunk(feed: FeedImport, actor: Actor) -> int | None:
+def _store_chunk(feed: FeedImport, now: FeedImport, actor: Actor) -> int | None:
     """Store the next documents; the position of the last one, or None when there was none."""
     documents = _next_documents(feed)
     if not documents:
         return None
-    layout = LAYOUTS[feed.layout]
+    layout = layout_of(feed)
     rows = lines_of(feed, [document.reference for document in documents])
     orders = [document for document in documents if document.kind == DocumentKind.ORDER]
     if feed.create_products:
         _create_products(feed, [row for document in orders for row in rows[document.reference]], layout)
-    existing = Order.objects.filter(source=layout.source, reference__in=[document.reference for document in orders])
-    known = {order.reference: order for order in existing}
-    made_orders = made_notes = 0
-    for document in documents:
-        if document.kind == DocumentKind.ORDER:
-            made_orders += _store_order(feed, document, rows[document.reference], known, actor)
-        else:
-            document.credit_note, made = credit_notes.store(document.reference, rows[document.reference], layout)
-            made_notes += made
-        document.stored_at = timezone.now()
-    FeedDocument.objects.bulk_update(
-        documents, ["order", "credit_note", "kind", "reject_reason", "reject_detail", "stored_at"]
-    )
-    FeedImport.objects.filter(pk=feed.pk).update(
-        documents_stored=F("documents_stored") + len(documents),
-        created_orders=F("created_orders") + made_orders,
-        created_credit_notes=F("created_credit_notes") + made_notes,
-    )
+    now.created_orders += _store_orders(feed, orders, rows, actor)
+    notes = [document for document in documents if document.kind == DocumentKind.CREDIT_NOTE]
+    if notes:
+        stored, made = credit_notes.store_all({note.reference: rows[note.reference] for note in notes}, layout)
+        for document in notes:
+            document.credit_note = stored[document.reference]
+        now.created_credit_notes += len(made)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            STORED,
+            {
+                "at": timezone.now(),
+                "documents": [document.pk for document in documents],
+                "orders": [document.order_id for document in documents],
+                "notes": [document.credit_note_id for document in documents],
+            },
+        )
+    now.documents_stored += len(documents)
+    now.save(update_fields=["documents_stored", "created_orders", "created_credit_notes"])
     return documents[-1].position
 
 
 def _next_documents(feed: FeedImport) -> list[FeedDocument]:
-    # Locked, so that an attempt that was believed dead and this one do not store the same documents.
     waiting = list(
-        FeedDocument.objects.select_for_update()
-        .filter(feed=feed, kind__in=TO_STORE, stored_at=None)
-        .order_by("position")[:CHUNK_DOCUMENTS]
+        FeedDocument.objects.filter(feed=feed, kind__in=TO_STORE, stored_at=None).order_by("position")[:CHUNK_DOCUMENTS]
     )
     lines = 0
     for count, document in enumerate(waiting):
@@ -92,35 +95,57 @@ def _next_documents(feed: FeedImport) -> list[FeedDocument]:
     return waiting
 
 
-def _store_order(
-    feed: FeedImport, document: FeedDocument, rows: list[InvoiceLine], known: dict[str, Order], actor: Actor
-) -> bool:
-    """Link the document to its order, made now if need be, and start it if asked; whether it was made."""
-    order = known.get(document.reference)
-    made = order is None
-    if order is None:
-        try:
-            order = placing.place(_new_order(document, rows, LAYOUTS[feed.layout]), actor=actor, reason=_reason(feed))
-        except AlreadyExists:
-            # Another import of the same file committed it since we looked.
-            order, made = Order.objects.get(source=LAYOUTS[feed.layout].source, reference=document.reference), False
-        except InvalidInput as error:
-            unknown = error.field.endswith(".sku")
-            document.kind = DocumentKind.REJECTED
-            document.reject_reason = RejectReason.UNKNOWN_PRODUCT if unknown else RejectReason.INVALID_ROW
-            document.reject_detail = str(error)[:500]
-            return False
-    document.order = order
-    if feed.process:
-        _start(order, actor, reason=_reason(feed), is_new=made)
+def _store_orders(
+    feed: FeedImport, documents: list[FeedDocument], rows: dict[str, list[InvoiceLine]], actor: Actor
+) -> int:
+    """Link each document to its order, made now if need be, and start it if asked; how many were made."""
+    layout, reason = layout_of(feed), _reason(feed)
+    known = _orders_of(layout, documents)
+    new = [document for document in documents if document.reference not in known]
+    answers = placing_many.place_all(
+        [_new_order(document, rows[document.reference], layout) for document in new],
+        actor=actor,
+        reason=reason,
+        start=feed.process,
+    )
+    made = 0
+    for document, answer in zip(new, answers, strict=True):
+        if isinstance(answer, InvalidInput):
+            _refuse(document, answer)
+        elif answer is not None:
+            document.order = answer
+            made += 1
+    # What another import of the same file has committed since we looked is linked, too.
+    known |= _orders_of(layout, [document for document, answer in zip(new, answers, strict=True) if answer is None])
+    for document in documents:
+        if document.reference in known:
+            document.order = known[document.reference]
+            if feed.process:
+                _start(document.order, actor, reason=reason)
     return made
 
 
-def _start(order: Order, actor: Actor, *, reason: str, is_new: bool) -> None:
-    if not is_new:
-        order = Order.objects.select_for_update().get(pk=order.pk)
+def _orders_of(layout: Layout, documents: list[FeedDocument]) -> dict[str, Order]:
+    references = [document.reference for document in documents]
+    if not references:
+        return {}
+    return {order.reference: order for order in Order.objects.filter(source=layout.source, reference__in=references)}
+
+
+def _refuse(document: FeedDocument, refusal: InvalidInput) -> None:
+    unknown = refusal.field.endswith(".sku")
+    document.kind = DocumentKind.REJECTED
+    document.reject_reason = RejectReason.UNKNOWN_PRODUCT if unknown else RejectReason.INVALID_ROW
+    document.reject_detail = str(refusal)[:500]
+    document.save(update_fields=["kind", "reject_reason", "reject_detail"])
+
+
+def _start(known: Order, actor: Actor, *, reason: str) -> None:
+    if known.status != OrderStatus.PLACED:
+        return
+    order = Order.objects.select_for_update().get(pk=known.pk)
     if order.status == OrderStatus.PLACED:
-        placing.start_locked(order, actor=actor, reason=reason)
+        placing.start_locked(order, actor=actor, reason=reason, bulk=True)
 
 
 def _reason(feed: FeedImport) -> str:

@@ -1,87 +1,81 @@
 """Phase two, transform: rows become documents, one for each invoice number, by the exact rules of the layout.
 
-An invoice's rows need not stand together in the file, so the staged rows are read in the order of their invoice
-numbers. That order is also the cursor: the highest number that has a document is where a new attempt goes on. An
-invoice is summed up row by row and never held whole.
+An invoice's rows need not stand together in the file, so PostgreSQL sums the staged rows up in the order of their
+invoice numbers, some thousands of rows a statement. That order is also the cursor: the highest number that has a
+document is where a new attempt goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from decimal import Decimal
+from collections.abc import Iterable
+from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import Max, Q
+from django.db import connection
+from django.db.models import Max
 from django.utils import timezone
 
-from orders.models import FeedDocument, FeedImport, FeedRow, Product
+from orders.models import FeedDocument, FeedImport, FeedRow
 from orders.services.feeds import phases
-from orders.services.feeds.layouts import LAYOUTS, Layout
+from orders.services.feeds.layouts import Layout, layout_of
 from orders.services.feeds.phases import Beat
-from orders.services.placing import line_total_minor
 from orders.vocabulary import MAX_ORDER_LINES, MAX_ORDER_TOTAL_MINOR, DocumentKind, FeedStatus, RejectReason
 
-PAGE = 5_000
-#: above every line number: "all rows of this invoice have been seen"
-LAST_LINE = 1 << 62
+#: rows of one statement, and what is left of the last invoice
+PAGE = 10_000
 #: a document's position is its first line in the file, moved behind all documents of the kinds stored earlier
 KIND_RANK = {DocumentKind.ORDER: 0, DocumentKind.CREDIT_NOTE: 1 << 40, DocumentKind.REJECTED: 1 << 41}
+MAX_NOTE_NUMBER = 64
 
-Row = tuple[str, int, str, int | None, Decimal | None, str]
+# Each line is rounded half up to the minor unit before the sum, as `placing.line_total_minor` does.
+INVOICES = """
+    SELECT reference, min(line), count(*),
+        coalesce(sum(round(abs(quantity) * unit_price * 100)) FILTER (WHERE error = ''), 0)::bigint,
+        min(line) FILTER (WHERE error <> '' OR quantity IS NULL OR unit_price IS NULL),
+        min(line) FILTER (WHERE quantity <= 0),
+        min(line) FILTER (WHERE unit_price < 0)
+    FROM orders_feedrow
+    WHERE feed_id = %(feed)s AND {within}
+    GROUP BY reference ORDER BY reference
+"""
+UNKNOWN = """
+    SELECT row.reference, array_agg(DISTINCT row.sku)
+    FROM orders_feedrow AS row LEFT JOIN orders_product AS product USING (sku)
+    WHERE row.feed_id = %(feed)s AND row.reference = ANY(%(references)s) AND product.id IS NULL
+    GROUP BY row.reference
+"""
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Invoice:
     """The sum of an invoice's rows, as far as the rules ask."""
 
     reference: str
-    first_line: int = LAST_LINE
-    lines: int = 0
-    total_minor: int = 0
+    first_line: int
+    lines: int
+    total_minor: int
     #: what breaks a rule -> the first place where it does
     invalid: str = ""
     non_positive: str = ""
     negative_price: str = ""
-    skus: set[str] = field(default_factory=set)
-
-    def add(self, row: Row) -> None:
-        _, line, sku, quantity, price, error = row
-        self.lines += 1
-        self.first_line = min(self.first_line, line)
-        if error or quantity is None or price is None:
-            self.invalid = self.invalid or f"Line {line}: {error}"
-            return
-        if quantity <= 0:
-            self.non_positive = self.non_positive or f"Line {line}: quantity {quantity}."
-        if price < 0:
-            self.negative_price = self.negative_price or f"Line {line}: price {price}."
-        self.total_minor += line_total_minor(abs(quantity), price)
-        if len(self.skus) < MAX_ORDER_LINES:
-            self.skus.add(sku)
 
 
 def transform(feed_id: UUID | str, *, beat: Beat) -> FeedStatus:
     feed = phases.begin(feed_id, FeedStatus.TRANSFORMING)
     if feed.status != FeedStatus.TRANSFORMING:
         return FeedStatus(feed.status)
-    done_to = feed.documents.aggregate(reference=Max("reference"))["reference"]
-    cursor = ("", 0) if done_to is None else (done_to, LAST_LINE)
-    unfinished: Invoice | None = None
-    for page in _pages(feed, cursor):
-        finished: list[Invoice] = []
-        for row in page:
-            if unfinished is None or unfinished.reference != row[0]:
-                if unfinished is not None:
-                    finished.append(unfinished)
-                unfinished = Invoice(reference=row[0])
-            unfinished.add(row)
-        _save(feed, finished)
-        beat(feed.documents_found)
-    if unfinished is not None:
-        _save(feed, [unfinished])
-    return FeedStatus.TRANSFORMING
+    try:
+        done_to = feed.documents.aggregate(reference=Max("reference"))["reference"]
+        is_last = False
+        while not is_last:
+            end = _page_end(feed, done_to)
+            is_last = end is None
+            found = _save(feed, _invoices(feed, done_to, end))
+            done_to = end
+            beat(found)
+        return _checked(feed) if feed.dry_run else FeedStatus.TRANSFORMING
+    except phases.Stopped as stopped:
+        return stopped.status
 
 
 def judge(invoice: Invoice, layout: Layout) -> tuple[DocumentKind, RejectReason | None, str]:
@@ -89,9 +83,12 @@ def judge(invoice: Invoice, layout: Layout) -> tuple[DocumentKind, RejectReason 
     reject = DocumentKind.REJECTED
     if invoice.invalid:
         return reject, RejectReason.INVALID_ROW, invoice.invalid
-    is_credit_note = invoice.reference.startswith(layout.credit_note_prefix)
+    prefix = layout.credit_note_prefix
+    is_credit_note = bool(prefix) and invoice.reference.startswith(prefix)
+    if is_credit_note and len(invoice.reference) > MAX_NOTE_NUMBER:
+        return reject, RejectReason.INVALID_ROW, f"A credit note's number has at most {MAX_NOTE_NUMBER} characters."
     if not is_credit_note:
-        if invoice.reference[:1].isalpha():
+        if prefix and invoice.reference[:1].isalpha():
             return reject, RejectReason.ADJUSTMENT_DOCUMENT, f"{invoice.reference} is an adjustment, not an order."
         if invoice.non_positive:
             return reject, RejectReason.NON_POSITIVE_QUANTITY, invoice.non_positive
@@ -108,35 +105,75 @@ def judge(invoice: Invoice, layout: Layout) -> tuple[DocumentKind, RejectReason 
     return (DocumentKind.CREDIT_NOTE if is_credit_note else DocumentKind.ORDER), None, ""
 
 
-def _pages(feed: FeedImport, cursor: tuple[str, int]) -> Iterator[list[Row]]:
-    """The rows after the cursor, by invoice and line; a page is one short query, whatever the size of the file."""
-    while True:
-        reference, line = cursor
-        page = list(
-            FeedRow.objects.filter(feed=feed, reference__gte=reference)
-            .filter(Q(reference__gt=reference) | Q(line__gt=line))
-            .order_by("reference", "line")
-            .values_list("reference", "line", "sku", "quantity", "unit_price", "error")[:PAGE]
+def _page_end(feed: FeedImport, after: str | None) -> str | None:
+    """The invoice that the page after `after` ends with; None when it is the last page."""
+    rows = FeedRow.objects.filter(feed=feed)
+    if after is not None:
+        rows = rows.filter(reference__gt=after)
+    ends = rows.order_by("reference", "line").values_list("reference", flat=True)[PAGE - 1 : PAGE]
+    return next(iter(ends), None)
+
+
+def _invoices(feed: FeedImport, after: str | None, end: str | None) -> list[Invoice]:
+    within = ["true"] + ["reference > %(after)s"] * (after is not None) + ["reference <= %(end)s"] * (end is not None)
+    with connection.cursor() as cursor:
+        cursor.execute(INVOICES.format(within=" AND ".join(within)), {"feed": feed.pk, "after": after, "end": end})
+        found = cursor.fetchall()
+    says = _said_of(feed, {line for row in found for line in row[4:] if line is not None})
+    return [
+        Invoice(
+            reference=reference,
+            first_line=first_line,
+            lines=lines,
+            total_minor=total,
+            invalid=says[invalid][0] if invalid else "",
+            non_positive=says[non_positive][1] if non_positive else "",
+            negative_price=says[negative][2] if negative else "",
         )
-        if not page:
-            return
-        yield page
-        cursor = page[-1][:2]
+        for reference, first_line, lines, total, invalid, non_positive, negative in found
+    ]
 
 
-def _save(feed: FeedImport, invoices: list[Invoice]) -> None:
-    layout = LAYOUTS[feed.layout]
+def _said_of(feed: FeedImport, lines: set[int]) -> dict[int, tuple[str, str, str]]:
+    """Line -> how it is told that its row is unreadable, its quantity or its price breaks a rule."""
+    rows = FeedRow.objects.filter(feed=feed, line__in=lines).values_list("line", "error", "quantity", "unit_price")
+    return {
+        line: (
+            f"Line {line}: {error}",
+            f"Line {line}: quantity {quantity}.",
+            f"Line {line}: price {price}.",
+        )
+        for line, error, quantity, price in rows
+    }
+
+
+def _save(feed: FeedImport, invoices: list[Invoice]) -> int:
+    """Store the page's documents; answers how many the import has now."""
+    layout = layout_of(feed)
     documents = [_document(feed, invoice, layout) for invoice in invoices]
     if not feed.create_products:
-        _reject_unknown_products(documents, invoices)
-    with transaction.atomic():
-        # An attempt that was believed dead may still be writing the same documents.
-        FeedDocument.objects.bulk_create(documents, ignore_conflicts=True)
-        feed.documents_found = feed.documents.count()
-        feed.documents_stored = feed.documents.exclude(stored_at=None).count()
-        FeedImport.objects.filter(pk=feed.pk, status=FeedStatus.TRANSFORMING).update(
-            documents_found=feed.documents_found, documents_stored=feed.documents_stored
+        _reject_unknown_products(feed, documents)
+    with phases.chunk(feed.pk, FeedStatus.TRANSFORMING) as now:
+        # Another attempt may have saved this page before this one got the lock.
+        known = set(
+            FeedDocument.objects.filter(
+                feed=feed, reference__in=[document.reference for document in documents]
+            ).values_list("reference", flat=True)
         )
+        fresh = [document for document in documents if document.reference not in known]
+        FeedDocument.objects.bulk_create(fresh, batch_size=1_000)
+        now.documents_found += len(fresh)
+        now.documents_stored += sum(document.stored_at is not None for document in fresh)
+        now.save(update_fields=["documents_found", "documents_stored"])
+    return now.documents_found
+
+
+def _checked(feed: FeedImport) -> FeedStatus:
+    """The end of a dry run: everything is known, nothing is stored, and a person has the word."""
+    with phases.chunk(feed.pk, FeedStatus.TRANSFORMING) as now:
+        now.status, now.phase_since = FeedStatus.CHECKED, timezone.now()
+        now.save(update_fields=["status", "phase_since"])
+    return FeedStatus.CHECKED
 
 
 def _document(feed: FeedImport, invoice: Invoice, layout: Layout) -> FeedDocument:
@@ -154,16 +191,12 @@ def _document(feed: FeedImport, invoice: Invoice, layout: Layout) -> FeedDocumen
     return document
 
 
-def _reject_unknown_products(documents: list[FeedDocument], invoices: list[Invoice]) -> None:
-    wanted = [
-        (document, invoice.skus)
-        for document, invoice in zip(documents, invoices, strict=True)
-        if document.kind == DocumentKind.ORDER
-    ]
-    skus = {sku for _, needed in wanted for sku in needed}
-    known = set(Product.objects.filter(sku__in=skus).values_list("sku", flat=True))
-    for document, needed in wanted:
-        if unknown := sorted(needed - known):
+def _reject_unknown_products(feed: FeedImport, documents: Iterable[FeedDocument]) -> None:
+    orders = {document.reference: document for document in documents if document.kind == DocumentKind.ORDER}
+    with connection.cursor() as cursor:
+        cursor.execute(UNKNOWN, {"feed": feed.pk, "references": list(orders)})
+        for reference, unknown in cursor.fetchall():
+            document = orders[reference]
             document.position += KIND_RANK[DocumentKind.REJECTED]
             _reject(document, RejectReason.UNKNOWN_PRODUCT, f"There is no product {', '.join(unknown[:10])}.")
 

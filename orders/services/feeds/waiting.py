@@ -54,6 +54,7 @@ def follow(
 ) -> Progress:
     """Wait for the end of the import and, `with_orders`, until each of its orders is closed or needs a person.
 
+    A dry run that was checked and an import that somebody paused need a person, too.
     Raises `TimedOut`. `on_remark` is told once a minute why nothing moves.
     """
     began = moved = clock()
@@ -66,7 +67,7 @@ def follow(
             if now != last:
                 last, moved = now, clock()
                 on_progress(now)
-            if now.is_ended and not (with_orders and now.moving_orders):
+            if now.waits_for_a_person or (now.is_ended and not (with_orders and now.moving_orders)):
                 return now
             if clock() - moved >= QUIET_SECONDS:
                 moved = clock()
