@@ -121,6 +121,12 @@ class PartnerDown(PartnerUnavailable):
         super().__init__(message)
 
 
+class PartnerRefused(DomainError):
+    """The partner refuses this question; asking again would not help."""
+
+    failure_type = FailureType.PARTNER_REFUSED
+
+
 class InvalidFeed(DomainError):
     """The file cannot be read as the layout says."""
 

@@ -50,6 +50,8 @@ FULL_ONLY = frozenset(
         # So is the word that something was done.
         "orders.work_task",
         "orders.work_lead_task",
+        # It makes as many calls to a partner as there are open shipments.
+        "orders.run_partner_calls",
         # It stops everybody's orders.
         "orders.drive_breaker",
     }

@@ -91,6 +91,7 @@ EVENT_TITLES: dict[EventType, str] = {
     EventType.TASK_OPENED: "Task for staff",
     EventType.TASK_ACKNOWLEDGED: "Task taken",
     EventType.TASK_DONE: "Task done",
+    EventType.TRACKING_UPDATED: "Parcel moved",
 }
 EVENT_TONES: dict[EventType, Tone] = {
     EventType.STEP_RETRYING: Tone.WAITING,
@@ -137,6 +138,7 @@ PARTNERS: dict[PartnerCode, str] = {
     PartnerCode.CARRIER: "the carrier",
     PartnerCode.FRAUD: "the fraud partner",
     PartnerCode.RATES: "the rates partner",
+    PartnerCode.ADDRESSES: "the address partner",
 }
 
 FAILURES: dict[FailureType, tuple[str, str]] = {

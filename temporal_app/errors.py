@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, Fa
 
 from orders.errors import DomainError, PartnerUnavailable, StaleAttempt
 from orders.vocabulary import FailureType
+from temporal_app.policies import UNEXPECTED
 
 logger = logging.getLogger(__name__)
 
@@ -51,4 +52,4 @@ def translated_errors(*, undoing: bool = False) -> Iterator[None]:
         raise
     except Exception as error:
         logger.exception("An activity failed unexpectedly")
-        raise ApplicationError(f"An unexpected error: {type(error).__name__}", type="unexpected") from None
+        raise ApplicationError(f"An unexpected error: {type(error).__name__}", type=UNEXPECTED) from None

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from temporal_app.activities import feeds, orders, refunds, seals
+from temporal_app.activities import feeds, orders, partner_calls, refunds, seals
 from temporal_app.task_queues import TaskQueue
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.order import OrderWorkflow
+from temporal_app.workflows.partner_calls import PartnerCallsWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
 from temporal_app.workflows.seal import SealWorkflow
 
@@ -45,6 +46,15 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
             feeds.store_feed,
             feeds.abandon_feed,
             seals.seal_history,
+        ),
+    ),
+    TaskQueue.PARTNERS: QueueContents(
+        workflows=(PartnerCallsWorkflow,),
+        activities=(
+            partner_calls.list_partner_calls,
+            partner_calls.make_partner_call,
+            partner_calls.give_up_partner_call,
+            partner_calls.end_partner_run,
         ),
     ),
 }

@@ -7,3 +7,5 @@ class TaskQueue(StrEnum):
     ORDERS = "orders"
     #: long work on many orders, kept away from the slots of single orders
     BATCHES = "batches"
+    #: lists of calls to partners, at a rate that all workers share
+    PARTNERS = "partners"

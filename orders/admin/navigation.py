@@ -54,6 +54,8 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
             ("Fraud rules", "rule", "orders_fraudrules_changelist", "orders.view_fraudrules"),
             ("Workers", "memory", "orders_servicebeat_changelist", "orders.view_servicebeat"),
             ("Partners", "handshake", "orders_partnerhealth_changelist", "orders.view_partnerhealth"),
+            ("Partner runs", "sync", "orders_partnerrun_changelist", "orders.view_partnerrun"),
+            ("Partner answers", "cached", "orders_partneranswer_changelist", "orders.view_partneranswer"),
         ],
     ),
     (

@@ -6,12 +6,14 @@ from orders.models.command import Command, IdempotencyRecord
 from orders.models.credit import CreditNote, CreditNoteLine
 from orders.models.customer import Customer, CustomerKey
 from orders.models.feed import FeedDocument, FeedImport, FeedRow
-from orders.models.fulfilment import Reservation, Shipment
+from orders.models.fulfilment import Reservation, Shipment, TrackingEvent
 from orders.models.health import PartnerHealth, ServiceBeat
 from orders.models.history import OrderEvent
 from orders.models.money import LedgerTransfer, Payment
 from orders.models.order import Order, OrderLine
 from orders.models.outbox import OutboxMessage
+from orders.models.partner_answer import PartnerAnswer
+from orders.models.partner_run import PartnerCall, PartnerRun
 from orders.models.refund import Refund
 from orders.models.refusal import RefusedAction
 from orders.models.review import FraudCheck, FraudRules, ReviewCase
@@ -40,7 +42,10 @@ __all__ = [
     "OrderEvent",
     "OrderLine",
     "OutboxMessage",
+    "PartnerAnswer",
+    "PartnerCall",
     "PartnerHealth",
+    "PartnerRun",
     "Payment",
     "Product",
     "Refund",
@@ -54,4 +59,5 @@ __all__ = [
     "StaffTask",
     "Step",
     "StockItem",
+    "TrackingEvent",
 ]

@@ -22,6 +22,7 @@ VIEW = (
     "view_stockitem",
     "view_reservation",
     "view_shipment",
+    "view_trackingevent",
     "view_creditnote",
     "view_command",
     "view_reviewcase",
@@ -29,6 +30,7 @@ VIEW = (
     "view_stafftask",
 )
 FEEDS = ("view_feedimport", "view_feeddocument")
+REFRESHES = ("view_partnerrun", "view_partnercall", "view_partneranswer")
 OPERATIONS = (
     "view_outboxmessage",
     "view_partnerhealth",
@@ -43,8 +45,8 @@ OPERATIONS = (
 #: what each role sees
 SIGHT: dict[Role, tuple[str, ...]] = {
     Role.VIEWER: VIEW,
-    Role.AGENT: (*VIEW, *FEEDS),
-    Role.LEAD: (*VIEW, *FEEDS, *OPERATIONS, "decode_payloads"),
+    Role.AGENT: (*VIEW, *FEEDS, *REFRESHES),
+    Role.LEAD: (*VIEW, *FEEDS, *REFRESHES, *OPERATIONS, "decode_payloads"),
 }
 
 #: role -> its permissions, as "app.codename"

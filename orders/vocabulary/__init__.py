@@ -11,6 +11,7 @@ from orders.vocabulary.events import *
 from orders.vocabulary.feeds import *
 from orders.vocabulary.money import *
 from orders.vocabulary.orders import *
+from orders.vocabulary.partner_runs import *
 from orders.vocabulary.partners import *
 from orders.vocabulary.staff import *
 from orders.vocabulary.steps import *

@@ -38,6 +38,8 @@ class CommandKind(StrEnum):
     PARTNER_HOLD = "partner_hold"
     PARTNER_PROBE = "partner_probe"
     PARTNER_CLOSE = "partner_close"
+    PARTNER_RUN = "partner_run"
+    PARTNER_RUN_CANCEL = "partner_run_cancel"
 
 
 class CommandStatus(StrEnum):
@@ -64,3 +66,5 @@ class Topic(StrEnum):
     DRIVE_STEP = "order.step"  # try again at once, pause or resume; the kind of the command says which
     START_FEED_IMPORT = "feed_import.start"
     SEND_REFUND = "refund.send"  # there is something to do for the refund's process
+    START_PARTNER_RUN = "partner_run.start"
+    CANCEL_PARTNER_RUN = "partner_run.cancel"

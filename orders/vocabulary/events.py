@@ -47,3 +47,4 @@ class EventType(StrEnum):
     TASK_OPENED = "order.task_opened"
     TASK_ACKNOWLEDGED = "order.task_acknowledged"
     TASK_DONE = "order.task_done"
+    TRACKING_UPDATED = "order.tracking_updated"

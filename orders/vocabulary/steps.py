@@ -45,3 +45,4 @@ class FailureType(StrEnum):
     REVIEW_REJECTED = "review_rejected"
     ON_HOLD = "on_hold"  # not a failure: the step waits until a person releases the order
     INVALID_FEED = "invalid_feed"
+    PARTNER_REFUSED = "partner_refused"
