@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from orders.models.rules import check, never_deleted, one_of, word_field
-from orders.vocabulary import Channel, PartnerCallStatus, PartnerCode, PartnerRunStatus
+from orders.vocabulary import ENDED_CALLS, ENDED_RUNS, Channel, PartnerCallStatus, PartnerCode, PartnerRunStatus
 
 
 class PartnerRun(models.Model):
@@ -40,8 +40,8 @@ class PartnerRun(models.Model):
             one_of("partner_run", "channel", Channel),
             check(
                 "partner_run_ended_has_time",
-                Q(status=PartnerRunStatus.RUNNING, finished_at=None)
-                | ~Q(status=PartnerRunStatus.RUNNING) & Q(finished_at__isnull=False),
+                (Q(finished_at=None) | ~Q(status=PartnerRunStatus.RUNNING))
+                & (Q(finished_at__isnull=False) | ~Q(status__in=sorted(ENDED_RUNS))),
             ),
             # Two clicks, one run: the second person is told who was first.
             models.UniqueConstraint(
@@ -81,8 +81,8 @@ class PartnerCall(models.Model):
             check("partner_call_failed_says_why", ~Q(status=PartnerCallStatus.FAILED) | ~Q(error_type="")),
             check(
                 "partner_call_ended_has_time",
-                Q(status=PartnerCallStatus.PENDING, finished_at=None)
-                | ~Q(status=PartnerCallStatus.PENDING) & Q(finished_at__isnull=False),
+                (Q(finished_at=None) | ~Q(status=PartnerCallStatus.PENDING))
+                & (Q(finished_at__isnull=False) | ~Q(status__in=sorted(ENDED_CALLS))),
             ),
         ]
         indexes = [models.Index(fields=["run", "status", "id"], name="partner_call_by_status")]

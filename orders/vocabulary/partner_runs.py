@@ -18,6 +18,10 @@ class PartnerCallStatus(StrEnum):
     CANCELLED = "cancelled"  # never made: its run was cancelled first
 
 
+ENDED_RUNS = frozenset(PartnerRunStatus) - {PartnerRunStatus.RUNNING}
+ENDED_CALLS = frozenset(PartnerCallStatus) - {PartnerCallStatus.PENDING}
+
+
 class TrackingStatus(StrEnum):
     """Where a parcel is, as the carrier told us."""
 

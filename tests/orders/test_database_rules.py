@@ -43,6 +43,7 @@ from orders.models import (
 )
 from orders.services import seals
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order
+from tests.orders import partner_rule_cases
 from tests.orders.api_calls import make_token
 
 ASKING = 9_000_001
@@ -94,6 +95,7 @@ def world() -> Order:
         order=order, amount_minor=500, currency="GBP", reason="Broken", key="k1", actor="ada", channel="api"
     )
     StaffTask.objects.create(kind="refund_owed", order=order, level="lead", says="Pay it back", opened_by="engine")
+    partner_rule_cases.make_rows(order)
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     return order
@@ -200,6 +202,7 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("refusal_once", RefusedAction, {}),
     ("task_one_open", StaffTask, {"id": "00000000-0000-4000-8000-000000000001"}),
     ("approval_one_waiting", Approval, {"id": "00000000-0000-4000-8000-000000000001"}),
+    *partner_rule_cases.CASES,
 ]
 
 
@@ -311,6 +314,7 @@ def refused(sql: str) -> str:
         ("orders_orderevent", "reason = 'x'"),
         ("orders_ledgertransfer", "amount_minor = 2"),
         ("orders_historyseal", "hash = ''"),
+        ("orders_trackingevent", "event_id = ''"),
         ("orders_sealedhead", "chain_head = ''"),
     ],
 )
