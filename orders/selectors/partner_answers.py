@@ -44,15 +44,16 @@ def shown_for(order: Order) -> list[Shown]:
     return shown
 
 
-def freshness(row: PartnerAnswer) -> tuple[Tone, str]:
-    """`row` is annotated with `clock` and with `state`, that of the partner's breaker."""
-    age = duration(row.clock - row.fetched_at)  # type: ignore[attr-defined]
-    at = f"of {row.fetched_at:%d %b %H:%M} UTC, {age} old"
-    broken = row.state not in {None, BreakerState.CLOSED}  # type: ignore[attr-defined]
-    why = f"; {PARTNERS[PartnerCode(row.partner)]} is {'held' if row.state == BreakerState.HELD else 'out of order'}"  # type: ignore[attr-defined]
-    if row.clock < row.fresh_until:  # type: ignore[attr-defined]
-        return Tone.DONE, at
-    return Tone.WAITING, f"Stale: {at}{why if broken else ''}"
+def _freshness(row: PartnerAnswer, said: str) -> tuple[Tone, str]:
+    """How old `said` is. `row` is annotated with `clock` and with `state`, that of the partner's breaker."""
+    clock, state = row.clock, row.state  # type: ignore[attr-defined]
+    words = f"{said} of {row.fetched_at:%d %b %H:%M} UTC, {duration(clock - row.fetched_at)} old"
+    if clock < row.fresh_until:
+        return Tone.DONE, f"{words[0].upper()}{words[1:]}"
+    if state in {None, BreakerState.CLOSED}:
+        return Tone.WAITING, f"Stale: {words}"
+    how = "held" if state == BreakerState.HELD else "out of order"
+    return Tone.WAITING, f"Stale: {words}; {PARTNERS[PartnerCode(row.partner)]} is {how}"
 
 
 def _body(row: PartnerAnswer) -> dict[str, Any]:
@@ -76,11 +77,11 @@ def _converted(order: Order, row: PartnerAnswer | None) -> Shown:
         return _missing(label, row, PartnerCode.RATES)
     rate = Decimal(_body(row)[settings.REPORTING_CURRENCY])
     minor = int((order.total_minor * rate).quantize(Decimal(1), rounding=ROUND_HALF_UP))
-    tone, said = freshness(row)
+    tone, said = _freshness(row, f"rate {rate.normalize():f}")
     return Shown(
         what=label,
         value=f"≈ {money(minor, settings.REPORTING_CURRENCY)}",
-        freshness=f"Rate {rate.normalize():f}. {said}",
+        freshness=said,
         tone=tone,
         partner=PartnerCode.RATES,
     )
@@ -90,7 +91,7 @@ def _address(question: Question, row: PartnerAnswer | None) -> Shown:
     label = f"Address in {question.parameters['country']}"
     if row is None or not _usable(row):
         return _missing(label, row, PartnerCode.ADDRESSES)
-    tone, said = freshness(row)
+    tone, said = _freshness(row, "answer")
     plausible = bool(_body(row)["plausible"])
     return Shown(
         what=label,
