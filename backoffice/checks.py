@@ -37,7 +37,7 @@ def configuration_is_complete(**_: object) -> list[CheckMessage]:
                 id="backoffice.E002",
             )
         )
-    for name in ("PAYMENTS_URL", "CARRIER_URL", "FRAUD_URL"):
+    for name in ("PAYMENTS_URL", "CARRIER_URL", "FRAUD_URL", "RATES_URL", "ADDRESSES_URL"):
         value = getattr(settings, name)
         if value and urlparse(value).scheme not in {"http", "https"}:
             found.append(

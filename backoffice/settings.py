@@ -249,6 +249,8 @@ STRIPE_API_KEY = env("STRIPE_API_KEY", default="sk_test_simulator" if SIMULATOR_
 PAYMENTS_URL = env("PAYMENTS_URL", default=SIMULATOR_URL)
 CARRIER_URL = env("CARRIER_URL", default=SIMULATOR_URL)
 FRAUD_URL = env("FRAUD_URL", default=SIMULATOR_URL)
+RATES_URL = env("RATES_URL", default=SIMULATOR_URL)
+ADDRESSES_URL = env("ADDRESSES_URL", default=SIMULATOR_URL)
 #: seconds until an unanswered call counts as an unknown outcome; three of them fit into one activity attempt
 PARTNER_TIMEOUT_SECONDS = env.float("PARTNER_TIMEOUT_SECONDS", default=4.0)
 
@@ -291,6 +293,23 @@ DEFAULT_FROM_EMAIL = env("NOTICE_FROM", default="orders@localhost")
 OUTCOME_UNKNOWN_AFTER_SECONDS = env.int("OUTCOME_UNKNOWN_AFTER_SECONDS", default=3600)
 #: so many declined orders of one customer within a week are looked into by staff
 DECLINES_BEFORE_ESCALATION = env.int("DECLINES_BEFORE_ESCALATION", default=3)
+
+#: calls a second that all workers together make for runs (tracking, rates, addresses)
+PARTNER_CALLS_PER_SECOND = env.float("PARTNER_CALLS_PER_SECOND", default=20.0)
+#: a call of a run that the partner leaves unanswered so often, while it answers others, has failed for good
+PARTNER_CALL_TRIES = env.int("PARTNER_CALL_TRIES", default=8)
+#: seconds for which an answer is fresh, and for which it may stand in while its partner is out of order
+ANSWER_SECONDS = {
+    "rates": (env.int("RATES_FRESH_SECONDS", default=900), env.int("RATES_USABLE_SECONDS", default=86_400)),
+    "address_check": (
+        env.int("ADDRESS_FRESH_SECONDS", default=86_400),
+        env.int("ADDRESS_USABLE_SECONDS", default=30 * 86_400),
+    ),
+}
+#: whoever finds that another one asks the same question waits so many seconds for its answer
+ANSWER_WAIT_SECONDS = env.float("ANSWER_WAIT_SECONDS", default=6.0)
+#: totals of orders are shown in this currency too, converted at the rates partner's rate
+REPORTING_CURRENCY = env("REPORTING_CURRENCY", default="EUR")
 
 # --- The rest ---------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"

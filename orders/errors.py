@@ -131,6 +131,12 @@ class MailUnavailable(PartnerUnavailable):
     """The mail server did not take the mail. It may be tried again."""
 
 
+class PartnerRefused(DomainError):
+    """The partner refuses this question; asking again would not help."""
+
+    failure_type = FailureType.PARTNER_REFUSED
+
+
 class InvalidFeed(DomainError):
     """The file cannot be read as the layout says."""
 

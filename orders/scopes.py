@@ -58,6 +58,8 @@ FULL_ONLY = frozenset(
         "orders.acknowledge_systemevent",
         # It writes to a customer.
         "orders.send_notice",
+        # It makes as many calls to a partner as there are open shipments.
+        "orders.run_partner_calls",
         # It stops everybody's orders.
         "orders.drive_breaker",
         # So are the books of the day, and what runs by itself.

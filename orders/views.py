@@ -21,6 +21,7 @@ from orders.frames import in_frame, order_not_found
 from orders.models import Order
 from orders.polling import STOP_POLLING, polled
 from orders.selectors import orders as selectors
+from orders.selectors import partner_answers
 from orders.selectors.dashboard import dashboard
 from orders.selectors.queues import counts_for
 
@@ -34,6 +35,7 @@ def order_page(request: HttpRequest, number: str) -> HttpResponse:
         return order_not_found(request, number)
     context = _live_context(request, order)
     context["lines"] = selectors.lines(order, request.GET.get("page"))
+    context["partner_answers"] = partner_answers.shown_for(order)
     return in_frame(request, "orders/page.html", f"Order {order.number}", context)
 
 

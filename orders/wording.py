@@ -110,6 +110,7 @@ EVENT_TITLES: dict[EventType, str] = {
     EventType.NOTICE_FAILED: "Mail to the customer failed",
     EventType.NOTICE_ASKED: "Mail to the customer asked for again",
     EventType.SETTLED_BY_HAND: "Settled by hand",
+    EventType.TRACKING_UPDATED: "Parcel moved",
 }
 EVENT_TONES: dict[EventType, Tone] = {
     EventType.STEP_RETRYING: Tone.WAITING,
@@ -164,6 +165,7 @@ PARTNERS: dict[PartnerCode, str] = {
     PartnerCode.CARRIER: "the carrier",
     PartnerCode.FRAUD: "the fraud partner",
     PartnerCode.RATES: "the rates partner",
+    PartnerCode.ADDRESSES: "the address partner",
 }
 
 #: (what went wrong, what a person can do about it)

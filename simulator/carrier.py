@@ -91,10 +91,14 @@ def cancel(tx: sqlite3.Connection, request: Request, base_url: str) -> Response:
 def advance(tx: sqlite3.Connection, request: Request, base_url: str) -> Response:
     """POST /carrier/shipments/{reference}/advance: the parcel moves on, booked -> in_transit -> delivered.
 
-    A switch of the stand-in, not of a real carrier; 409 `at_the_end` when there is no next status.
+    With {"exception": true} something happens to it instead, and it goes on from where it is. A switch of the
+    stand-in, not of a real carrier; 409 `at_the_end` when there is no next status.
     """
     row = _find(tx, _reference(request)) or _unknown(request)
     status = NEXT_STATUS.get(row["status"])
+    if request.body and read_object(request, frozenset({"exception"})).get("exception") is True and status:
+        _move(tx, row["reference"], row["order_ref"], "exception", "shipments.exception")
+        return answer(200, _as_json(row, base_url))
     if status is None:
         refuse(409, "at_the_end", f"shipment {row['reference']} is {row['status']}")
     tx.execute("UPDATE shipments SET status = ? WHERE reference = ?", (status, row["reference"]))
@@ -109,11 +113,15 @@ def retrieve(store: Store, request: Request, base_url: str) -> Response:
 
 
 def tracking(store: Store, request: Request) -> Response:
-    """GET /carrier/shipments/{reference}/tracking: {reference, status, events: [{status, at}]}, oldest first."""
+    """GET /carrier/shipments/{reference}/tracking: {reference, status, events: [{id, status, at}]}, oldest first.
+
+    An event keeps its id however often it is told. The status of an event may also be `exception`.
+    """
     with store.read() as snapshot:
         row = _find(snapshot, _reference(request)) or _unknown(request)
         events = snapshot.execute(
-            "SELECT status, at FROM shipment_events WHERE reference = ? ORDER BY seq", (row["reference"],)
+            "SELECT 'evt_' || seq AS id, status, at FROM shipment_events WHERE reference = ? ORDER BY seq",
+            (row["reference"],),
         ).fetchall()
     return answer(
         200, {"reference": row["reference"], "status": row["status"], "events": [dict(event) for event in events]}

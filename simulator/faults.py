@@ -55,6 +55,7 @@ OPERATIONS: dict[str, frozenset[str]] = {
     ),
     "fraud": frozenset({"scores.create"}),
     "rates": frozenset({"rates.retrieve"}),
+    "addresses": frozenset({"addresses.check"}),
 }
 DECLINABLE = frozenset({"payment_intents.create", "payment_intents.confirm", "shipments.book", "scores.create"})
 DECLINABLE_IF_NAMED = DECLINABLE | {"payment_intents.capture", "refunds.create"}

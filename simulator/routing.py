@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from simulator import books, carrier, fraud, idempotency, oracle, payments, rates, refunds
+from simulator import addresses, books, carrier, fraud, idempotency, oracle, payments, rates, refunds
 from simulator.faults import Fault, FaultBook
 from simulator.store import Store
 from simulator.stripe_forms import error_answer, unauthorized
@@ -109,6 +109,7 @@ ROUTES = (
     _route("GET", "/carrier/labels/{}", "carrier:labels.retrieve", lambda sim, req: carrier.label(sim.store, req)),
     _route("POST", "/fraud/scores", "fraud:scores.create", lambda sim, req: _score(sim, req)),
     _route("GET", "/rates", "rates:rates.retrieve", lambda sim, req: rates.quote(req)),
+    _route("GET", "/addresses/check", "addresses:addresses.check", lambda sim, req: addresses.check(req)),
     _route("GET", "/faults", handler=lambda sim, req: sim.faults.show(req)),
     _route("PUT", "/faults", handler=lambda sim, req: sim.faults.replace(req)),
     _route("POST", "/faults", handler=lambda sim, req: sim.faults.add(req)),

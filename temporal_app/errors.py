@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, Fa
 from orders.errors import DomainError, PartnerUnavailable, StaleAttempt
 from orders.services import system_events
 from orders.vocabulary import FailureType
+from temporal_app.policies import UNEXPECTED
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +61,8 @@ def translated_errors(*, undoing: bool = False) -> Iterator[None]:
         raise
     except Exception as error:
         logger.exception("An activity failed unexpectedly")
-        _remember("unexpected", error)
-        raise ApplicationError(f"An unexpected error: {type(error).__name__}", type="unexpected") from None
+        _remember(UNEXPECTED, error)
+        raise ApplicationError(f"An unexpected error: {type(error).__name__}", type=UNEXPECTED) from None
 
 
 def _remember(error_type: str, error: Exception, *, from_attempt: int = 1) -> None:

@@ -11,6 +11,7 @@ from orders.vocabulary import (
     FeedStatus,
     NoticeStatus,
     OrderStatus,
+    PartnerRunStatus,
     ProcessNext,
     ProcessStatus,
     RefundStatus,
@@ -193,3 +194,47 @@ class NoticeInput:
 class NoticeResult:
     notice_id: str
     status: NoticeStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartnerRunInput:
+    """Starts a `PartnerCallsWorkflow`."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartnerCallPage:
+    """The next calls of a run that have no result."""
+
+    run_id: str
+    limit: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartnerCallInput:
+    call_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GiveUpPartnerCall:
+    """A call that cannot be made: what its root cause says."""
+
+    call_id: int
+    error_type: str
+    #: for people; at most 500 characters
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndPartnerRun:
+    run_id: str
+    #: why calls are left over; empty when none is
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartnerRunResult:
+    run_id: str
+    #: completed or cancelled
+    status: PartnerRunStatus

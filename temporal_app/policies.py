@@ -11,6 +11,8 @@ from datetime import timedelta
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
 
+#: the failure type of an error that nobody foresaw (`errors.translated_errors`)
+UNEXPECTED = "unexpected"
 #: shorter in a chaos run, whose pauses must outlast a timeout; a replay compares no timeouts
 SCALE = float(os.environ.get("BACKOFFICE_TIMEOUT_SCALE", "1")) if os.environ.get("BACKOFFICE_ENV") == "chaos" else 1.0
 
@@ -87,3 +89,21 @@ def process_step(summary: str, *, patience: timedelta | None) -> ActivityConfig:
     if patience:
         config["schedule_to_close_timeout"] = patience
     return config
+
+
+def partner_question(summary: str) -> ActivityConfig:
+    """One call of a list that changes nothing at the partner: it waits for a partner that is out of order, for days.
+
+    A bug of ours is final for its call, or one bad row would keep the whole list open.
+    """
+    return ActivityConfig(
+        summary=summary,
+        start_to_close_timeout=timedelta(seconds=30),
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(milliseconds=500),
+            maximum_interval=timedelta(seconds=10),
+            non_retryable_error_types=[UNEXPECTED],
+        ),
+        # It reads only, and a run that was cancelled takes no result any more.
+        cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    )

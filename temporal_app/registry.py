@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from temporal_app.activities import feeds, notices, orders, processes, refunds, seals
+from temporal_app.activities import feeds, notices, orders, partner_calls, processes, refunds, seals
 from temporal_app.task_queues import TaskQueue
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.notice import NoticeWorkflow
 from temporal_app.workflows.order import OrderWorkflow
+from temporal_app.workflows.partner_calls import PartnerCallsWorkflow
 from temporal_app.workflows.process import OpenProcessWorkflow, ProcessWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
 from temporal_app.workflows.seal import SealWorkflow
@@ -57,5 +58,14 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
             notices.give_up_notice,
         ),
     ),
-    TaskQueue.PARTNERS: QueueContents(workflows=(), activities=(processes.ask_partner_for_process,)),
+    TaskQueue.PARTNERS: QueueContents(
+        workflows=(PartnerCallsWorkflow,),
+        activities=(
+            partner_calls.list_partner_calls,
+            partner_calls.make_partner_call,
+            partner_calls.give_up_partner_call,
+            partner_calls.end_partner_run,
+            processes.ask_partner_for_process,
+        ),
+    ),
 }

@@ -29,7 +29,15 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from orders.vocabulary import CommandKind, OrderStatus, StepName, Topic
-from temporal_app.payloads import CommandGiven, FeedInput, NoticeInput, OrderInput, ProcessInput, RefundInput
+from temporal_app.payloads import (
+    CommandGiven,
+    FeedInput,
+    NoticeInput,
+    OrderInput,
+    PartnerRunInput,
+    ProcessInput,
+    RefundInput,
+)
 from temporal_app.search_attributes import CUSTOMER, ORDER_NUMBER, ORDER_STATUS
 from temporal_app.step_activities import ACTIVITY_OF_STEP
 from temporal_app.task_queues import TaskQueue
@@ -38,12 +46,14 @@ from temporal_app.workflow_ids import (
     feed_import_workflow_id,
     notice_workflow_id,
     order_workflow_id,
+    partner_run_workflow_id,
     process_workflow_id,
     refund_workflow_id,
 )
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.notice import NoticeWorkflow
 from temporal_app.workflows.order import OrderWorkflow
+from temporal_app.workflows.partner_calls import PartnerCallsWorkflow
 from temporal_app.workflows.process import ProcessWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
 
@@ -242,6 +252,22 @@ async def send_notice(client: Client, body: dict[str, Any]) -> None:
     )
 
 
+async def start_partner_run(client: Client, body: dict[str, Any]) -> None:
+    await start_once(
+        client,
+        PartnerCallsWorkflow.run,
+        PartnerRunInput(run_id=body["run_id"]),
+        id=partner_run_workflow_id(body["run_id"]),
+        task_queue=TaskQueue.PARTNERS,
+        static_summary=f"Calls to a partner: {body['partner']}",
+    )
+
+
+async def cancel_partner_run(client: Client, body: dict[str, Any]) -> None:
+    with ended_needs_nothing():
+        await client.get_workflow_handle(partner_run_workflow_id(body["run_id"])).cancel(rpc_timeout=RPC_TIMEOUT)
+
+
 #: a function that answers a bool says whether the command of the message was taken
 DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]] = {
     Topic.START_ORDER: start_order,
@@ -254,4 +280,6 @@ DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]]
     Topic.DRIVE_SCHEDULE: drive_schedule,
     Topic.SEND_NOTICE: send_notice,
     Topic.TELL_FEED_IMPORT: tell_feed_import,
+    Topic.START_PARTNER_RUN: start_partner_run,
+    Topic.CANCEL_PARTNER_RUN: cancel_partner_run,
 }

@@ -7,5 +7,6 @@ class TaskQueue(StrEnum):
     ORDERS = "orders"
     #: long work on many orders, kept away from the slots of single orders
     BATCHES = "batches"
-    #: calls to partners besides those of single orders, which must not wait behind a slow one
+    #: calls to partners besides those of single orders, which must not wait behind a slow one; at a rate that
+    #: all workers share
     PARTNERS = "partners"

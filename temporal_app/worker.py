@@ -7,7 +7,7 @@ Without the first step every deploy would look like a crash: activities cut in t
 import asyncio
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +29,8 @@ from temporal_app.task_queues import TaskQueue
 
 logger = logging.getLogger(__name__)
 GRACE = timedelta(seconds=30)
+#: queues whose activities have a rate
+PER_SECOND: dict[TaskQueue, Callable[[], float]] = {TaskQueue.PARTNERS: lambda: settings.PARTNER_CALLS_PER_SECOND}
 
 
 def build_worker(client: Client, queue: TaskQueue, *, task_queue: str | None = None) -> Worker:
@@ -44,6 +46,8 @@ def build_worker(client: Client, queue: TaskQueue, *, task_queue: str | None = N
         activity_executor=ThreadPoolExecutor(max_workers=2 * threads, thread_name_prefix=f"{queue}-activity"),
         max_concurrent_activities=threads,
         max_concurrent_local_activities=threads,
+        # Temporal keeps it for the whole queue, however many workers poll it.
+        max_task_queue_activities_per_second=PER_SECOND[queue]() if queue in PER_SECOND else None,
         interceptors=[ActivityIsolationInterceptor(), ActivityFailureLoggingInterceptor()],
         # A killed worker's cached workflows move to another worker after this, not after the default ten seconds.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),

@@ -27,5 +27,9 @@ def notice_workflow_id(notice_id: str, tries: int) -> str:
     return f"notice:{notice_id}" if tries == 1 else f"notice:{notice_id}:{tries}"
 
 
+def partner_run_workflow_id(run_id: str) -> str:
+    return f"partner-run:{run_id}"
+
+
 #: Temporal appends the planned time to it; the schedule has the same name
 HISTORY_SEAL = "backoffice:history-seal"

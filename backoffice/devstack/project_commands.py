@@ -136,6 +136,8 @@ def _production() -> dict[str, str]:
         "PAYMENTS_URL": "https://payments.example",
         "CARRIER_URL": "https://carrier.example",
         "FRAUD_URL": "https://fraud.example",
+        "RATES_URL": "https://rates.example",
+        "ADDRESSES_URL": "https://addresses.example",
         "SIMULATOR_URL": "",
     }
 

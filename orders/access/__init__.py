@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from orders.access.accounts import ACCOUNT_COMMANDS
 from orders.access.data import DATA_COMMANDS
 from orders.access.order_commands import ORDER_COMMANDS
+from orders.access.partner_runs import PARTNER_RUN_COMMANDS
 from orders.access.processes import PROCESS_COMMANDS
 from orders.access.queues import QUEUE_COMMANDS
 from orders.access.returns import RETURN_COMMANDS
@@ -30,6 +31,7 @@ COMMANDS: tuple[CommandRule, ...] = (
     *ACCOUNT_COMMANDS,
     *RETURN_COMMANDS,
     *PROCESS_COMMANDS,
+    *PARTNER_RUN_COMMANDS,
 )
 
 #: management commands that are no command of a person: what each is for. They need a shell on the machine.

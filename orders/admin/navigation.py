@@ -62,6 +62,8 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
             ("Partners", "handshake", "orders_partnerhealth_changelist", "orders.view_partnerhealth"),
             ("System events", "emergency_home", "orders_systemevent_changelist", "orders.view_systemevent"),
             ("Mail to customers", "mail", "orders_notice_changelist", "orders.view_notice"),
+            ("Partner runs", "sync", "orders_partnerrun_changelist", "orders.view_partnerrun"),
+            ("Partner answers", "cached", "orders_partneranswer_changelist", "orders.view_partneranswer"),
         ],
     ),
     (

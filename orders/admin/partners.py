@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -15,12 +16,14 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from orders.actor import person
+from orders.admin.partner_runs import with_buttons
 from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.amounts import counted
 from orders.errors import InvalidInput, WrongState
 from orders.models import PartnerHealth
 from orders.partners import breaker
 from orders.selectors.health import PARTNER_NAMES
+from orders.selectors.partner_runs import stale_words
 from orders.services import breakers
 from orders.vocabulary import BreakerState, Channel, PartnerCode
 from orders.wording import Tone, status_word
@@ -42,10 +45,23 @@ def _dialog(title: str, button: str) -> dict[str, object]:
 
 @admin.register(PartnerHealth)
 class PartnerHealthAdmin(ReadOnlyAdmin):
-    list_display = ("name", "state_", "since", "next_try", "waiting", "failures_in_a_row", "last_ok_at", "last_error")
+    list_display = (
+        "name",
+        "state_",
+        "since",
+        "next_try",
+        "waiting",
+        "stale",
+        "failures_in_a_row",
+        "last_ok_at",
+        "last_error",
+    )
     ordering = ("partner",)
     sortable_by = ()
     actions_row = ("hold", "probe", "close")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return with_buttons(super().changelist_view(request, extra_context), request)
 
     def has_drive_breaker_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return request.user.has_perm("orders.drive_breaker")  # type: ignore[union-attr]
@@ -113,6 +129,13 @@ class PartnerHealthAdmin(ReadOnlyAdmin):
     def next_try(self, row: PartnerHealth) -> str:
         return f"{row.next_try_at:%d %b %H:%M:%S}" if row.next_try_at else "-"
 
-    @admin.display(description="Orders that wait")
+    @admin.display(description="What waits")
     def waiting(self, row: PartnerHealth) -> str:
-        return counted(breaker.parked(PartnerCode(row.partner)).count(), "order")
+        partner = PartnerCode(row.partner)
+        orders = counted(breaker.parked(partner).count(), "order")
+        calls = breaker.waiting_calls(partner).count()
+        return f"{orders}, {counted(calls, 'call')} of a run" if calls else orders
+
+    @admin.display(description="Old answers used")
+    def stale(self, row: PartnerHealth) -> str:
+        return stale_words(PartnerCode(row.partner))

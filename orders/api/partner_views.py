@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,6 +17,7 @@ from orders.api.views import StrictViewSet
 from orders.models import PartnerHealth
 from orders.models.rules import choices
 from orders.partners import breaker
+from orders.selectors.partner_runs import stale_use
 from orders.services import breakers
 from orders.vocabulary import BreakerState, PartnerCode
 
@@ -31,6 +33,9 @@ class PartnerOutput(serializers.ModelSerializer):
     state = serializers.ChoiceField(choices=choices(BreakerState))
     since = serializers.DateTimeField(source="opened_at", allow_null=True)
     waiting_orders = serializers.SerializerMethodField()
+    waiting_calls = serializers.SerializerMethodField(help_text="Of a run.")
+    stale_uses = serializers.SerializerMethodField(help_text="How often an old answer stood in for the partner.")
+    last_used_stale_at = serializers.SerializerMethodField()
 
     class Meta:
         model = PartnerHealth
@@ -42,6 +47,9 @@ class PartnerOutput(serializers.ModelSerializer):
             "failures_in_a_row",
             "failed_tries",
             "waiting_orders",
+            "waiting_calls",
+            "stale_uses",
+            "last_used_stale_at",
             "last_ok_at",
             "last_error_at",
             "last_error",
@@ -49,6 +57,16 @@ class PartnerOutput(serializers.ModelSerializer):
 
     def get_waiting_orders(self, row: PartnerHealth) -> int:
         return breaker.parked(PartnerCode(row.partner)).count()
+
+    def get_waiting_calls(self, row: PartnerHealth) -> int:
+        return breaker.waiting_calls(PartnerCode(row.partner)).count()
+
+    def get_stale_uses(self, row: PartnerHealth) -> int:
+        return stale_use(PartnerCode(row.partner)).count
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_last_used_stale_at(self, row: PartnerHealth) -> datetime | None:
+        return stale_use(PartnerCode(row.partner)).newest
 
 
 class Partners(StrictViewSet):

@@ -9,6 +9,7 @@ from orders.api.import_views import Imports
 from orders.api.notice_views import Notices
 from orders.api.order_command_views import OrderCommands, Reviews, StepCommands
 from orders.api.order_views import OrderHistory, Orders
+from orders.api.partner_run_views import OrderAnswers, PartnerRunCalls, PartnerRuns
 from orders.api.partner_views import Partners
 from orders.api.process_views import Processes
 from orders.api.refund_views import Refunds
@@ -81,6 +82,11 @@ urlpatterns = [
     re_path(rf"{PARTNER}hold/\Z", Partners.as_view({"post": "hold"}), name="partner-hold"),
     re_path(rf"{PARTNER}probe/\Z", Partners.as_view({"post": "probe"}), name="partner-probe"),
     re_path(rf"{PARTNER}close/\Z", Partners.as_view({"post": "close"}), name="partner-close"),
+    re_path(rf"{PARTNER}runs/\Z", PartnerRuns.as_view({"post": "create"}), name="partner-runs"),
+    path("partner-runs/<uuid:pk>/", PartnerRuns.as_view({"get": "retrieve"}), name="partner-run"),
+    path("partner-runs/<uuid:pk>/calls/", PartnerRunCalls.as_view({"get": "list"}), name="partner-run-calls"),
+    path("partner-runs/<uuid:pk>/cancel/", PartnerRuns.as_view({"post": "cancel"}), name="partner-run-cancel"),
+    re_path(rf"{ORDER}answers/\Z", OrderAnswers.as_view({"get": "list"}), name="order-answers"),
     path("tasks/", Tasks.as_view({"get": "list"}), name="tasks"),
     path("tasks/<uuid:pk>/acknowledge/", Tasks.as_view({"post": "acknowledge"}), name="task-acknowledge"),
     path("tasks/<uuid:pk>/resolve/", Tasks.as_view({"post": "resolve"}), name="task-resolve"),

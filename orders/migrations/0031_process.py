@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("orders", "0022_returns"),
+        ("orders", "0024_partner_runs"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -7,13 +7,15 @@ from orders.models.credit import CreditNote, CreditNoteLine
 from orders.models.customer import Customer, CustomerKey
 from orders.models.feed import FeedDocument, FeedImport, FeedRow
 from orders.models.feed_layout import FeedLayout
-from orders.models.fulfilment import Reservation, Shipment
+from orders.models.fulfilment import Reservation, Shipment, TrackingEvent
 from orders.models.health import PartnerHealth, ServiceBeat
 from orders.models.history import OrderEvent
 from orders.models.money import LedgerTransfer, Payment
 from orders.models.notice import Notice
 from orders.models.order import Order, OrderLine
 from orders.models.outbox import OutboxMessage
+from orders.models.partner_answer import PartnerAnswer
+from orders.models.partner_run import PartnerCall, PartnerRun
 from orders.models.process import ProcessDifference, ProcessRun, ProcessStep
 from orders.models.refund import Refund
 from orders.models.refusal import RefusedAction
@@ -48,7 +50,10 @@ __all__ = [
     "OrderEvent",
     "OrderLine",
     "OutboxMessage",
+    "PartnerAnswer",
+    "PartnerCall",
     "PartnerHealth",
+    "PartnerRun",
     "Payment",
     "ProcessDifference",
     "ProcessRun",
@@ -70,4 +75,5 @@ __all__ = [
     "Step",
     "StockItem",
     "SystemEvent",
+    "TrackingEvent",
 ]

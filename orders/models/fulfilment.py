@@ -5,8 +5,8 @@ from django.db.models import Q
 
 from orders.models.catalogue import Product
 from orders.models.order import Order
-from orders.models.rules import check, one_of, word_field
-from orders.vocabulary import ReservationStatus, ShipmentStatus
+from orders.models.rules import append_only, check, one_of, word_field
+from orders.vocabulary import ReservationStatus, ShipmentStatus, TrackingStatus
 
 
 class Reservation(models.Model):
@@ -41,9 +41,47 @@ class Shipment(models.Model):
     #: booked by a person elsewhere: the carrier of ours has the reference as cancelled
     by_hand = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
+    #: where the parcel is, as the carrier's events say (`orders/services/tracking.py`)
+    tracking_status = word_field(TrackingStatus, default=TrackingStatus.BOOKED)
+    #: when the carrier was asked last
+    tracking_updated_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        constraints = [one_of("shipment", "status", ShipmentStatus)]
+        constraints = [
+            one_of("shipment", "status", ShipmentStatus),
+            one_of("shipment", "tracking_status", TrackingStatus),
+        ]
+        indexes = [
+            models.Index(
+                fields=["reference"],
+                condition=Q(status=ShipmentStatus.BOOKED) & ~Q(tracking_status=TrackingStatus.DELIVERED),
+                name="shipment_on_its_way",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.tracking_number or self.reference
+
+
+class TrackingEvent(models.Model):
+    """One event of a parcel as the carrier told it; told again, it is no news. Append-only."""
+
+    shipment = models.ForeignKey(Shipment, on_delete=models.PROTECT, related_name="tracking_events")
+    #: the carrier's own name of the event
+    event_id = models.CharField(max_length=64)
+    status = word_field(TrackingStatus)
+    #: when it happened, by the carrier's clock
+    at = models.DateTimeField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["at", "id"]
+        default_permissions = ("view",)
+        triggers = append_only()
+        constraints = [
+            models.UniqueConstraint(fields=["shipment", "event_id"], name="tracking_event_once"),
+            one_of("tracking_event", "status", TrackingStatus),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.event_id}"

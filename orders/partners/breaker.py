@@ -24,8 +24,15 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from orders.errors import PartnerDown, PartnerUnavailable
-from orders.models import PartnerHealth, Step
-from orders.vocabulary import STEPS_OF_PARTNER, BreakerState, PartnerCode, StepStatus
+from orders.models import PartnerCall, PartnerHealth, Step
+from orders.vocabulary import (
+    STEPS_OF_PARTNER,
+    BreakerState,
+    PartnerCallStatus,
+    PartnerCode,
+    PartnerRunStatus,
+    StepStatus,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +49,7 @@ NAMES = {
     PartnerCode.CARRIER: "The carrier",
     PartnerCode.FRAUD: "The fraud partner",
     PartnerCode.RATES: "The rates partner",
+    PartnerCode.ADDRESSES: "The address partner",
 }
 
 
@@ -111,6 +119,13 @@ def parked(partner: PartnerCode) -> QuerySet[Step]:
     """The open steps that wait for the partner."""
     names = STEPS_OF_PARTNER.get(partner, ())
     return Step.objects.filter(status=StepStatus.OPEN, name__in=names, last_error_at__isnull=False)
+
+
+def waiting_calls(partner: PartnerCode) -> QuerySet[PartnerCall]:
+    """The calls of runs that were tried and wait for the partner."""
+    return PartnerCall.objects.filter(
+        run__partner=partner, run__status=PartnerRunStatus.RUNNING, status=PartnerCallStatus.PENDING, attempts__gt=0
+    )
 
 
 def _admit(partner: PartnerCode) -> Attempt:
@@ -200,6 +215,7 @@ def _wait(row: PartnerHealth, now: datetime) -> timedelta:
         left = WAIT_FOR_THE_TRY
     else:
         left = max(row.next_try_at - now, timedelta(0))
-    waiting = parked(PartnerCode(row.partner)).count()
+    partner = PartnerCode(row.partner)
+    waiting = parked(partner).count() + waiting_calls(partner).count()
     spread = timedelta(seconds=(waiting + 1) / settings.BREAKER_DRAIN_PER_SECOND)
     return min(left, LONGEST_WAIT) + spread * random.random()

@@ -6,6 +6,7 @@ that, a booking that was under way while the order was undone would send goods t
 
 import threading
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import requests
@@ -13,10 +14,11 @@ from django.conf import settings
 
 from orders.errors import CarrierRejected, PartnerUnavailable, ShipmentRefused
 from orders.partners.breaker import observed
-from orders.vocabulary import PartnerCode
+from orders.vocabulary import PartnerCode, TrackingStatus
 
 #: the carrier's words for an address that it does not serve: the customer can choose another one
 ADDRESS_REFUSALS = frozenset({"country_not_served"})
+TRACKING_WORDS = {word.value: word for word in TrackingStatus}
 _local = threading.local()
 
 
@@ -29,6 +31,15 @@ class Booking:
     carrier: str
     tracking_number: str
     label_url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingNews:
+    """One event of a parcel, as the carrier tells it."""
+
+    event_id: str
+    status: TrackingStatus
+    at: datetime
 
 
 def book(reference: str, *, order: str, country: str, pieces: int) -> Booking:
@@ -45,6 +56,23 @@ def find(reference: str) -> Booking | None:
     """The booking under our reference, if the carrier has one."""
     found = _call("GET", f"/carrier/shipments/{reference}", missing_ok=True)
     return _booking(found) if found else None
+
+
+def track(reference: str) -> list[TrackingNews]:
+    """Every event of the parcel so far, in no order that we rely on. Raises `PartnerUnavailable`, `CarrierRejected`."""
+    told = _call("GET", f"/carrier/shipments/{reference}/tracking")
+    try:
+        return [
+            TrackingNews(
+                event_id=str(event["id"])[:64],
+                # A word of the carrier that we do not know is for a person to look at.
+                status=TRACKING_WORDS.get(event["status"], TrackingStatus.EXCEPTION),
+                at=datetime.fromtimestamp(event["at"], UTC),
+            )
+            for event in told["events"]
+        ]
+    except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
+        raise PartnerUnavailable("The carrier gave an answer that cannot be read.") from error
 
 
 def cancel(reference: str, *, order: str) -> Booking:

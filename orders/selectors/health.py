@@ -29,6 +29,7 @@ PARTNER_NAMES = {
     PartnerCode.CARRIER: "Carrier",
     PartnerCode.FRAUD: "Fraud check",
     PartnerCode.RATES: "Exchange rates",
+    PartnerCode.ADDRESSES: "Address check",
 }
 
 

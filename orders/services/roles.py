@@ -22,6 +22,7 @@ VIEW = (
     "view_stockitem",
     "view_reservation",
     "view_shipment",
+    "view_trackingevent",
     "view_creditnote",
     "view_command",
     "view_reviewcase",
@@ -31,6 +32,7 @@ VIEW = (
     "view_notice",
 )
 FEEDS = ("view_feedimport", "view_feeddocument", "view_feedlayout")
+REFRESHES = ("view_partnerrun", "view_partnercall", "view_partneranswer")
 OPERATIONS = (
     "view_outboxmessage",
     "view_partnerhealth",
@@ -51,8 +53,8 @@ OPERATIONS = (
 #: what each role sees
 SIGHT: dict[Role, tuple[str, ...]] = {
     Role.VIEWER: VIEW,
-    Role.AGENT: (*VIEW, *FEEDS),
-    Role.LEAD: (*VIEW, *FEEDS, *OPERATIONS, "decode_payloads"),
+    Role.AGENT: (*VIEW, *FEEDS, *REFRESHES),
+    Role.LEAD: (*VIEW, *FEEDS, *REFRESHES, *OPERATIONS, "decode_payloads"),
 }
 
 #: role -> its permissions, as "app.codename"

@@ -12,6 +12,7 @@ from orders.vocabulary.events import *
 from orders.vocabulary.feeds import *
 from orders.vocabulary.money import *
 from orders.vocabulary.orders import *
+from orders.vocabulary.partner_runs import *
 from orders.vocabulary.partners import *
 from orders.vocabulary.processes import *
 from orders.vocabulary.returns import *

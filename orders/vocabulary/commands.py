@@ -58,6 +58,8 @@ class CommandKind(StrEnum):
     IMPORT_PAUSE = "import_pause"
     IMPORT_RESUME = "import_resume"
     IMPORT_CANCEL = "import_cancel"
+    PARTNER_RUN = "partner_run"
+    PARTNER_RUN_CANCEL = "partner_run_cancel"
 
 
 class CommandStatus(StrEnum):
@@ -89,3 +91,5 @@ class Topic(StrEnum):
     DRIVE_SCHEDULE = "schedule.drive"  # pause, resume, run now or backfill; the kind of the command says which
     SEND_NOTICE = "notice.send"
     TELL_FEED_IMPORT = "feed_import.tell"  # a command was recorded; the import must look
+    START_PARTNER_RUN = "partner_run.start"
+    CANCEL_PARTNER_RUN = "partner_run.cancel"

@@ -58,3 +58,4 @@ class EventType(StrEnum):
     NOTICE_FAILED = "order.notice_failed"
     NOTICE_ASKED = "order.notice_asked"
     SETTLED_BY_HAND = "order.settled_by_hand"
+    TRACKING_UPDATED = "order.tracking_updated"

@@ -10,6 +10,7 @@ class PartnerCode(StrEnum):
     CARRIER = "carrier"
     FRAUD = "fraud"
     RATES = "rates"
+    ADDRESSES = "addresses"
 
 
 class BreakerState(StrEnum):

@@ -49,3 +49,4 @@ class FailureType(StrEnum):
     ON_HOLD = "on_hold"  # not a failure: the step waits until a person releases the order
     INVALID_FEED = "invalid_feed"
     SHIPMENT_REFUSED = "shipment_refused"  # by the carrier, for a reason that is not the address
+    PARTNER_REFUSED = "partner_refused"

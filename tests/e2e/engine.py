@@ -203,7 +203,7 @@ def running(*, gate: Gate | None = None) -> Iterator[Engine]:
         server.start()
         simulator = start_simulator(folder / "simulator.sqlite3", extra=("--allow-reset",))
         engine = Engine(temporal=server, simulator=simulator, folder=folder, gate=gate)
-        names = ("SIMULATOR_URL", "PAYMENTS_URL", "CARRIER_URL", "FRAUD_URL")
+        names = ("SIMULATOR_URL", "PAYMENTS_URL", "CARRIER_URL", "FRAUD_URL", "RATES_URL", "ADDRESSES_URL")
         saved = {name: getattr(settings, name) for name in names}
         for name in names:
             setattr(settings, name, simulator.url)

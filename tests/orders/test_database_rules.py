@@ -50,6 +50,7 @@ from orders.models import (
 )
 from orders.services import seals
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order
+from tests.orders import partner_rule_cases
 from tests.orders import test_database_rules_returns as returns
 from tests.orders.api_calls import make_token
 
@@ -108,6 +109,7 @@ def world() -> Order:
     SystemEvent.objects.create(workflow_id="order:1", error_type="unexpected", message="KeyError")
     StaffTask.objects.create(kind="refund_owed", order=order, level="lead", says="Pay it back", opened_by="engine")
     make_process_run(order)
+    partner_rule_cases.make_rows(order)
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     return order
@@ -256,6 +258,7 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("notice_once", Notice, {"id": "00000000-0000-4000-8000-000000000001"}),
     ("system_event_one_open", SystemEvent, {"id": "00000000-0000-4000-8000-000000000001"}),
     ("approval_one_waiting", Approval, {"id": "00000000-0000-4000-8000-000000000001"}),
+    *partner_rule_cases.CASES,
 ]
 
 
@@ -374,6 +377,7 @@ def refused(sql: str) -> str:
         ("orders_orderevent", "reason = 'x'"),
         ("orders_ledgertransfer", "amount_minor = 2"),
         ("orders_historyseal", "hash = ''"),
+        ("orders_trackingevent", "event_id = ''"),
         ("orders_sealedhead", "chain_head = ''"),
     ],
 )

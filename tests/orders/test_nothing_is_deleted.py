@@ -24,6 +24,7 @@ SAMPLES = {
     "<path:object_id>": UUID,
     "<int:sequence>": "1",
     "<str:number>": "SO-1",
+    "<str:code>": "rates",
 }
 #: pages that every admin has; what they write are the actions and forms that test_access_table.py finds
 USUAL = ("changelist", "history", "add", "change", "delete")

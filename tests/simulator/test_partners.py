@@ -70,6 +70,8 @@ def test_parcel_moves_on_and_can_then_not_be_cancelled(http: Http, order: str) -
     tracking = http.request("GET", f"{shipment(order)}/tracking")[1]
     assert tracking["status"] == "delivered"
     assert [event["status"] for event in tracking["events"]] == ["booked", "in_transit", "delivered"]
+    assert http.request("GET", f"{shipment(order)}/tracking")[1] == tracking, "events keep their ids"
+    assert len({event["id"] for event in tracking["events"]}) == 3
 
 
 @pytest.mark.parametrize(
@@ -148,3 +150,34 @@ def test_rates_are_relative_to_their_base(http: Http) -> None:
     assert (status, quote["base"], quote["rates"]["GBP"]) == (200, "GBP", "1.000000")
     assert Decimal(quote["rates"]["EUR"]) == Decimal("1.149425")
     assert http.request("GET", "/rates?base=XXX")[1]["error"]["field"] == "base"
+
+
+def test_an_exception_is_an_event_and_the_parcel_goes_on_from_where_it_is(http: Http, order: str) -> None:
+    http.request("PUT", shipment(order), {"order": order, **PARCEL})
+    for body in ({}, {"exception": True}, {}):
+        assert http.request("POST", f"{shipment(order)}/advance", body)[0] == 200
+    tracking = http.request("GET", f"{shipment(order)}/tracking")[1]
+    assert [event["status"] for event in tracking["events"]] == ["booked", "in_transit", "exception", "delivered"]
+    assert http.request("POST", f"{shipment(order)}/advance", {"exception": True})[0] == 409
+
+
+@pytest.mark.parametrize(
+    ("country", "postcode", "plausible"),
+    [
+        ("GB", "SW1A 1AA", True),
+        ("united kingdom", "", True),
+        ("GB", "12345", False),
+        ("AQ", "", False),
+        ("Atlantis", "", False),
+    ],
+)
+def test_an_address_is_plausible_or_not_and_both_are_answers(
+    http: Http, country: str, postcode: str, plausible: bool
+) -> None:
+    status, told = http.request("GET", "/addresses/check", params={"country": country, "postcode": postcode})
+    assert (status, told["plausible"]) == (200, plausible)
+
+
+def test_an_address_without_a_country_is_refused(http: Http) -> None:
+    status, told = http.request("GET", "/addresses/check")
+    assert (status, told["error"]["code"]) == (400, "bad_field")
