@@ -208,7 +208,15 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
         word: f"orders.api.schema.Words.{word}"
-        for word in ("OrderStatus", "PaymentStatus", "ShipmentStatus", "CommandStatus", "FeedStatus", "ApprovalStatus")
+        for word in (
+            "OrderStatus",
+            "PaymentStatus",
+            "ShipmentStatus",
+            "CommandStatus",
+            "FeedStatus",
+            "ApprovalStatus",
+            "QualityStatus",
+        )
     },
 }
 #: refusals name this limit; it is checked before the body is parsed
@@ -249,6 +257,25 @@ BREAKER_FIRST_SECONDS = env.float("BREAKER_FIRST_SECONDS", default=5.0)
 BREAKER_LONGEST_SECONDS = env.float("BREAKER_LONGEST_SECONDS", default=120.0)
 #: what waited for a partner comes back at this many calls a second, so that it is not knocked down again
 BREAKER_DRAIN_PER_SECOND = env.float("BREAKER_DRAIN_PER_SECOND", default=20.0)
+
+# --- Sweeper and quality control -------------------------------------------------------------------------------------
+#: seconds that an order may be in a status before the sweep says so; others have deadlines of their own, or none
+SWEEP_DEADLINE_SECONDS = {
+    "queued": env.int("SWEEP_QUEUED_SECONDS", default=300),
+    "reserving": env.int("SWEEP_RESERVING_SECONDS", default=300),
+    "checking": env.int("SWEEP_CHECKING_SECONDS", default=900),
+    "charging": env.int("SWEEP_CHARGING_SECONDS", default=900),
+    "shipping": env.int("SWEEP_SHIPPING_SECONDS", default=900),
+    "undoing": env.int("SWEEP_UNDOING_SECONDS", default=3_600),
+}
+#: processes that are gone at once and are undone unasked; more of them wait for a lead
+SWEEP_REPAIRS_AT_ONCE = env.int("SWEEP_REPAIRS_AT_ONCE", default=10)
+#: closed orders that one sweep compares with the payment gateway, and for how many days after their end
+SWEEP_BOOKS_AT_ONCE = env.int("SWEEP_BOOKS_AT_ONCE", default=10)
+SWEEP_BOOKS_DAYS = env.int("SWEEP_BOOKS_DAYS", default=3)
+#: share of a day's shipped orders that is drawn for checking: at least one, at most so many
+QUALITY_SAMPLE_SHARE = env.float("QUALITY_SAMPLE_SHARE", default=0.02)
+QUALITY_SAMPLE_MOST = env.int("QUALITY_SAMPLE_MOST", default=25)
 
 # --- The rest ---------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"

@@ -52,6 +52,8 @@ FULL_ONLY = frozenset(
         "orders.work_lead_task",
         # It stops everybody's orders.
         "orders.drive_breaker",
+        # Somebody looked.
+        "orders.check_quality",
     }
 )
 

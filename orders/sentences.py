@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from orders.amounts import counted, duration
-from orders.vocabulary import IN_PROCESS_STATUSES, MOVING_STATUSES, OrderStatus, StepName
-from orders.wording import STEP_DOING, Tone, failure_words
+from orders.vocabulary import IN_PROCESS_STATUSES, MOVING_STATUSES, FindingKind, OrderStatus, StepName
+from orders.wording import STANDSTILLS, STEP_DOING, Tone, failure_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,15 @@ class Review:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Standstill:
+    """The sweep found that the engine cannot go on with the order."""
+
+    kind: FindingKind
+    since: datetime
+    says: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """Everything that a standing is made of; all of it comes from the database."""
 
@@ -91,6 +100,7 @@ class Facts:
     #: who paused the failing step and why; empty when nobody did
     paused: str = ""
     review: Review | None = None
+    standstill: Standstill | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +120,19 @@ class Standing:
 def standing(facts: Facts) -> Standing:
     """The status sentence of an order."""
     tell = _TELL.get(facts.status, _under_way)
+    if facts.standstill and facts.status in IN_PROCESS_STATUSES:
+        return _standing_still(facts.standstill)
     if facts.cancelled and facts.status in IN_PROCESS_STATUSES - {OrderStatus.UNDOING}:
         return _being_cancelled(facts)
     if facts.held and facts.status in MOVING_STATUSES - {OrderStatus.UNDOING}:
         return _being_held(facts, tell(facts))
     return tell(facts)
+
+
+def _standing_still(found: Standstill) -> Standing:
+    headline, coming, you_can = STANDSTILLS[found.kind]
+    why = f"{_sentence(found.says)} Found by the sweep at {found.since:%d %b %H:%M} UTC."
+    return Standing(headline=headline, tone=Tone.TROUBLE, why=why, coming=coming, you_can=you_can)
 
 
 def _being_cancelled(facts: Facts) -> Standing:

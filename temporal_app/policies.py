@@ -63,3 +63,13 @@ def nightly(summary: str) -> ActivityConfig:
         retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     )
+
+
+def sweep(summary: str) -> ActivityConfig:
+    """One part of a sweep: given up soon, because the next sweep comes in half a minute."""
+    return ActivityConfig(
+        summary=summary,
+        start_to_close_timeout=timedelta(seconds=60),
+        schedule_to_close_timeout=timedelta(seconds=150),
+        retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3),
+    )

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from temporal_app.activities import feeds, orders, refunds, seals
+from temporal_app.activities import engine, feeds, orders, quality, recoveries, refunds, seals, sweeps
 from temporal_app.task_queues import TaskQueue
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.order import OrderWorkflow
+from temporal_app.workflows.quality import QualitySampleWorkflow
+from temporal_app.workflows.recovery import RecoveryWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
 from temporal_app.workflows.seal import SealWorkflow
+from temporal_app.workflows.sweep import SweepWorkflow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +23,7 @@ class QueueContents:
 
 REGISTRY: dict[TaskQueue, QueueContents] = {
     TaskQueue.ORDERS: QueueContents(
-        workflows=(OrderWorkflow, RefundWorkflow),
+        workflows=(OrderWorkflow, RefundWorkflow, RecoveryWorkflow),
         activities=(
             orders.prepare_order,
             orders.check_fraud,
@@ -35,16 +38,24 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
             orders.release_stock,
             orders.close_order,
             refunds.send_refund,
+            recoveries.adopt_recovery,
         ),
     ),
     TaskQueue.BATCHES: QueueContents(
-        workflows=(FeedImportWorkflow, SealWorkflow),
+        workflows=(FeedImportWorkflow, SealWorkflow, SweepWorkflow, QualitySampleWorkflow),
         activities=(
             feeds.validate_feed,
             feeds.transform_feed,
             feeds.store_feed,
             feeds.abandon_feed,
             seals.seal_history,
+            sweeps.processes_to_ask_about,
+            engine.look_at_processes,
+            sweeps.settle_processes,
+            sweeps.sweep_deadlines,
+            sweeps.sweep_books,
+            quality.count_shipped,
+            quality.store_sample,
         ),
     ),
 }

@@ -16,6 +16,7 @@ from temporalio.client import (
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleCalendarSpec,
+    ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleRange,
@@ -26,12 +27,16 @@ from temporalio.client import (
 from temporalio.service import RPCError
 
 from temporal_app.task_queues import TaskQueue
-from temporal_app.workflow_ids import HISTORY_SEAL
+from temporal_app.workflow_ids import HISTORY_SEAL, QUALITY_SAMPLE, SWEEP
+from temporal_app.workflows.quality import QualitySampleWorkflow
 from temporal_app.workflows.seal import SealWorkflow
+from temporal_app.workflows.sweep import SweepWorkflow
 
 logger = logging.getLogger(__name__)
 #: seconds until the next try when Temporal did not take the schedules
 TRY_AGAIN = 10.0
+#: what an operator ends or a deploy wedges is found within this
+SWEEP_EVERY = timedelta(seconds=30)
 
 SCHEDULES: dict[str, Schedule] = {
     HISTORY_SEAL: Schedule(
@@ -45,7 +50,26 @@ SCHEDULES: dict[str, Schedule] = {
         spec=ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(0)], minute=[ScheduleRange(5)])]),
         # A night in which Temporal was away is made up for, once; older ones are in the next seal anyway.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(days=1)),
-    )
+    ),
+    SWEEP: Schedule(
+        action=ScheduleActionStartWorkflow(
+            SweepWorkflow.run, id=SWEEP, task_queue=TaskQueue.BATCHES, static_summary="Sweep over orders and processes"
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=SWEEP_EVERY)]),
+        # The next one sees what a missed one would have seen.
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(seconds=10)),
+    ),
+    QUALITY_SAMPLE: Schedule(
+        action=ScheduleActionStartWorkflow(
+            QualitySampleWorkflow.run,
+            id=QUALITY_SAMPLE,
+            task_queue=TaskQueue.BATCHES,
+            static_summary="Sample of yesterday's shipped orders",
+        ),
+        # Twenty past midnight, UTC: the day before is over for every worker's clock.
+        spec=ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(0)], minute=[ScheduleRange(20)])]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=12)),
+    ),
 }
 
 

@@ -22,13 +22,19 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from orders.vocabulary import CommandKind, OrderStatus, StepName, Topic
-from temporal_app.payloads import CommandGiven, FeedInput, OrderInput, RefundInput
+from temporal_app.payloads import CommandGiven, FeedInput, OrderInput, RecoveryInput, RefundInput
 from temporal_app.search_attributes import CUSTOMER, ORDER_NUMBER, ORDER_STATUS
 from temporal_app.step_activities import ACTIVITY_OF_STEP
 from temporal_app.task_queues import TaskQueue
-from temporal_app.workflow_ids import feed_import_workflow_id, order_workflow_id, refund_workflow_id
+from temporal_app.workflow_ids import (
+    feed_import_workflow_id,
+    order_workflow_id,
+    recovery_workflow_id,
+    refund_workflow_id,
+)
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.order import OrderWorkflow
+from temporal_app.workflows.recovery import RecoveryWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
 
 #: for one attempt; the relay tries again
@@ -153,6 +159,20 @@ async def send_refund(client: Client, body: dict[str, Any]) -> None:
     )
 
 
+async def recover_order(client: Client, body: dict[str, Any]) -> None:
+    """Start the recovery; one that was ended from outside is begun again, one that ended by itself is not."""
+    await start_once(
+        client,
+        RecoveryWorkflow.run,
+        RecoveryInput(order_id=body["order_id"], number=body["number"]),
+        id=recovery_workflow_id(body["order_id"]),
+        task_queue=TaskQueue.ORDERS,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+        search_attributes=TypedSearchAttributes([SearchAttributePair(ORDER_NUMBER, body["number"])]),
+        static_summary=f"Recovery of {body['number']}",
+    )
+
+
 #: a function that answers a bool says whether the command of the message was taken
 DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]] = {
     Topic.START_ORDER: start_order,
@@ -161,4 +181,5 @@ DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]]
     Topic.DRIVE_STEP: drive_step,
     Topic.START_FEED_IMPORT: start_feed_import,
     Topic.SEND_REFUND: send_refund,
+    Topic.RECOVER_ORDER: recover_order,
 }

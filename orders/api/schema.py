@@ -28,6 +28,7 @@ class Words:
     ApprovalStatus = choices(vocabulary.ApprovalStatus)
     FeedStatus = choices(vocabulary.FeedStatus)
     ReviewStatus = choices(vocabulary.ReviewStatus)
+    QualityStatus = choices(vocabulary.QualityStatus)
 
 
 #: what every address may answer

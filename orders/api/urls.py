@@ -4,10 +4,12 @@ from django.urls import path, re_path
 
 from orders.api.approval_views import Approvals
 from orders.api.customer_views import Customers
+from orders.api.finding_views import Findings
 from orders.api.import_views import Imports
 from orders.api.order_command_views import OrderCommands, Reviews, StepCommands
 from orders.api.order_views import OrderHistory, Orders
 from orders.api.partner_views import Partners
+from orders.api.quality_views import QualityChecks
 from orders.api.refund_views import Refunds
 from orders.api.task_views import Tasks
 from orders.api.token_views import Tokens
@@ -59,6 +61,10 @@ urlpatterns = [
     path("tasks/", Tasks.as_view({"get": "list"}), name="tasks"),
     path("tasks/<uuid:pk>/acknowledge/", Tasks.as_view({"post": "acknowledge"}), name="task-acknowledge"),
     path("tasks/<uuid:pk>/resolve/", Tasks.as_view({"post": "resolve"}), name="task-resolve"),
+    path("findings/", Findings.as_view({"get": "list"}), name="findings"),
+    path("quality-checks/", QualityChecks.as_view({"get": "list"}), name="quality-checks"),
+    path("quality-checks/<uuid:pk>/pass/", QualityChecks.as_view({"post": "passed"}), name="quality-check-pass"),
+    path("quality-checks/<uuid:pk>/fail/", QualityChecks.as_view({"post": "failed"}), name="quality-check-fail"),
     path("tokens/", Tokens.as_view({"get": "list", "post": "create"}), name="tokens"),
     path("tokens/<uuid:token_id>/revoke/", Tokens.as_view({"post": "revoke"}), name="token-revoke"),
     path("schema/", Schema.as_view(), name="schema"),

@@ -6,12 +6,14 @@ from orders.models.command import Command, IdempotencyRecord
 from orders.models.credit import CreditNote, CreditNoteLine
 from orders.models.customer import Customer, CustomerKey
 from orders.models.feed import FeedDocument, FeedImport, FeedRow
+from orders.models.finding import Finding, Recovery, SweepProgress
 from orders.models.fulfilment import Reservation, Shipment
 from orders.models.health import PartnerHealth, ServiceBeat
 from orders.models.history import OrderEvent
 from orders.models.money import LedgerTransfer, Payment
 from orders.models.order import Order, OrderLine
 from orders.models.outbox import OutboxMessage
+from orders.models.quality import QualityCheck, QualitySample
 from orders.models.refund import Refund
 from orders.models.refusal import RefusedAction
 from orders.models.review import FraudCheck, FraudRules, ReviewCase
@@ -31,6 +33,7 @@ __all__ = [
     "FeedDocument",
     "FeedImport",
     "FeedRow",
+    "Finding",
     "FraudCheck",
     "FraudRules",
     "HistorySeal",
@@ -43,6 +46,9 @@ __all__ = [
     "PartnerHealth",
     "Payment",
     "Product",
+    "QualityCheck",
+    "QualitySample",
+    "Recovery",
     "Refund",
     "RefusedAction",
     "RequestCount",
@@ -54,4 +60,5 @@ __all__ = [
     "StaffTask",
     "Step",
     "StockItem",
+    "SweepProgress",
 ]

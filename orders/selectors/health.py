@@ -57,12 +57,12 @@ class Backlog:
         return bool(self.failing) or slow
 
 
-def machinery(backlog: Backlog) -> list[Health]:
-    """Worker, Temporal, outbox and every partner that was ever called: two queries."""
+def machinery(backlog: Backlog, sweep: Health) -> list[Health]:
+    """Worker, Temporal, outbox, the sweep and every partner that was ever called: two queries."""
     now = timezone.now()
     beats = list(ServiceBeat.objects.filter(service=WORKER))
     partners = [_partner(row, now) for row in PartnerHealth.objects.order_by("partner")]
-    return [_worker(beats, now), _temporal(beats, now), _outbox(backlog, now), *partners]
+    return [_worker(beats, now), _temporal(beats, now), _outbox(backlog, now), sweep, *partners]
 
 
 def outbox_backlog() -> Backlog:

@@ -31,7 +31,7 @@ from orders.models import (
     Shipment,
     Step,
 )
-from orders.selectors import health, offers
+from orders.selectors import findings, health, offers
 from orders.selectors.offers import Case, May, Offer
 from orders.selectors.timeline import CHANNELS, Timeline, run_url, timeline
 from orders.sentences import OpenStep, Standing
@@ -130,7 +130,7 @@ def find(order_number: str) -> Order | None:
     """The order with all that its sentence needs, annotated in one query; None for an unknown number."""
     if "\x00" in order_number:
         return None
-    return _with_surroundings(Order.objects.filter(number=order_number)).first()
+    return findings.with_standstill(_with_surroundings(Order.objects.filter(number=order_number))).first()
 
 
 def _with_surroundings(orders: QuerySet[Order]) -> QuerySet[Order]:
@@ -218,6 +218,7 @@ def tell(order: Order, steps: list[Step], *, may: May) -> Told:
         cancelled=_said(commands.cancel),
         paused=_said(commands.pause) if commands.pause and step and commands.pause.step == step.name else "",
         review=_review(case),
+        standstill=findings.standstill_of(order),
     )
     return Told(standing=sentences.standing(facts), step=step, commands=commands, case=case, engine_trouble=trouble)
 

@@ -135,6 +135,15 @@ def start_locked(order: Order, *, actor: Actor, reason: str) -> Command:
         status_before=OrderStatus.PLACED,
         data={"command": str(command.id)},
     )
+    hand_over(order, command)
+    return command
+
+
+def hand_over(order: Order, command: Command) -> None:
+    """Tell Temporal to start the order's process; any number of times starts it once.
+
+    The caller holds the order's lock in its transaction.
+    """
     outbox.publish(
         Topic.START_ORDER,
         aggregate=f"order:{order.id}",
@@ -146,7 +155,6 @@ def start_locked(order: Order, *, actor: Actor, reason: str) -> Command:
             "customer": f"customer-{order.customer_id}" if order.customer_id else "guest",
         },
     )
-    return command
 
 
 def next_number() -> str:

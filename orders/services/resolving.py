@@ -10,11 +10,14 @@ from django.db import transaction
 from orders.actor import Actor
 from orders.errors import InvalidInput
 from orders.models import StaffTask
-from orders.services import refunding, tasks
+from orders.services import recovering, refunding, tasks
 from orders.vocabulary import TaskKind
 
 #: kind -> what resolving it does, given the task, the locked order, note, reference and actor
-WORK: Mapping[TaskKind, Callable[..., None]] = {TaskKind.REFUND_OWED: refunding.settle_by_hand}
+WORK: Mapping[TaskKind, Callable[..., None]] = {
+    TaskKind.REFUND_OWED: refunding.settle_by_hand,
+    TaskKind.PROCESS_ENDED: recovering.by_hand,
+}
 
 
 def resolve(task_id: UUID | str, *, note: str, reference: str = "", actor: Actor) -> StaffTask:

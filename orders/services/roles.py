@@ -27,6 +27,8 @@ VIEW = (
     "view_reviewcase",
     "view_fraudcheck",
     "view_stafftask",
+    "view_finding",
+    "view_qualitycheck",
 )
 FEEDS = ("view_feedimport", "view_feeddocument")
 OPERATIONS = (
@@ -38,6 +40,9 @@ OPERATIONS = (
     "view_refusedaction",
     "view_approval",
     "view_fraudrules",
+    "view_recovery",
+    "view_sweepprogress",
+    "view_qualitysample",
 )
 
 #: what each role sees

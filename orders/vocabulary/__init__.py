@@ -12,5 +12,7 @@ from orders.vocabulary.feeds import *
 from orders.vocabulary.money import *
 from orders.vocabulary.orders import *
 from orders.vocabulary.partners import *
+from orders.vocabulary.quality import *
 from orders.vocabulary.staff import *
 from orders.vocabulary.steps import *
+from orders.vocabulary.sweeping import *

@@ -38,6 +38,8 @@ class CommandKind(StrEnum):
     PARTNER_HOLD = "partner_hold"
     PARTNER_PROBE = "partner_probe"
     PARTNER_CLOSE = "partner_close"
+    QUALITY_PASS = "quality_pass"
+    QUALITY_FAIL = "quality_fail"
 
 
 class CommandStatus(StrEnum):
@@ -64,3 +66,4 @@ class Topic(StrEnum):
     DRIVE_STEP = "order.step"  # try again at once, pause or resume; the kind of the command says which
     START_FEED_IMPORT = "feed_import.start"
     SEND_REFUND = "refund.send"  # there is something to do for the refund's process
+    RECOVER_ORDER = "order.recover"  # its process ended from outside; another one undoes it

@@ -14,6 +14,11 @@ class TaskKind(StrEnum):
     """Work that only a person can do; the process has no way on without them."""
 
     REFUND_OWED = "refund_owed"  # the gateway refuses to give money back that the customer is owed
+    OVERDUE = "overdue"  # longer in its status than that status may take
+    WEDGED = "wedged"  # its workflow task fails again and again
+    PROCESS_ENDED = "process_ended"  # too many processes ended at once to undo them unasked
+    DRIFT = "drift"  # database, Temporal and payment gateway tell different stories
+    QUALITY_FAILED = "quality_failed"  # a shipped order did not pass its check
 
 
 class TaskLevel(StrEnum):

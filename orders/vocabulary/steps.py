@@ -45,3 +45,4 @@ class FailureType(StrEnum):
     REVIEW_REJECTED = "review_rejected"
     ON_HOLD = "on_hold"  # not a failure: the step waits until a person releases the order
     INVALID_FEED = "invalid_feed"
+    PROCESS_ENDED = "process_ended"  # terminated or lost at Temporal; the sweep had it undone

@@ -19,6 +19,7 @@ from orders.models import (
     FeedDocument,
     FeedImport,
     FeedRow,
+    Finding,
     FraudCheck,
     FraudRules,
     IdempotencyRecord,
@@ -30,6 +31,9 @@ from orders.models import (
     PartnerHealth,
     Payment,
     Product,
+    QualityCheck,
+    QualitySample,
+    Recovery,
     Refund,
     RefusedAction,
     Reservation,
@@ -40,6 +44,7 @@ from orders.models import (
     StaffTask,
     Step,
     StockItem,
+    SweepProgress,
 )
 from orders.services import seals
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order
@@ -94,6 +99,11 @@ def world() -> Order:
         order=order, amount_minor=500, currency="GBP", reason="Broken", key="k1", actor="ada", channel="api"
     )
     StaffTask.objects.create(kind="refund_owed", order=order, level="lead", says="Pay it back", opened_by="engine")
+    Finding.objects.create(kind="wedged", order=order, says="Fails", first_seen_at=NOW, last_seen_at=NOW)
+    Recovery.objects.create(order=order, why="Terminated", asked_by="sweeper")
+    SweepProgress.objects.create(part="books")
+    sample = QualitySample.objects.create(day=NOW.date(), shipped=1, drawn=1)
+    QualityCheck.objects.create(sample=sample, order=order)
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     return order
@@ -149,6 +159,14 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("task_acknowledged_has_owner", StaffTask, {"status": "acknowledged"}),
     ("task_done_says_what", StaffTask, {"status": "done"}),
     ("task_done_says_what", StaffTask, {"resolution": "Paid"}),
+    ("finding_seen_in_order", Finding, {"last_seen_at": NOW.replace(year=2010)}),
+    ("finding_resolved_says_how", Finding, {"resolved_at": NOW}),
+    ("finding_resolved_says_how", Finding, {"resolution": "Gone"}),
+    ("finding_one_open", Finding, {"id": "00000000-0000-4000-8000-000000000001"}),
+    ("recovery_says_why", Recovery, {"why": ""}),
+    ("quality_sample_within", QualitySample, {"drawn": 2}),
+    ("quality_whoever_checked_says_what", QualityCheck, {"note": "Good"}),
+    ("quality_whoever_checked_says_what", QualityCheck, {"status": "passed", "note": "Good"}),
     ("line_quantity_within", OrderLine, {"quantity": 0}),
     ("line_quantity_within", OrderLine, {"quantity": -1}),
     ("line_quantity_within", OrderLine, {"quantity": 1_000_001}),
