@@ -1,6 +1,7 @@
 """Shipped orders of a day, and the checks that were drawn from them."""
 
-from datetime import UTC, date, datetime
+import itertools
+from datetime import UTC, date, datetime, timedelta
 
 from orders.actor import system
 from orders.models import Order, QualityCheck
@@ -9,6 +10,7 @@ from tests.factories import make_order
 from tests.orders import driving
 
 DAY = date(2026, 3, 1)
+_days = itertools.count(1)
 DRAWER = system("quality sample", run_id="run-1")
 
 
@@ -23,8 +25,8 @@ def make_shipped(count: int, *, day: date = DAY) -> list[Order]:
 
 
 def make_check(order: Order) -> QualityCheck:
-    """A check of a completed order that nobody has answered."""
-    assert order.closed_at is not None
-    day = order.closed_at.astimezone(UTC).date()
+    """A check of a completed order that nobody has answered; each order is shipped on a day of its own."""
+    day = DAY - timedelta(days=next(_days))
+    Order.objects.filter(pk=order.pk).update(closed_at=datetime(day.year, day.month, day.day, 12, tzinfo=UTC))
     quality.store(day, shipped=1, positions=[0], actor=DRAWER)
     return QualityCheck.objects.get(order=order)
