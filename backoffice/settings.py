@@ -7,7 +7,8 @@ given, and `backoffice.checks` stops the start with a hint where they are not.
 from pathlib import Path
 
 import environ
-from django.templatetags.static import static
+
+from backoffice.theme import UNFOLD as UNFOLD
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -213,7 +214,15 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
         word: f"orders.api.schema.Words.{word}"
-        for word in ("OrderStatus", "PaymentStatus", "ShipmentStatus", "CommandStatus", "FeedStatus", "ApprovalStatus")
+        for word in (
+            "OrderStatus",
+            "PaymentStatus",
+            "ShipmentStatus",
+            "CommandStatus",
+            "FeedStatus",
+            "ApprovalStatus",
+            "QualityStatus",
+        )
     },
 }
 #: refusals name this limit; it is checked before the body is parsed
@@ -266,16 +275,8 @@ BREAKER_DRAIN_PER_SECOND = env.float("BREAKER_DRAIN_PER_SECOND", default=20.0)
 PROCESS_DELAYS: dict[str, int] = env.dict("PROCESS_DELAYS", cast={"value": int}, default={})
 #: who gets the summary of the day
 DAY_END_MAIL_TO = env.list("DAY_END_MAIL_TO", default=[])
-DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default="backoffice@localhost")
-EMAIL_HOST = env("EMAIL_HOST", default="localhost")
-EMAIL_PORT = env.int("EMAIL_PORT", default=25)
-EMAIL_HOST_USER = env("EMAIL_HOST_USER", default="")
-EMAIL_HOST_PASSWORD = env("EMAIL_HOST_PASSWORD", default="")
-EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=False)
-#: seconds for each answer of the mail server
-EMAIL_TIMEOUT = env.float("EMAIL_TIMEOUT", default=5.0)
 
-# --- Mail to customers ------------------------------------------------------------------------------------------------
+# --- Mail ------------------------------------------------------------------------------------------------------------
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 #: without a mail server nothing is sent, and every notice says so
 EMAIL_HOST = env("EMAIL_HOST", default="")
@@ -311,6 +312,25 @@ ANSWER_WAIT_SECONDS = env.float("ANSWER_WAIT_SECONDS", default=6.0)
 #: totals of orders are shown in this currency too, converted at the rates partner's rate
 REPORTING_CURRENCY = env("REPORTING_CURRENCY", default="EUR")
 
+# --- Sweeper and quality control -------------------------------------------------------------------------------------
+#: seconds that an order may be in a status before the sweep says so; others have deadlines of their own, or none
+SWEEP_DEADLINE_SECONDS = {
+    "queued": env.int("SWEEP_QUEUED_SECONDS", default=300),
+    "reserving": env.int("SWEEP_RESERVING_SECONDS", default=300),
+    "checking": env.int("SWEEP_CHECKING_SECONDS", default=900),
+    "charging": env.int("SWEEP_CHARGING_SECONDS", default=900),
+    "shipping": env.int("SWEEP_SHIPPING_SECONDS", default=900),
+    "undoing": env.int("SWEEP_UNDOING_SECONDS", default=3_600),
+}
+#: processes that are gone at once and are undone unasked; more of them wait for a lead
+SWEEP_REPAIRS_AT_ONCE = env.int("SWEEP_REPAIRS_AT_ONCE", default=10)
+#: closed orders that one sweep compares with the payment gateway, and for how many days after their end
+SWEEP_BOOKS_AT_ONCE = env.int("SWEEP_BOOKS_AT_ONCE", default=10)
+SWEEP_BOOKS_DAYS = env.int("SWEEP_BOOKS_DAYS", default=3)
+#: share of a day's shipped orders that is drawn for checking: at least one, at most so many
+QUALITY_SAMPLE_SHARE = env.float("QUALITY_SAMPLE_SHARE", default=0.02)
+QUALITY_SAMPLE_MOST = env.int("QUALITY_SAMPLE_MOST", default=25)
+
 # --- The rest ---------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
@@ -338,45 +358,5 @@ LOGGING = {
         "httpx": {"level": "WARNING"},
         "stripe": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
-    },
-}
-
-UNFOLD = {
-    "SITE_TITLE": "Backoffice",
-    "SITE_HEADER": "Backoffice",
-    "SITE_SUBHEADER": "Orders, as durable processes",
-    "SITE_SYMBOL": "deployed_code",
-    "SITE_URL": None,
-    "SITE_FAVICONS": [
-        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("orders/favicon.svg")},
-    ],
-    "SHOW_HISTORY": False,
-    "SHOW_VIEW_ON_SITE": False,
-    "DASHBOARD_CALLBACK": "orders.dashboard.fill",
-    "STYLES": [lambda request: static("orders/backoffice.css")],
-    "SCRIPTS": [lambda request: static("orders/live.js")],
-    "SIDEBAR": {
-        "show_search": True,
-        "command_search": True,
-        "show_all_applications": False,
-        "navigation": "orders.admin.navigation.sections",
-    },
-    # Model search would walk every table row by row; the callback asks two indexes.
-    "COMMAND": {"search_models": False, "search_callback": "orders.admin.navigation.search", "show_history": True},
-    "BORDER_RADIUS": "6px",
-    "COLORS": {
-        "primary": {
-            "50": "oklch(97% .014 254)",
-            "100": "oklch(94% .03 255)",
-            "200": "oklch(88% .06 255)",
-            "300": "oklch(80% .1 255)",
-            "400": "oklch(70% .14 256)",
-            "500": "oklch(61% .16 257)",
-            "600": "oklch(51% .16 258)",
-            "700": "oklch(45% .15 259)",
-            "800": "oklch(39% .12 260)",
-            "900": "oklch(34% .1 260)",
-            "950": "oklch(26% .08 260)",
-        },
     },
 }

@@ -6,118 +6,20 @@ Staff who see "status: charging" ask a developer why it does not move; staff who
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from orders.amounts import counted, duration
-from orders.returned import Returned
-from orders.vocabulary import IN_PROCESS_STATUSES, MOVING_STATUSES, OrderStatus, StepName
-from orders.wording import STEP_DOING, Tone, failure_words
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outage:
-    """A partner that is not called now."""
-
-    #: "the carrier"
-    partner: str
-    since: datetime
-    #: None when a person stopped the calls
-    next_try_at: datetime | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class OpenStep:
-    """The step that is under way, as the fence knows it."""
-
-    name: StepName
-    #: how often it was claimed, this time included
-    attempt: int
-    claimed_at: datetime
-    last_error: str = ""
-    last_error_at: datetime | None = None
-    #: the partner it waits for, when that is out of order or its calls are held
-    outage: Outage | None = None
-
-    @property
-    def waits(self) -> bool:
-        """The newest attempt has failed and the next one has not begun."""
-        return self.last_error_at is not None and self.last_error_at >= self.claimed_at
-
-
-@dataclass(frozen=True, kw_only=True)
-class Review:
-    """The case that waits for a verdict."""
-
-    why: str
-    deadline_at: datetime
-    owner: str = ""
-    question: str = ""
-    escalated: bool = False
-    needs_second: bool = False
-    first_by: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """Everything that a standing is made of; all of it comes from the database."""
-
-    now: datetime
-    status: OrderStatus
-    since: datetime
-    total: str
-    line_count: int
-    #: None when nothing is under way
-    step: OpenStep | None = None
-    #: empty when a worker beats, else how long none has been seen, in words
-    engine_trouble: str = ""
-    #: why the start could not be handed to Temporal yet
-    outbox_error: str = ""
-    failure_type: str = ""
-    failure_message: str = ""
-    #: what the customer got back, formatted; empty when nothing had moved
-    refunded: str = ""
-    #: what was taken and not given back, formatted; empty when nothing is
-    kept: str = ""
-    #: a refund that the gateway refused, formatted, and why; empty when nothing is owed
-    owed: str = ""
-    owed_why: str = ""
-    #: a refund that is under way, formatted
-    refunding: str = ""
-    may_start: bool = False
-    #: who holds the order and why; empty when nobody does
-    held: str = ""
-    #: when the hold and the pause end by themselves
-    held_until: datetime | None = None
-    paused_until: datetime | None = None
-    #: who told the step to do without its partner, or with another payment method, and why
-    told: str = ""
-    #: who cancelled the order and why; empty when nobody did
-    cancelled: str = ""
-    #: who paused the failing step and why; empty when nobody did
-    paused: str = ""
-    review: Review | None = None
-    #: what came back or will; None when nothing does
-    returned: Returned | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Standing:
-    """The first thing on an order's page."""
-
-    headline: str
-    tone: Tone
-    #: why it waits or how it came to this; may be empty
-    why: str = ""
-    #: what happens next without anybody doing anything
-    coming: str = ""
-    #: what the reader can do
-    you_can: str = ""
+from orders.facts import Facts, OpenStep, Outage, Standing, Standstill
+from orders.vocabulary import IN_PROCESS_STATUSES, MOVING_STATUSES, OrderStatus
+from orders.wording import STANDSTILLS, STEP_DOING, Tone, failure_words
 
 
 def standing(facts: Facts) -> Standing:
     """The status sentence of an order."""
     tell = _TELL.get(facts.status, _under_way)
+    if facts.standstill and facts.status in IN_PROCESS_STATUSES:
+        return _standing_still(facts.standstill)
     if facts.cancelled and facts.status in IN_PROCESS_STATUSES - {OrderStatus.UNDOING}:
         return _being_cancelled(facts)
     if facts.held and facts.status in MOVING_STATUSES - {OrderStatus.UNDOING}:
@@ -126,6 +28,12 @@ def standing(facts: Facts) -> Standing:
         now = tell(facts)
         return replace(now, coming=f"The next attempt does as it was told by {_sentence(facts.told)} {now.coming}")
     return tell(facts)
+
+
+def _standing_still(found: Standstill) -> Standing:
+    headline, coming, you_can = STANDSTILLS[found.kind]
+    why = f"{_sentence(found.says)} Found by the sweep at {found.since:%d %b %H:%M} UTC."
+    return Standing(headline=headline, tone=Tone.TROUBLE, why=why, coming=coming, you_can=you_can)
 
 
 def _being_cancelled(facts: Facts) -> Standing:

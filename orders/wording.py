@@ -11,6 +11,7 @@ from orders.amounts import counted, money
 from orders.vocabulary import (
     EventType,
     FailureType,
+    FindingKind,
     NoticeKind,
     NoticeStatus,
     OrderStatus,
@@ -111,6 +112,12 @@ EVENT_TITLES: dict[EventType, str] = {
     EventType.NOTICE_ASKED: "Mail to the customer asked for again",
     EventType.SETTLED_BY_HAND: "Settled by hand",
     EventType.TRACKING_UPDATED: "Parcel moved",
+    EventType.FINDING_OPENED: "Found by the sweep",
+    EventType.FINDING_RESOLVED: "No longer found by the sweep",
+    EventType.START_REDELIVERED: "Start handed to Temporal again",
+    EventType.RECOVERY_BEGUN: "Recovery asked for",
+    EventType.QUALITY_SAMPLED: "Drawn for the quality check",
+    EventType.QUALITY_CHECKED: "Quality checked",
 }
 EVENT_TONES: dict[EventType, Tone] = {
     EventType.STEP_RETRYING: Tone.WAITING,
@@ -124,6 +131,8 @@ EVENT_TONES: dict[EventType, Tone] = {
     EventType.REFUND_REFUSED: Tone.TROUBLE,
     EventType.NOTICE_FAILED: Tone.TROUBLE,
     EventType.COMPLETED: Tone.DONE,
+    EventType.FINDING_OPENED: Tone.TROUBLE,
+    EventType.RECOVERY_BEGUN: Tone.WAITING,
 }
 
 #: what a step does, as it is said while it runs
@@ -196,6 +205,28 @@ FAILURES: dict[FailureType, tuple[str, str]] = {
     FailureType.REVIEW_REJECTED: (
         "a reviewer rejected it",
         "Read the reviewer's note; place the order again if it was wrong.",
+    ),
+    FailureType.PROCESS_ENDED: (
+        "its process was ended at Temporal",
+        "Everything was undone. Ask whoever runs Temporal why, and place the order again.",
+    ),
+}
+#: where an order stands when the engine cannot go on: (headline, what comes by itself, who can act)
+STANDSTILLS: dict[FindingKind, tuple[str, str, str]] = {
+    FindingKind.WEDGED: (
+        "Wedged: the code of its process fails, again and again.",
+        "It goes on by itself where it stopped when the code is mended or the deploy taken back. No money moves.",
+        "Nothing on this page. Whoever deploys must mend the code or take the deploy back.",
+    ),
+    FindingKind.PROCESS_ENDED: (
+        "Without a process: it was ended at Temporal while the order was open.",
+        "Another process undoes what was done, unless a lead has a task to decide that.",
+        "A lead can resolve the task; otherwise nothing, the undo begins by itself.",
+    ),
+    FindingKind.PROCESS_LOST: (
+        "Without a process: Temporal never heard of its start.",
+        "The start was handed over again; it begins by itself.",
+        "Nothing; the start is recorded and safe.",
     ),
 }
 OTHER_FAILURE = ("the process could not go on", "Read the timeline below; the last lines say where it stopped.")

@@ -15,6 +15,7 @@ from orders.vocabulary import (
     ProcessNext,
     ProcessStatus,
     RefundStatus,
+    RunState,
 )
 
 
@@ -238,3 +239,70 @@ class PartnerRunResult:
     run_id: str
     #: completed or cancelled
     status: PartnerRunStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecoveryInput:
+    """Starts a `RecoveryWorkflow`."""
+
+    order_id: str
+    number: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessesAsked:
+    """A bounded page of order ids, by what is asked about them (`orders.services.sweeping.processes.Question`)."""
+
+    in_process: tuple[str, ...]
+    recovering: tuple[str, ...]
+    closed: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessSeen:
+    order_id: str
+    state: RunState
+    says: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessesSeen:
+    processes: tuple[ProcessSeen, ...]
+    #: what could not be looked at; empty for nothing
+    skipped: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepResult:
+    #: findings that no earlier sweep had
+    new: int
+    #: parts that were left out
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleDay:
+    #: an ISO date, UTC
+    day: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleFrame:
+    #: orders shipped on the day, and how many are to be drawn
+    shipped: int
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleDrawn:
+    day: str
+    shipped: int
+    #: from 0, among the day's shipped orders in the order of their end
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleResult:
+    day: str
+    shipped: int
+    positions: tuple[int, ...]

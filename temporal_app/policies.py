@@ -107,3 +107,13 @@ def partner_question(summary: str) -> ActivityConfig:
         # It reads only, and a run that was cancelled takes no result any more.
         cancellation_type=ActivityCancellationType.TRY_CANCEL,
     )
+
+
+def sweep(summary: str) -> ActivityConfig:
+    """One part of a sweep: given up soon, because the next sweep comes in half a minute."""
+    return ActivityConfig(
+        summary=summary,
+        start_to_close_timeout=timedelta(seconds=60),
+        schedule_to_close_timeout=timedelta(seconds=150),
+        retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3),
+    )

@@ -4,15 +4,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from temporal_app.activities import feeds, notices, orders, partner_calls, processes, refunds, seals
+from temporal_app.activities import (
+    engine,
+    feeds,
+    notices,
+    orders,
+    partner_calls,
+    processes,
+    quality,
+    recoveries,
+    refunds,
+    seals,
+    sweeps,
+)
 from temporal_app.task_queues import TaskQueue
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.notice import NoticeWorkflow
 from temporal_app.workflows.order import OrderWorkflow
 from temporal_app.workflows.partner_calls import PartnerCallsWorkflow
 from temporal_app.workflows.process import OpenProcessWorkflow, ProcessWorkflow
+from temporal_app.workflows.quality import QualitySampleWorkflow
+from temporal_app.workflows.recovery import RecoveryWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
 from temporal_app.workflows.seal import SealWorkflow
+from temporal_app.workflows.sweep import SweepWorkflow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +38,7 @@ class QueueContents:
 
 REGISTRY: dict[TaskQueue, QueueContents] = {
     TaskQueue.ORDERS: QueueContents(
-        workflows=(OrderWorkflow, RefundWorkflow),
+        workflows=(OrderWorkflow, RefundWorkflow, RecoveryWorkflow),
         activities=(
             orders.prepare_order,
             orders.check_fraud,
@@ -38,10 +53,19 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
             orders.release_stock,
             orders.close_order,
             refunds.send_refund,
+            recoveries.adopt_recovery,
         ),
     ),
     TaskQueue.BATCHES: QueueContents(
-        workflows=(FeedImportWorkflow, SealWorkflow, ProcessWorkflow, OpenProcessWorkflow, NoticeWorkflow),
+        workflows=(
+            FeedImportWorkflow,
+            SealWorkflow,
+            ProcessWorkflow,
+            OpenProcessWorkflow,
+            NoticeWorkflow,
+            SweepWorkflow,
+            QualitySampleWorkflow,
+        ),
         activities=(
             feeds.validate_feed,
             feeds.transform_feed,
@@ -66,6 +90,13 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
             partner_calls.give_up_partner_call,
             partner_calls.end_partner_run,
             processes.ask_partner_for_process,
+            sweeps.processes_to_ask_about,
+            engine.look_at_processes,
+            sweeps.settle_processes,
+            sweeps.sweep_deadlines,
+            sweeps.sweep_books,
+            quality.count_shipped,
+            quality.store_sample,
         ),
     ),
 }

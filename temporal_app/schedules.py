@@ -21,6 +21,7 @@ from temporalio.client import (
     ScheduleAlreadyRunningError,
     ScheduleCalendarSpec,
     ScheduleDescription,
+    ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleRange,
@@ -34,9 +35,11 @@ from orders.services import scheduling
 from orders.vocabulary import ProcessName
 from temporal_app.connections import with_fresh_connection
 from temporal_app.task_queues import TaskQueue
-from temporal_app.workflow_ids import DAY_END_CLOSE, HISTORY_SEAL
+from temporal_app.workflow_ids import DAY_END_CLOSE, HISTORY_SEAL, QUALITY_SAMPLE, SWEEP
 from temporal_app.workflows.process import OpenProcessWorkflow
+from temporal_app.workflows.quality import QualitySampleWorkflow
 from temporal_app.workflows.seal import SealWorkflow
+from temporal_app.workflows.sweep import SweepWorkflow
 
 logger = logging.getLogger(__name__)
 #: seconds until the next try when Temporal did not take the schedules
@@ -46,6 +49,8 @@ LOOK_EVERY = 15.0
 #: what another worker wrote down so lately need not be looked at again
 FRESH = timedelta(seconds=10)
 RPC_TIMEOUT = timedelta(seconds=5)
+#: what an operator ends or a deploy wedges is found within this
+SWEEP_EVERY = timedelta(seconds=30)
 
 SCHEDULES: dict[str, Schedule] = {
     HISTORY_SEAL: Schedule(
@@ -71,6 +76,25 @@ SCHEDULES: dict[str, Schedule] = {
         # Half past ten in the evening, UTC. What happens later is in the close of the next day.
         spec=ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(22)], minute=[ScheduleRange(30)])]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(days=1)),
+    ),
+    SWEEP: Schedule(
+        action=ScheduleActionStartWorkflow(
+            SweepWorkflow.run, id=SWEEP, task_queue=TaskQueue.BATCHES, static_summary="Sweep over orders and processes"
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=SWEEP_EVERY)]),
+        # The next one sees what a missed one would have seen.
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(seconds=10)),
+    ),
+    QUALITY_SAMPLE: Schedule(
+        action=ScheduleActionStartWorkflow(
+            QualitySampleWorkflow.run,
+            id=QUALITY_SAMPLE,
+            task_queue=TaskQueue.BATCHES,
+            static_summary="Sample of yesterday's shipped orders",
+        ),
+        # Twenty past midnight, UTC: the day before is over for every worker's clock.
+        spec=ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(0)], minute=[ScheduleRange(20)])]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=12)),
     ),
 }
 

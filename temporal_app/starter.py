@@ -36,6 +36,7 @@ from temporal_app.payloads import (
     OrderInput,
     PartnerRunInput,
     ProcessInput,
+    RecoveryInput,
     RefundInput,
 )
 from temporal_app.search_attributes import CUSTOMER, ORDER_NUMBER, ORDER_STATUS
@@ -48,6 +49,7 @@ from temporal_app.workflow_ids import (
     order_workflow_id,
     partner_run_workflow_id,
     process_workflow_id,
+    recovery_workflow_id,
     refund_workflow_id,
 )
 from temporal_app.workflows.feed_import import FeedImportWorkflow
@@ -55,6 +57,7 @@ from temporal_app.workflows.notice import NoticeWorkflow
 from temporal_app.workflows.order import OrderWorkflow
 from temporal_app.workflows.partner_calls import PartnerCallsWorkflow
 from temporal_app.workflows.process import ProcessWorkflow
+from temporal_app.workflows.recovery import RecoveryWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
 
 #: for one attempt; the relay tries again
@@ -268,6 +271,20 @@ async def cancel_partner_run(client: Client, body: dict[str, Any]) -> None:
         await client.get_workflow_handle(partner_run_workflow_id(body["run_id"])).cancel(rpc_timeout=RPC_TIMEOUT)
 
 
+async def recover_order(client: Client, body: dict[str, Any]) -> None:
+    """Start the recovery; one that was ended from outside is begun again, one that ended by itself is not."""
+    await start_once(
+        client,
+        RecoveryWorkflow.run,
+        RecoveryInput(order_id=body["order_id"], number=body["number"]),
+        id=recovery_workflow_id(body["order_id"]),
+        task_queue=TaskQueue.ORDERS,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+        search_attributes=TypedSearchAttributes([SearchAttributePair(ORDER_NUMBER, body["number"])]),
+        static_summary=f"Recovery of {body['number']}",
+    )
+
+
 #: a function that answers a bool says whether the command of the message was taken
 DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]] = {
     Topic.START_ORDER: start_order,
@@ -282,4 +299,5 @@ DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]]
     Topic.TELL_FEED_IMPORT: tell_feed_import,
     Topic.START_PARTNER_RUN: start_partner_run,
     Topic.CANCEL_PARTNER_RUN: cancel_partner_run,
+    Topic.RECOVER_ORDER: recover_order,
 }

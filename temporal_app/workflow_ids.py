@@ -1,8 +1,16 @@
 """Workflow ids: business identity in, the same id out, always. One order has one id and so at most one run."""
 
+ORDER_PREFIX = "order:"
+#: of the one run that may undo an order whose own run ended from outside
+RECOVERY_PREFIX = "order-recovery:"
+
 
 def order_workflow_id(order_id: str) -> str:
-    return f"order:{order_id}"
+    return f"{ORDER_PREFIX}{order_id}"
+
+
+def recovery_workflow_id(order_id: str) -> str:
+    return f"{RECOVERY_PREFIX}{order_id}"
 
 
 def feed_import_workflow_id(feed_id: str) -> str:
@@ -33,3 +41,5 @@ def partner_run_workflow_id(run_id: str) -> str:
 
 #: Temporal appends the planned time to it; the schedule has the same name
 HISTORY_SEAL = "backoffice:history-seal"
+SWEEP = "backoffice:sweep"
+QUALITY_SAMPLE = "backoffice:quality-sample"

@@ -15,7 +15,8 @@ from urllib.parse import quote
 import psycopg
 import requests
 
-from backoffice.chaos.plan import Plan, Purchase
+from backoffice.chaos.clerk import Clerk
+from backoffice.chaos.plan import Errands, Plan, Purchase
 from backoffice.chaos.verdict import TERMINAL
 
 THREADS = 24
@@ -51,6 +52,16 @@ class Clients:
     _pool: ThreadPoolExecutor | None = None
     _left: int = 0
     _over: threading.Event = field(default_factory=threading.Event)
+    clerk: Clerk = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.clerk = Clerk(
+            api=self.doors.api,
+            ask=self._ask,
+            status_of=lambda number: self._look(number, "status"),
+            complain=self._complain,
+            over=self._over,
+        )
 
     def begin(self, plan: Plan, started: float) -> None:
         """Let every client act at its moment, counted from `started` (monotonic)."""
@@ -61,7 +72,7 @@ class Clients:
 
     @property
     def done(self) -> bool:
-        return self._left == 0
+        return self._left == 0 and self.clerk.done
 
     def answers_ms(self) -> dict[str, int]:
         """How long the requests took that were answered with 201."""
@@ -76,11 +87,14 @@ class Clients:
         self._over.set()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
+        self.clerk.leave()
 
     def _live(self, purchase: Purchase, moment: float) -> None:
         try:
             self._over.wait(max(0.0, moment - time.monotonic()))
             number = self._order(purchase)
+            if number is not None and purchase.errands != Errands():
+                self.clerk.take(number, purchase.errands)
             if number is not None and purchase.cancel_after is not None:
                 if purchase.cancel_when:
                     self._await(number, purchase.cancel_when)

@@ -19,7 +19,8 @@ from backoffice.chaos.verdict import Facts, OrderRow, StockRow
 from backoffice.devstack import terminal
 
 MOVING = """
-    SELECT (SELECT count(*) FROM orders_order WHERE closed_at IS NULL),
+    SELECT (SELECT count(*) FROM orders_order WHERE closed_at IS NULL)
+               + (SELECT count(*) FROM orders_refund WHERE status IN ('requested', 'sent')),
            (SELECT count(*) FROM orders_outboxmessage WHERE delivered_at IS NULL AND due_at <= now()),
            (SELECT count(*) FROM orders_orderevent WHERE type <> 'order.step_retrying')
 """
@@ -34,7 +35,12 @@ ORDERS = """
         (SELECT count(*) FROM orders_orderevent e WHERE e.order_id = o.id AND e.type = 'order.placed') AS placings,
         (SELECT count(*) FROM orders_orderevent e WHERE e.order_id = o.id AND e.type = 'order.start_requested')
             AS start_lines,
-        (SELECT count(*) FROM orders_command c WHERE c.order_id = o.id AND c.kind = 'start') AS starts
+        (SELECT count(*) FROM orders_command c WHERE c.order_id = o.id AND c.kind = 'start') AS starts,
+        (SELECT coalesce(sum(f.amount_minor), 0)::bigint FROM orders_refund f
+            WHERE f.order_id = o.id AND f.status = 'done') AS refunded_minor,
+        ARRAY(SELECT extract(epoch FROM s.finished_at)::float FROM orders_step s
+            WHERE s.order_id = o.id AND s.status = 'done'
+                AND s.name IN ('validate', 'reserve', 'fraud', 'charge', 'ship', 'complete')) AS step_ends
     FROM orders_order o
     LEFT JOIN (
         SELECT order_id, sum(amount) FILTER (WHERE account = 'gateway') AS gateway, sum(amount) AS all_accounts
@@ -163,6 +169,11 @@ def gather(arena: Arena, clients: Clients, *, hits: int) -> Facts:
         running_workflows=running_workflows(arena),
         broken_workflows={what: count for what, query in BROKEN.items() if (count := _count(arena, query))},
         cancellations=list(clients.accepted),
+        suspicious=frozenset(clients.clerk.suspicious),
+        approved=frozenset(clients.clerk.approved),
+        rejected=frozenset(clients.clerk.rejected),
+        holds=list(clients.clerk.holds),
+        refunds=list(clients.clerk.refunds),
         readable=_readable_in_temporal(arena),
         hits=hits,
     )

@@ -53,6 +53,10 @@ CANARY = "Chaos Canary"
 SKUS = ("DEMO-LANTERN", "DEMO-KETTLE", "DEMO-BLANKET", "DEMO-MUG", "DEMO-CANDLE", "DEMO-ROPE")
 DECLINED = ("pm_card_chargeDeclined", "pm_card_chargeDeclinedInsufficientFunds")
 UNSERVED_COUNTRY = "AQ"
+#: cheap by the piece; so many of it for a guest are suspicious by the rules that the product comes with
+BULK_SKU, BULK_PIECES = "DEMO-ROPE", 1_000
+#: less than any order costs, and than a refund may be that one person decides
+REFUND_MINOR = (50, 70)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +75,19 @@ class Act:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Errands:
+    """What the clerk does about an order."""
+
+    #: approve or reject; empty for an order that is not suspicious
+    verdict: str = ""
+    #: held so many seconds after our answer, and for how long
+    hold_after: float | None = None
+    hold_for: float = 0.0
+    #: given back when it is completed, in minor units
+    refund_minor: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Purchase:
     """One simulated client: what it orders and when, and when it changes its mind (seconds after our answer)."""
 
@@ -80,6 +97,7 @@ class Purchase:
     cancel_after: float | None = None
     #: it waits for this status before it changes its mind
     cancel_when: str = ""
+    errands: Errands = Errands()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +111,10 @@ class Mix:
     unserved: float = 0.08
     slow: float = 0.2
     hot: float = 0.25
+    #: the clerk must decide about it, holds it for a while, gives some of it back
+    suspicious: float = 0.1
+    held: float = 0.1
+    refunded: float = 0.15
     #: the status in which it does so; without one, seconds after our answer
     cancel_when: str = ""
     #: an undo is hindered at the gateway for most of the run
@@ -186,10 +208,24 @@ def _act(draw: random.Random, kind: str, workers: Iterator[str], *, at: float) -
 
 def _purchases(draw: random.Random, orders: int, seconds: float, mix: Mix) -> tuple[Purchase, ...]:
     moments = sorted(draw.uniform(0, seconds) for _ in range(orders))
-    return tuple(_purchase(draw, number, at, mix) for number, at in enumerate(moments, start=1))
+    # Of its own: what the clerk does must not change what the clients of a known seed order.
+    clerk = random.Random(str(draw.random()))
+    return tuple(_purchase(draw, clerk, number, at, mix) for number, at in enumerate(moments, start=1))
 
 
-def _purchase(draw: random.Random, number: int, at: float, mix: Mix) -> Purchase:
+def _errands(draw: random.Random, mix: Mix) -> Errands:
+    suspicious, held, refunded = (draw.random() < share for share in (mix.suspicious, mix.held, mix.refunded))
+    verdict, after, length = draw.choice(("approve", "approve", "reject")), draw.uniform(0, 2), draw.uniform(1, 4)
+    amount = draw.randint(*REFUND_MINOR)
+    return Errands(
+        verdict=verdict if suspicious else "",
+        hold_after=after if held else None,
+        hold_for=length if held else 0.0,
+        refund_minor=amount if refunded else 0,
+    )
+
+
+def _purchase(draw: random.Random, clerk: random.Random, number: int, at: float, mix: Mix) -> Purchase:
     card = "pm_card_slow" if draw.random() < mix.slow else "pm_card_visa"
     country = "United Kingdom"
     lines = [{"sku": sku, "quantity": draw.randint(1, 5)} for sku in draw.sample(SKUS, draw.randint(1, 3))]
@@ -200,19 +236,23 @@ def _purchase(draw: random.Random, number: int, at: float, mix: Mix) -> Purchase
         card = draw.choice(DECLINED)
     elif fate < mix.declined + mix.unserved:
         country = UNSERVED_COUNTRY
+    errands = _errands(clerk, mix)
+    if errands.verdict:
+        lines = [line for line in lines if line["sku"] != BULK_SKU] + [{"sku": BULK_SKU, "quantity": BULK_PIECES}]
     return Purchase(
         at=at,
         key=f"chaos-{number}-{draw.getrandbits(64):016x}",
-        body=body(number, card=card, country=country, lines=lines),
+        body=body(number, card=card, country=country, lines=lines, guest=bool(errands.verdict)),
         cancel_after=draw.uniform(0, 4) if draw.random() < mix.cancelled else None,
         cancel_when=mix.cancel_when,
+        errands=errands,
     )
 
 
-def body(number: int, *, card: str, country: str, lines: list[dict[str, Any]]) -> dict[str, Any]:
+def body(number: int, *, card: str, country: str, lines: list[dict[str, Any]], guest: bool = False) -> dict[str, Any]:
     """What a client sends to the API."""
     return {
-        "customer": {"reference": f"CHAOS-{number}", "name": f"{CANARY} {number}"},
+        "customer": None if guest else {"reference": f"CHAOS-{number}", "name": f"{CANARY} {number}"},
         "currency": "GBP",
         "payment_method": card,
         "ship_to_country": country,

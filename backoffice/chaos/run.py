@@ -186,7 +186,7 @@ def _fight(arena: "Arena", plan: planning.Plan, *, afterwards: float) -> dict[st
         clients.leave()
     judged = verdict.judge(facts)
     report = {"orders": judged.pop("orders"), "faults": tormentor.done, **judged, "drain_seconds": round(drained, 1)}
-    report |= {"memory": memory.report(), "answers_ms": clients.answers_ms()}
+    report |= {"memory": memory.report(), "answers_ms": clients.answers_ms(), "clerk": clients.clerk.figures()}
     _timelines(arena, report)
     return report
 

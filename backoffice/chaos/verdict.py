@@ -5,7 +5,7 @@ with what it judges would miss what that reader misses.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,19 @@ class OrderRow:
     placings: int = 1
     start_lines: int = 1
     starts: int = 1
+    #: what our table says went back after completion
+    refunded_minor: int = 0
+    #: unix times at which the steps forward were committed
+    step_ends: Sequence[float] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hold:
+    """A person held the order from the moment of our yes until they asked for its release (unix times)."""
+
+    number: str
+    since: float
+    until: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +82,13 @@ class Facts:
     broken_workflows: Mapping[str, int] = field(default_factory=dict)
     #: (order number, unix time) of each cancellation that the engine accepted
     cancellations: list[tuple[str, float]] = field(default_factory=list)
+    #: orders that a clerk had to decide about, and did
+    suspicious: frozenset[str] = frozenset()
+    approved: frozenset[str] = frozenset()
+    rejected: frozenset[str] = frozenset()
+    holds: list[Hold] = field(default_factory=list)
+    #: (order number, minor units) of each refund that was accepted
+    refunds: list[tuple[str, int]] = field(default_factory=list)
     #: customers' names lie in Temporal's files in plain text
     readable: bool = False
     #: workers that were killed or frozen while they were inside a step
@@ -124,6 +144,7 @@ def _all(facts: Facts) -> Iterable[Violation]:
         yield Violation(rule="engine", subject="engine", detail=f"{count} workflows are {what}")
     for number, at in facts.cancellations:
         yield from _cancellation(number, at, facts.orders.get(number))
+    yield from _clerk(facts)
     if facts.readable:
         yield Violation(rule="readable", subject="engine", detail="customers' names lie in Temporal's files")
     if facts.hits >= ENOUGH_HITS and not facts.reexecuted_steps:
@@ -163,6 +184,36 @@ def _cancellation(number: str, at: float, order: OrderRow | None) -> Iterable[Vi
         yield Violation(rule="cancellation", subject=number, detail=f"it shipped {late:.1f} s after its cancellation")
 
 
+def _clerk(facts: Facts) -> Iterable[Violation]:
+    """What a person decided, held or gave back is what happened, and no more."""
+    changed_their_mind = {number for number, _ in facts.cancellations}
+    promised: Counter[str] = Counter()
+    for number, amount in facts.refunds:
+        promised[number] += amount
+    for number, order in facts.orders.items():
+        books = facts.books.get(order.id)
+        if number in facts.suspicious - facts.approved and (order.status == "completed" or _charged(books)):
+            yield Violation(rule="review", subject=number, detail=f"{order.status}, charged {_charged(books)}, no yes")
+        ended_well = order.status == "completed" or order.failure_type in GENUINE or number in changed_their_mind
+        if number in facts.approved and order.status in TERMINAL and not ended_well:
+            detail = f"approved, and it ended as {order.status}: {order.failure_type}"
+            yield Violation(rule="review", subject=number, detail=detail)
+        if order.refunded_minor != promised[number]:
+            detail = f"{order.refunded_minor} went back, {promised[number]} was accepted"
+            yield Violation(rule="refunds", subject=number, detail=detail)
+    for hold in facts.holds:
+        held = facts.orders.get(hold.number)
+        ended = sorted(at for at in held.step_ends if hold.since < at < hold.until) if held else []
+        # The one that was under way ends first.
+        if len(ended) > 1:
+            detail = f"{len(ended)} steps ended while it was held"
+            yield Violation(rule="hold", subject=hold.number, detail=detail)
+
+
+def _charged(books: Mapping[str, Any] | None) -> int:
+    return int(books["charged_minor"]) if books else 0
+
+
 def _order(number: str, order: OrderRow, books: Mapping[str, Any] | None) -> Iterable[Violation]:
     if order.status not in TERMINAL:
         yield Violation(rule="stuck", subject=number, detail=f"still {order.status} after the drain")
@@ -170,7 +221,7 @@ def _order(number: str, order: OrderRow, books: Mapping[str, Any] | None) -> Ite
             yield Violation(rule="unfinished_undo", subject=number, detail="its undo has not ended")
         return
     completed = order.status == "completed"
-    earned = order.total_minor if completed else 0
+    earned = order.total_minor - order.refunded_minor if completed else 0
     net, charged = (books["net_minor"], books["charged_minor"]) if books else (0, 0)
     kept = order.pieces_held + order.pieces_gone
     rules = (

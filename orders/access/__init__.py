@@ -17,6 +17,7 @@ from orders.access.data import DATA_COMMANDS
 from orders.access.order_commands import ORDER_COMMANDS
 from orders.access.partner_runs import PARTNER_RUN_COMMANDS
 from orders.access.processes import PROCESS_COMMANDS
+from orders.access.quality import QUALITY_COMMANDS
 from orders.access.queues import QUEUE_COMMANDS
 from orders.access.returns import RETURN_COMMANDS
 from orders.access.rules import CHANNELS, CommandRule, Role
@@ -32,6 +33,7 @@ COMMANDS: tuple[CommandRule, ...] = (
     *RETURN_COMMANDS,
     *PROCESS_COMMANDS,
     *PARTNER_RUN_COMMANDS,
+    *QUALITY_COMMANDS,
 )
 
 #: management commands that are no command of a person: what each is for. They need a shell on the machine.

@@ -10,8 +10,8 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from orders.api.accounts_outgoing import ApprovalOutput
 from orders.api.incoming import ApproveInput, DeclineInput
-from orders.api.outgoing import ApprovalOutput
 from orders.api.permissions import PerAction
 from orders.api.schema import answers
 from orders.api.views import StrictViewSet

@@ -59,7 +59,8 @@ class OrderFilter(django_filters.FilterSet):
         choices=choices(Queue),
         method="in_queue",
         help_text="Who must act next: `needs_human` in review or on hold; `retrying` a step fails; `waiting` with the "
-        "engine or a partner; `overdue` a deadline was missed or it does not move.",
+        "engine or a partner; `parked` behind a partner that is out of order; `overdue` a deadline was missed or it "
+        "does not move; `wedged` by a bug, or without a process.",
     )
     status = django_filters.MultipleChoiceFilter(choices=choices(OrderStatus), help_text="May be given several times.")
     number = TextFilter()

@@ -8,17 +8,14 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
+from orders.api.returns_outgoing import ReturnOutput
 from orders.models import (
-    ApiToken,
-    Approval,
     Command,
     FeedImport,
     Order,
     OrderEvent,
     OrderLine,
     Payment,
-    ReturnCase,
-    ReturnLine,
     Shipment,
 )
 from orders.models.rules import choices
@@ -32,9 +29,7 @@ from orders.vocabulary import (
     FailureType,
     FeedStatus,
     OrderStatus,
-    ReturnStatus,
     StepName,
-    UnsellableReason,
 )
 from orders.wording import order_word
 
@@ -80,52 +75,6 @@ class ShipmentOutput(serializers.ModelSerializer):
     class Meta:
         model = Shipment
         fields = ["reference", "status", "carrier", "tracking_number", "label_url", "created_at"]
-
-
-class ReturnLineOutput(serializers.ModelSerializer):
-    position = serializers.IntegerField(source="order_line.position")
-    sku = serializers.CharField(source="order_line.product.sku")
-    unsellable_reason = serializers.ChoiceField(choices=choices(UnsellableReason), allow_blank=True)
-    refund_minor = serializers.IntegerField(help_text="What the received pieces were paid for.")
-
-    class Meta:
-        model = ReturnLine
-        fields = ["position", "sku", "announced", "received", "restocked", "unsellable_reason", "refund_minor"]
-
-
-class ReturnOutput(serializers.ModelSerializer):
-    """Goods that come back; `due_minor` is what the pieces that came were paid for."""
-
-    order = serializers.CharField(source="order.number")
-    status = serializers.ChoiceField(choices=choices(ReturnStatus))
-    announced_by = serializers.CharField(source="actor")
-    announced_at = serializers.DateTimeField(source="created_at")
-    due_minor = serializers.IntegerField()
-    refunds = serializers.SerializerMethodField(help_text="Ids of its refunds, the newest first.")
-    lines = ReturnLineOutput(many=True)
-
-    class Meta:
-        model = ReturnCase
-        fields = [
-            "id",
-            "order",
-            "status",
-            "reason",
-            "announced_by",
-            "announced_at",
-            "received_by",
-            "received_at",
-            "ended_by",
-            "ended_at",
-            "note",
-            "due_minor",
-            "refunds",
-            "lines",
-        ]
-
-    @extend_schema_field(serializers.ListField(child=serializers.UUIDField()))
-    def get_refunds(self, case: ReturnCase) -> list[str]:
-        return [str(refund.pk) for refund in case.refunds.all()]
 
 
 class FailureOutput(serializers.Serializer):
@@ -368,65 +317,6 @@ class FeedOutput(serializers.ModelSerializer):
         at = {"kwargs": {"pk": feed.pk}, "request": self.context["request"]}
         parts = {name: reverse(f"api:import-{name}", **at) for name in ("rejected", "report", "invoices")}
         return {"self": reverse("api:import", **at), **parts}
-
-
-class TokenOutput(serializers.ModelSerializer):
-    id = serializers.UUIDField(source="public_id")
-    expires_at = serializers.DateTimeField(source="expiry", allow_null=True)
-    created_at = serializers.DateTimeField(source="created")
-
-    class Meta:
-        model = ApiToken
-        fields = ["id", "name", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at", "revoked_why"]
-
-
-class IssuedTokenOutput(TokenOutput):
-    token = serializers.CharField(help_text="Shown this once.")
-
-    class Meta(TokenOutput.Meta):
-        fields = [*TokenOutput.Meta.fields, "token"]
-
-
-class ApprovalOutput(serializers.ModelSerializer):
-    """A command that one person asked for and another decides."""
-
-    requested_by = serializers.CharField(source="requested_by.username")
-    decided_by = serializers.CharField(source="decided_by.username", allow_null=True, default=None)
-
-    class Meta:
-        model = Approval
-        fields = [
-            "id",
-            "command",
-            "subject",
-            "says",
-            "reason",
-            "status",
-            "requested_by",
-            "requested_at",
-            "expires_at",
-            "decided_by",
-            "decided_at",
-            "decision",
-        ]
-
-
-class FieldErrorOutput(serializers.Serializer):
-    field = serializers.CharField(help_text="Dotted path (`lines.0.quantity`), parameter or header.")
-    message = serializers.CharField()
-    code = serializers.CharField()
-
-
-class Problem(serializers.Serializer):
-    """RFC 9457 problem details."""
-
-    type = serializers.CharField(help_text="`/problems/<slug>`; stable, to be branched on.")
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    instance = serializers.CharField()
-    request_id = serializers.CharField(help_text="Say this when you ask us about it.")
-    errors = FieldErrorOutput(many=True)  # type: ignore[assignment]
 
 
 class RootOutput(serializers.Serializer):

@@ -18,9 +18,9 @@ from orders.api.fields import StrictSerializer, WholeNumber, Word
 from orders.api.idempotency import Answer
 from orders.api.incoming import ReasonInput
 from orders.api.order_views import Orders
-from orders.api.outgoing import ReturnOutput
 from orders.api.permissions import PerAction
 from orders.api.refund_views import RefundOutput, shown
+from orders.api.returns_outgoing import ReturnOutput
 from orders.api.schema import answer_headers, answers, key_header
 from orders.api.views import StrictViewSet
 from orders.models import Order, ReturnCase

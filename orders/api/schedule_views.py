@@ -18,7 +18,7 @@ from orders.api.permissions import PerAction
 from orders.api.schema import answers
 from orders.api.views import StrictViewSet
 from orders.models import QueueState, ScheduleState
-from orders.selectors import health
+from orders.selectors import findings, health
 from orders.services import scheduling
 from orders.wording import Tone
 
@@ -159,7 +159,7 @@ class Health(StrictViewSet):
         responses=answers({200: HealthOutput}),
     )
     def retrieve(self, request: Request) -> Response:
-        lines = health.machinery(health.outbox_backlog())
+        lines = health.machinery(health.outbox_backlog(), findings.sweep_health())
         parts = [
             {"name": line.name, "ok": line.tone is not Tone.TROUBLE, "word": line.word, "detail": line.detail}
             for line in lines

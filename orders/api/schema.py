@@ -14,7 +14,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from orders import vocabulary
 from orders.api import idempotency, problems
-from orders.api.outgoing import Problem
+from orders.api.problem_outgoing import Problem
 from orders.models.rules import choices
 
 
@@ -33,6 +33,7 @@ class Words:
     ProcessName = choices(vocabulary.ProcessName)
     ProcessStepName = choices(vocabulary.ProcessStepName)
     DifferenceKind = choices(vocabulary.DifferenceKind)
+    QualityStatus = choices(vocabulary.QualityStatus)
 
 
 #: what every address may answer

@@ -12,8 +12,8 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from orders.api.accounts_outgoing import IssuedTokenOutput, TokenOutput
 from orders.api.incoming import RevokeInput, TokenInput
-from orders.api.outgoing import IssuedTokenOutput, TokenOutput
 from orders.api.permissions import PerAction
 from orders.api.schema import answers
 from orders.api.views import StrictViewSet

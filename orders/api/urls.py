@@ -4,6 +4,7 @@ from django.urls import path, re_path
 
 from orders.api.approval_views import Approvals
 from orders.api.customer_views import Customers
+from orders.api.finding_views import Findings
 from orders.api.import_command_views import ImportCommands
 from orders.api.import_views import Imports
 from orders.api.notice_views import Notices
@@ -12,6 +13,7 @@ from orders.api.order_views import OrderHistory, Orders
 from orders.api.partner_run_views import OrderAnswers, PartnerRunCalls, PartnerRuns
 from orders.api.partner_views import Partners
 from orders.api.process_views import Processes
+from orders.api.quality_views import QualityChecks
 from orders.api.refund_views import Refunds
 from orders.api.return_views import OrderReturns, Returns
 from orders.api.schedule_views import Health, Schedules
@@ -108,6 +110,10 @@ urlpatterns = [
         SystemEvents.as_view({"post": "acknowledge"}),
         name="system-event-acknowledge",
     ),
+    path("findings/", Findings.as_view({"get": "list"}), name="findings"),
+    path("quality-checks/", QualityChecks.as_view({"get": "list"}), name="quality-checks"),
+    path("quality-checks/<uuid:pk>/pass/", QualityChecks.as_view({"post": "passed"}), name="quality-check-pass"),
+    path("quality-checks/<uuid:pk>/fail/", QualityChecks.as_view({"post": "failed"}), name="quality-check-fail"),
     path("tokens/", Tokens.as_view({"get": "list", "post": "create"}), name="tokens"),
     path("tokens/<uuid:token_id>/revoke/", Tokens.as_view({"post": "revoke"}), name="token-revoke"),
     path("schema/", Schema.as_view(), name="schema"),

@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("orders", "0024_partner_runs"),
+        ("orders", "0026_sweeper"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -7,6 +7,7 @@ from orders.models.credit import CreditNote, CreditNoteLine
 from orders.models.customer import Customer, CustomerKey
 from orders.models.feed import FeedDocument, FeedImport, FeedRow
 from orders.models.feed_layout import FeedLayout
+from orders.models.finding import Finding, Recovery, SweepProgress
 from orders.models.fulfilment import Reservation, Shipment, TrackingEvent
 from orders.models.health import PartnerHealth, ServiceBeat
 from orders.models.history import OrderEvent
@@ -17,6 +18,7 @@ from orders.models.outbox import OutboxMessage
 from orders.models.partner_answer import PartnerAnswer
 from orders.models.partner_run import PartnerCall, PartnerRun
 from orders.models.process import ProcessDifference, ProcessRun, ProcessStep
+from orders.models.quality import QualityCheck, QualitySample
 from orders.models.refund import Refund
 from orders.models.refusal import RefusedAction
 from orders.models.returns import ReturnCase, ReturnLine
@@ -40,6 +42,7 @@ __all__ = [
     "FeedImport",
     "FeedLayout",
     "FeedRow",
+    "Finding",
     "FraudCheck",
     "FraudRules",
     "HistorySeal",
@@ -59,7 +62,10 @@ __all__ = [
     "ProcessRun",
     "ProcessStep",
     "Product",
+    "QualityCheck",
+    "QualitySample",
     "QueueState",
+    "Recovery",
     "Refund",
     "RefusedAction",
     "RequestCount",
@@ -74,6 +80,7 @@ __all__ = [
     "StaffTask",
     "Step",
     "StockItem",
+    "SweepProgress",
     "SystemEvent",
     "TrackingEvent",
 ]

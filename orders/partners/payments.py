@@ -233,6 +233,17 @@ def find_whole_refund(intent: Intent) -> str:
     )
 
 
+def refunded_minor(intent_id: str) -> int:
+    """How much of the intent went back, or is on its way back, by the gateway's own books."""
+    return _call_raw(
+        lambda: sum(
+            int(found.amount)
+            for found in client().v1.refunds.list({"payment_intent": intent_id, "limit": 100}).auto_paging_iter()
+            if found.status not in {"failed", "canceled"}
+        )
+    )
+
+
 class UnexpectedState(Exception):
     """The intent is not in the state that the call needs; somebody else moved it."""
 

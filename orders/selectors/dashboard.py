@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from orders.amounts import counted, money, number
 from orders.models import CreditNote, FeedImport, Order, Step
+from orders.selectors import findings
 from orders.selectors.health import Backlog, Health, machinery, outbox_backlog, unserved
 from orders.vocabulary import MOVING_STATUSES, FeedStatus, OrderStatus, StepName, StepStatus
 from orders.wording import STATUS_TONES, STEP_DOING, Tone, failure_words, status_word
@@ -124,7 +125,7 @@ def retrying(orders: QuerySet[Order]) -> QuerySet[Order]:
 def dashboard(user: AbstractBaseUser | AnonymousUser) -> Dashboard:
     """What `user` may see of it: about ten queries at any size of the tables."""
     backlog = outbox_backlog()
-    health = machinery(backlog)
+    health = machinery(backlog, findings.sweep_health())
     groups: list[ConcernGroup] = []
     counts: list[StatusCount] = []
     chart = Chart(labels=[], received=[], completed=[])

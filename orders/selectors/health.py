@@ -13,8 +13,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from orders.amounts import counted, duration
+from orders.facts import Outage
 from orders.models import OutboxMessage, PartnerHealth, QueueState, ServiceBeat, Step
-from orders.sentences import Outage
 from orders.vocabulary import STEPS_OF_PARTNER, BreakerState, PartnerCode
 from orders.wording import PARTNERS, Tone
 
@@ -59,13 +59,13 @@ class Backlog:
         return bool(self.failing) or slow
 
 
-def machinery(backlog: Backlog) -> list[Health]:
-    """Worker, Temporal, queues, outbox and every partner that was ever called: three queries."""
+def machinery(backlog: Backlog, sweep: Health) -> list[Health]:
+    """Worker, Temporal, queues, outbox, the sweep and every partner that was ever called: three queries."""
     now = timezone.now()
     beats = list(ServiceBeat.objects.filter(service=WORKER))
     partners = [_partner(row, now) for row in PartnerHealth.objects.order_by("partner")]
     queues = _queues(list(QueueState.objects.all()), now)
-    return [_worker(beats, now), _temporal(beats, now), *queues, _outbox(backlog, now), *partners]
+    return [_worker(beats, now), _temporal(beats, now), *queues, _outbox(backlog, now), sweep, *partners]
 
 
 def unserved_since(queue: QueueState, now: datetime) -> datetime | None:

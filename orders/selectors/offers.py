@@ -11,9 +11,9 @@ from datetime import datetime
 
 from django.urls import reverse
 
+from orders.facts import OpenStep
 from orders.models import Command, Order, Refund, ReviewCase
 from orders.selectors import notices
-from orders.sentences import OpenStep
 from orders.vocabulary import (
     PARTNER_STEPS,
     SKIPPABLE_STEPS,

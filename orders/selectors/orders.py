@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from orders import sentences
 from orders.amounts import counted, money, number, price
+from orders.facts import Facts, OpenStep, Review, Standing
 from orders.models import (
     Command,
     CreditNote,
@@ -32,13 +33,12 @@ from orders.models import (
     Shipment,
     Step,
 )
-from orders.selectors import health, offers, returns
+from orders.selectors import findings, health, offers, returns
 from orders.selectors.marks import Mark, marks
 from orders.selectors.notices import Shown, notices_of
 from orders.selectors.offers import Case, May, Offer
 from orders.selectors.timeline import CHANNELS, Timeline, run_url, timeline
 from orders.selectors.undoing import Undo, is_undone, undo_of
-from orders.sentences import OpenStep, Standing
 from orders.vocabulary import (
     OrderStatus,
     ReservationStatus,
@@ -127,7 +127,7 @@ def find(order_number: str) -> Order | None:
     """The order with all that its sentence needs, annotated in one query; None for an unknown number."""
     if "\x00" in order_number:
         return None
-    return _with_surroundings(Order.objects.filter(number=order_number)).first()
+    return findings.with_standstill(_with_surroundings(Order.objects.filter(number=order_number))).first()
 
 
 def _with_surroundings(orders: QuerySet[Order]) -> QuerySet[Order]:
@@ -196,7 +196,7 @@ def tell(order: Order, steps: list[Step], *, may: May) -> Told:
     step = _open_step(status, steps)
     owed = offers.owed_refund(order)
     back = returns.of_order(order)
-    facts = sentences.Facts(
+    facts = Facts(
         now=now,
         status=status,
         since=order.status_since,
@@ -221,6 +221,7 @@ def tell(order: Order, steps: list[Step], *, may: May) -> Told:
         paused=_said(commands.pause) if commands.pause and step and commands.pause.step == step.name else "",
         review=_review(case),
         returned=returns.returned(order, back),
+        standstill=findings.standstill_of(order),
     )
     return Told(
         standing=sentences.standing(facts),
@@ -289,10 +290,10 @@ def _said(command: Command | None) -> str:
     return f"{command.actor}: {command.reason}" if command else ""
 
 
-def _review(case: Case | None) -> sentences.Review | None:
+def _review(case: Case | None) -> Review | None:
     if case is None:
         return None
-    return sentences.Review(
+    return Review(
         why="; ".join(case.hits),
         owner=case.owner,
         question=case.question,

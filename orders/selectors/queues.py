@@ -13,9 +13,15 @@ from django.db.models import Q, QuerySet, Value
 from django.utils import timezone
 
 from orders.amounts import number
-from orders.models import Order, ReviewCase
-from orders.selectors import dashboard
-from orders.vocabulary import MOVING_STATUSES, OrderStatus, ReviewStatus
+from orders.models import Finding, Order, ReviewCase, Step
+from orders.selectors import dashboard, health
+from orders.vocabulary import (
+    IN_PROCESS_STATUSES,
+    MOVING_STATUSES,
+    STANDSTILLS,
+    OrderStatus,
+    ReviewStatus,
+)
 from orders.wording import Tone
 
 #: counting stops here
@@ -26,26 +32,52 @@ class Queue(StrEnum):
     NEEDS_HUMAN = "needs_human"
     RETRYING = "retrying"
     WAITING = "waiting"
+    PARKED = "parked"
     OVERDUE = "overdue"
+    WEDGED = "wedged"
 
 
 TITLES = {
     Queue.NEEDS_HUMAN: "Needs a person",
     Queue.RETRYING: "Failing and retried",
-    Queue.WAITING: "With the engine or a partner",
+    Queue.WAITING: "With engine or partner",
+    Queue.PARKED: "Parked by a breaker",
     Queue.OVERDUE: "Overdue",
+    Queue.WEDGED: "Wedged by a bug",
 }
 TONES = {
     Queue.NEEDS_HUMAN: Tone.WAITING,
     Queue.RETRYING: Tone.WAITING,
     Queue.WAITING: Tone.MOVING,
+    Queue.PARKED: Tone.WAITING,
     Queue.OVERDUE: Tone.TROUBLE,
+    Queue.WEDGED: Tone.TROUBLE,
 }
 
 
 def needs_human(orders: QuerySet[Order]) -> QuerySet[Order]:
     """A person must decide or release."""
     return orders.filter(status__in=[OrderStatus.IN_REVIEW, OrderStatus.ON_HOLD])
+
+
+def parked(orders: QuerySet[Order]) -> QuerySet[Order]:
+    """A step waits for a partner that is out of order, or whose calls a person stopped."""
+    return orders.filter(status__in=MOVING_STATUSES, pk__in=_parked_steps().values("order_id"))
+
+
+def retrying(orders: QuerySet[Order]) -> QuerySet[Order]:
+    """A step fails and is tried again; what is parked is not tried."""
+    return dashboard.retrying(orders).exclude(pk__in=_parked_steps().values("order_id"))
+
+
+def wedged(orders: QuerySet[Order]) -> QuerySet[Order]:
+    """The sweep found that the engine cannot go on by itself."""
+    found = Finding.objects.filter(kind__in=STANDSTILLS, resolved_at=None).order_by().values("order_id")
+    return orders.filter(status__in=IN_PROCESS_STATUSES, pk__in=found)
+
+
+def _parked_steps() -> QuerySet[Step]:
+    return health.with_outages(dashboard.retrying_steps()).filter(down_since__isnull=False)  # type: ignore[misc]
 
 
 def waiting(orders: QuerySet[Order]) -> QuerySet[Order]:
@@ -64,9 +96,11 @@ def overdue(orders: QuerySet[Order]) -> QuerySet[Order]:
 
 MEMBERS: dict[Queue, Callable[[QuerySet[Order]], QuerySet[Order]]] = {
     Queue.NEEDS_HUMAN: needs_human,
-    Queue.RETRYING: dashboard.retrying,
+    Queue.RETRYING: retrying,
     Queue.WAITING: waiting,
+    Queue.PARKED: parked,
     Queue.OVERDUE: overdue,
+    Queue.WEDGED: wedged,
 }
 
 

@@ -11,11 +11,11 @@ from datetime import datetime
 from uuid import UUID
 
 from orders.access import RULES, Role
+from orders.facts import OpenStep, Standing
 from orders.models import Order
 from orders.selectors import offers, returns
 from orders.selectors import orders as selectors
 from orders.selectors.offers import May, Offer
-from orders.sentences import OpenStep, Standing
 from orders.vocabulary import StepName
 from orders.wording import STEP_DOING
 

@@ -26,6 +26,7 @@ from orders.models import (
     OrderEvent,
     OutboxMessage,
     Payment,
+    Recovery,
     Refund,
     Reservation,
     ReviewCase,
@@ -175,11 +176,17 @@ def _given_back() -> dict[tuple[UUID, str], int]:
     return {(order_id, status): amount for order_id, status, amount in rows}
 
 
-def ledger_balances() -> dict[str, dict[LedgerAccount, int]]:
-    """Balance of each account per order id, in minor units; debits are positive, so the balances add up to zero."""
+def ledger_balances(order_ids: Iterable[UUID] | None = None) -> dict[str, dict[LedgerAccount, int]]:
+    """Balance of each account per order id, in minor units; debits are positive, so the balances add up to zero.
+
+    `order_ids` limits the look to those orders.
+    """
+    transfers = LedgerTransfer.objects.all()
+    if order_ids is not None:
+        transfers = transfers.filter(order_id__in=list(order_ids))
     balances: dict[str, dict[LedgerAccount, int]] = defaultdict(lambda: dict.fromkeys(LedgerAccount, 0))
     for side, sign in (("debit_account", 1), ("credit_account", -1)):
-        sums = LedgerTransfer.objects.values_list("order_id", side).annotate(Sum("amount_minor")).order_by()
+        sums = transfers.values_list("order_id", side).annotate(Sum("amount_minor")).order_by()
         for order_id, account, amount in sums:
             balances[str(order_id)][LedgerAccount(account)] += sign * amount
     return dict(balances)
@@ -356,6 +363,12 @@ def numbers_and_statuses(order_ids: Iterable[str]) -> dict[str, tuple[str, str]]
     wanted = set(order_ids)
     rows = Order.objects.values_list("id", "number", "status").iterator(PAGE)
     return {str(pk): (number, status) for pk, number, status in rows if str(pk) in wanted}
+
+
+def recovered_orders() -> set[str]:
+    """Ids of the orders that a recovery run has brought to their end."""
+    ended = Recovery.objects.filter(order__status__in=TERMINAL_STATUSES).exclude(run_id="")
+    return {str(pk) for pk in ended.values_list("order_id", flat=True)}
 
 
 def order_count() -> int:

@@ -151,8 +151,16 @@ def start_locked(order: Order, *, actor: Actor, reason: str, bulk: bool = False)
         status_before=OrderStatus.PLACED,
         data={"command": str(command.id)},
     )
-    outbox.publish(Topic.START_ORDER, aggregate=f"order:{order.id}", body=start_message(order, command), bulk=bulk)
+    hand_over(order, command, bulk=bulk)
     return command
+
+
+def hand_over(order: Order, command: Command, *, bulk: bool = False) -> None:
+    """Tell Temporal to start the order's process; any number of times starts it once.
+
+    The caller holds the order's lock in its transaction.
+    """
+    outbox.publish(Topic.START_ORDER, aggregate=f"order:{order.id}", body=start_message(order, command), bulk=bulk)
 
 
 def start_command(order: Order, *, actor: Actor, reason: str) -> Command:

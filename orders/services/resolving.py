@@ -10,7 +10,7 @@ from django.db import transaction
 from orders.actor import Actor
 from orders.errors import InvalidInput
 from orders.models import StaffTask
-from orders.services import outcomes, refunding, tasks
+from orders.services import outcomes, recovering, refunding, tasks
 from orders.vocabulary import TaskKind
 
 #: kind -> what resolving it does, given the task, the locked order, note, reference and actor
@@ -18,6 +18,7 @@ WORK: Mapping[TaskKind, Callable[..., None]] = {
     TaskKind.REFUND_OWED: refunding.settle_by_hand,
     TaskKind.OUTCOME_UNKNOWN: outcomes.settle_by_hand,
     TaskKind.PARCEL_LEFT: outcomes.settle_by_hand,
+    TaskKind.PROCESS_ENDED: recovering.by_hand,
 }
 
 

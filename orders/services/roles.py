@@ -30,6 +30,8 @@ VIEW = (
     "view_stafftask",
     "view_returncase",
     "view_notice",
+    "view_finding",
+    "view_qualitycheck",
 )
 FEEDS = ("view_feedimport", "view_feeddocument", "view_feedlayout")
 REFRESHES = ("view_partnerrun", "view_partnercall", "view_partneranswer")
@@ -48,6 +50,9 @@ OPERATIONS = (
     "view_schedulestate",
     "view_queuestate",
     "view_systemevent",
+    "view_recovery",
+    "view_sweepprogress",
+    "view_qualitysample",
 )
 
 #: what each role sees

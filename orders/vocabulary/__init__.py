@@ -15,6 +15,8 @@ from orders.vocabulary.orders import *
 from orders.vocabulary.partner_runs import *
 from orders.vocabulary.partners import *
 from orders.vocabulary.processes import *
+from orders.vocabulary.quality import *
 from orders.vocabulary.returns import *
 from orders.vocabulary.staff import *
 from orders.vocabulary.steps import *
+from orders.vocabulary.sweeping import *

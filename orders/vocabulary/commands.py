@@ -60,6 +60,8 @@ class CommandKind(StrEnum):
     IMPORT_CANCEL = "import_cancel"
     PARTNER_RUN = "partner_run"
     PARTNER_RUN_CANCEL = "partner_run_cancel"
+    QUALITY_PASS = "quality_pass"
+    QUALITY_FAIL = "quality_fail"
 
 
 class CommandStatus(StrEnum):
@@ -93,3 +95,4 @@ class Topic(StrEnum):
     TELL_FEED_IMPORT = "feed_import.tell"  # a command was recorded; the import must look
     START_PARTNER_RUN = "partner_run.start"
     CANCEL_PARTNER_RUN = "partner_run.cancel"
+    RECOVER_ORDER = "order.recover"  # its process ended from outside; another one undoes it

@@ -18,6 +18,11 @@ class TaskKind(StrEnum):
     ESCALATION = "escalation"  # an order ended for a reason that staff must look into
     OUTCOME_UNKNOWN = "outcome_unknown"  # a partner does not say what became of a call that must be undone
     PARCEL_LEFT = "parcel_left"  # the carrier does not take the booking of a cancelled order back
+    OVERDUE = "overdue"  # longer in its status than that status may take
+    WEDGED = "wedged"  # its workflow task fails again and again
+    PROCESS_ENDED = "process_ended"  # too many processes ended at once to undo them unasked
+    DRIFT = "drift"  # database, Temporal and payment gateway tell different stories
+    QUALITY_FAILED = "quality_failed"  # a shipped order did not pass its check
 
 
 class TaskLevel(StrEnum):

@@ -50,3 +50,4 @@ class FailureType(StrEnum):
     INVALID_FEED = "invalid_feed"
     SHIPMENT_REFUSED = "shipment_refused"  # by the carrier, for a reason that is not the address
     PARTNER_REFUSED = "partner_refused"
+    PROCESS_ENDED = "process_ended"  # terminated or lost at Temporal; the sweep had it undone

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backoffice.chaos.plan import HOT_SKU, KINDS, UNSERVED_COUNTRY, Mix, Plan, make, profile
+from backoffice.chaos.plan import BULK_PIECES, HOT_SKU, KINDS, UNSERVED_COUNTRY, Mix, Plan, make, profile
 from simulator.faults import parse_rule
 
 
@@ -51,6 +51,17 @@ def test_each_client_has_a_key_of_its_own_and_the_mix_has_all_fates() -> None:
     assert any(body["ship_to_country"] == UNSERVED_COUNTRY for body in bodies)
     assert any("Declined" in body["payment_method"] for body in bodies)
     assert any(one.cancel_after is not None for one in made)
+
+
+def test_the_clerk_has_every_kind_of_errand_and_what_it_decides_is_suspicious() -> None:
+    made = plan().purchases
+    errands = [one.errands for one in made]
+    assert {one.verdict for one in errands} == {"", "approve", "reject"}
+    assert any(one.hold_after is not None for one in errands)
+    assert any(one.refund_minor for one in errands)
+    for one in made:
+        bulk = any(line["quantity"] >= BULK_PIECES for line in one.body["lines"])
+        assert bulk == (one.body["customer"] is None) == bool(one.errands.verdict)
 
 
 def test_more_is_wanted_of_the_hot_sku_than_there_is() -> None:

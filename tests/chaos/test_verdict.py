@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from backoffice.chaos.verdict import COUNTERS, Facts, OrderRow, StockRow, judge
+from backoffice.chaos.verdict import COUNTERS, Facts, Hold, OrderRow, StockRow, judge
 
 BOOKS = {"net_minor": 500, "charged_minor": 500, "captures": 1, "intents": 1, "shipments_booked": 1}
 NO_BOOKS = dict.fromkeys(BOOKS, 0)
@@ -102,6 +102,12 @@ def test_a_broken_promise_is_counted_under_its_name(counter: str, facts: Facts) 
         ("proof", replace(SOUND, hits=3, reexecuted_steps=0)),
         ("cancellation", cancelled("SO-1", status="completed", ship_ended=101.0)),
         ("cancellation", cancelled("SO-2", status="failed", failure_type="outcome_unknown")),
+        ("review", replace(SOUND, suspicious=frozenset({"SO-1"}))),
+        ("review", replace(with_books("b", charged_minor=700), suspicious=frozenset({"SO-2"}))),
+        ("review", replace(SOUND, suspicious=frozenset({"SO-2"}), approved=frozenset({"SO-2"}))),
+        ("refunds", replace(SOUND, refunds=[("SO-1", 50)])),
+        ("refunds", with_order("SO-1", refunded_minor=50)),
+        ("hold", replace(with_order("SO-1", step_ends=(11.0, 12.0)), holds=[Hold(number="SO-1", since=10, until=13)])),
         ("engine", with_invariant("one run")),
         ("unchecked", replace(SOUND, invariants={})),
         ("unchecked", replace(SOUND, invariants={"ok": False, "violations": [], "unchecked": {"engine": "away"}})),
@@ -120,6 +126,20 @@ def test_what_has_no_counter_is_a_violation_too(rule: str, facts: Facts) -> None
     ],
 )
 def test_a_cancellation_may_end_so(facts: Facts) -> None:
+    assert judge(facts)["violations"] == []
+
+
+def test_what_the_clerk_did_may_end_so() -> None:
+    given_back = with_order("SO-1", refunded_minor=50, gateway_minor=450, step_ends=(9.0, 11.0, 14.0))
+    facts = replace(
+        given_back,
+        books={**SOUND.books, "a": {**BOOKS, "net_minor": 450}},
+        suspicious=frozenset({"SO-1", "SO-2"}),
+        approved=frozenset({"SO-1"}),
+        rejected=frozenset({"SO-2"}),
+        refunds=[("SO-1", 50)],
+        holds=[Hold(number="SO-1", since=10.0, until=13.0)],
+    )
     assert judge(facts)["violations"] == []
 
 

@@ -13,7 +13,7 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from orders.models import Order, OrderEvent, OutboxMessage, PartnerHealth
+from orders.models import Finding, Order, OrderEvent, OutboxMessage, PartnerHealth
 from orders.partners import breaker
 from orders.vocabulary import BreakerState, EventType, FailureType, OrderStatus, PartnerCode
 from temporal_app.payloads import OrderInput
@@ -207,6 +207,19 @@ def test_a_process_that_an_operator_terminated_is_named_by_verify_invariants(eng
         return [found["detail"] for found in report["violations"] if found["subject"] == order.number]
 
     eventually(lambda: "the workflow is terminated" in complaints(), what="the complaint")
+
+
+def test_a_process_that_an_operator_terminated_is_found_and_undone_within_a_minute(engine: Engine) -> None:
+    order = charged_and_waiting_for_the_carrier(engine)
+    engine.faults()
+    call(engine, lambda client: client.get_workflow_handle(f"order:{order.id}").terminate())
+    eventually(all_closed, seconds=60, what="the end of the terminated order")
+    order.refresh_from_db()
+    assert (order.status, order.failure_type) == (OrderStatus.FAILED, FailureType.PROCESS_ENDED)
+    assert order.payment.refunded_minor == order.payment.captured_minor == order.total_minor
+    eventually(lambda: not Finding.objects.filter(resolved_at=None).exists(), what="the end of the finding")
+    assert order.events.filter(type=EventType.RECOVERY_BEGUN).count() == 1
+    sound(engine)
 
 
 def test_an_order_that_temporal_has_forgotten_is_not_processed_again(engine: Engine) -> None:

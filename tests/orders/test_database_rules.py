@@ -20,6 +20,7 @@ from orders.models import (
     FeedImport,
     FeedLayout,
     FeedRow,
+    Finding,
     FraudCheck,
     FraudRules,
     IdempotencyRecord,
@@ -35,6 +36,9 @@ from orders.models import (
     ProcessRun,
     ProcessStep,
     Product,
+    QualityCheck,
+    QualitySample,
+    Recovery,
     Refund,
     RefusedAction,
     Reservation,
@@ -46,6 +50,7 @@ from orders.models import (
     StaffTask,
     Step,
     StockItem,
+    SweepProgress,
     SystemEvent,
 )
 from orders.services import seals
@@ -110,6 +115,11 @@ def world() -> Order:
     StaffTask.objects.create(kind="refund_owed", order=order, level="lead", says="Pay it back", opened_by="engine")
     make_process_run(order)
     partner_rule_cases.make_rows(order)
+    Finding.objects.create(kind="wedged", order=order, says="Fails", first_seen_at=NOW, last_seen_at=NOW)
+    Recovery.objects.create(order=order, why="Terminated", asked_by="sweeper")
+    SweepProgress.objects.create(part="books")
+    sample = QualitySample.objects.create(day=NOW.date(), shipped=1, drawn=1)
+    QualityCheck.objects.create(sample=sample, order=order)
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     return order
@@ -193,6 +203,14 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("system_event_says_what", SystemEvent, {"message": ""}),
     ("system_event_acknowledged_by_somebody", SystemEvent, {"acknowledged_at": NOW}),
     ("system_event_acknowledged_by_somebody", SystemEvent, {"note": "Seen"}),
+    ("finding_seen_in_order", Finding, {"last_seen_at": NOW.replace(year=2010)}),
+    ("finding_resolved_says_how", Finding, {"resolved_at": NOW}),
+    ("finding_resolved_says_how", Finding, {"resolution": "Gone"}),
+    ("finding_one_open", Finding, {"id": "00000000-0000-4000-8000-000000000001"}),
+    ("recovery_says_why", Recovery, {"why": ""}),
+    ("quality_sample_within", QualitySample, {"drawn": 2}),
+    ("quality_whoever_checked_says_what", QualityCheck, {"note": "Good"}),
+    ("quality_whoever_checked_says_what", QualityCheck, {"status": "passed", "note": "Good"}),
     ("line_quantity_within", OrderLine, {"quantity": 0}),
     ("line_quantity_within", OrderLine, {"quantity": -1}),
     ("line_quantity_within", OrderLine, {"quantity": 1_000_001}),

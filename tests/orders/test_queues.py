@@ -3,13 +3,17 @@
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from orders.models import Order, ReviewCase
+from orders import history
+from orders.models import Order, PartnerHealth, ReviewCase
 from orders.selectors.queues import Queue, counts_for
 from orders.services import holding
+from orders.services.sweeping import findings
+from orders.vocabulary import FindingKind
 from tests.factories import TEST_ACTOR, make_order
 from tests.orders import driving
 from tests.orders.api_calls import assert_problem, token_client
@@ -28,6 +32,13 @@ def members() -> dict[Queue, set[str]]:
     holding.hold(held.number, actor=TEST_ACTOR, reason="Wait")
     Order.objects.filter(pk=stuck.pk).update(status_since=timezone.now() - timedelta(minutes=5))
     retrying = driving.drive(make_order(), gateway=driving.outage())
+    parked = driving.drive(make_order(), carrier=driving.outage())
+    PartnerHealth.objects.update_or_create(
+        partner="carrier", defaults={"state": "open", "opened_at": timezone.now(), "next_try_at": timezone.now()}
+    )
+    wedged = driving.adopt(make_order(started=True))
+    with transaction.atomic():
+        findings.note(FindingKind.WEDGED, history.lock_order(wedged.pk), says="Fails.", actor=TEST_ACTOR)
     review, missed, escalated = (driving.make_order_in_review() for _ in range(3))
     ReviewCase.objects.filter(order=missed).update(deadline_at=timezone.now() - timedelta(minutes=1))
     ReviewCase.objects.filter(order=escalated).update(escalated_at=timezone.now())
@@ -35,8 +46,10 @@ def members() -> dict[Queue, set[str]]:
     return {
         Queue.NEEDS_HUMAN: {held.number, *reviews},
         Queue.RETRYING: {retrying.number},
-        Queue.WAITING: {queued.number, stuck.number},
+        Queue.WAITING: {queued.number, stuck.number, wedged.number},
+        Queue.PARKED: {parked.number},
         Queue.OVERDUE: {stuck.number, missed.number, escalated.number},
+        Queue.WEDGED: {wedged.number},
     }
 
 
@@ -66,7 +79,7 @@ def test_counting_all_queues_is_one_query_and_stops_at_the_cap(
         found = counts_for(viewer)
     assert {entry.queue: entry.count for entry in found} == {queue: len(numbers) for queue, numbers in members.items()}
     monkeypatch.setattr("orders.selectors.queues.COUNT_CAP", 2)
-    assert [entry.shown for entry in counts_for(viewer)] == ["2+", "1", "2", "2+"]
+    assert [entry.shown for entry in counts_for(viewer)] == ["2+", "1", "2+", "1", "2+", "1"]
     assert counts_for(stranger) == []
 
 

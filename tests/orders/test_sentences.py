@@ -5,7 +5,8 @@ from decimal import Decimal
 import pytest
 
 from orders.amounts import duration, money, price
-from orders.sentences import Facts, OpenStep, Outage, engine_trouble, standing
+from orders.facts import Facts, OpenStep, Outage
+from orders.sentences import engine_trouble, standing
 from orders.vocabulary import EventType, FailureType, OrderStatus, StepName
 from orders.wording import EVENT_TITLES, STATUS_TONES, STEP_DOING, STEP_TITLES, Tone, event_amounts
 
