@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import action
@@ -53,12 +54,9 @@ class SystemEventAdmin(ReadOnlyAdmin):
         "order_",
         "error_type",
         "message",
-        "activity",
-        "attempt",
+        "where",
         "times",
-        "request_id",
-        "workflow_id",
-        "created_at",
+        "ids",
         "last_at",
         "note",
     )
@@ -97,6 +95,16 @@ class SystemEventAdmin(ReadOnlyAdmin):
     @admin.display(description="Order")
     def order_(self, event: SystemEvent) -> SafeString | str:
         return order_link(event.order)
+
+    @admin.display(description="Where")
+    def where(self, event: SystemEvent) -> str:
+        if not event.activity:
+            return "the workflow"
+        return f"{event.activity}, attempt {event.attempt}" if event.attempt else event.activity
+
+    @admin.display(description="Request and workflow")
+    def ids(self, event: SystemEvent) -> SafeString:
+        return format_html("{}<br>{}", event.request_id or "no request", event.workflow_id)
 
     @admin.display(description="Seen")
     def seen_(self, event: SystemEvent) -> SafeString:

@@ -29,8 +29,12 @@ class Mark:
 
 
 def marks(order: Order, steps: dict[str, Step]) -> list[Mark]:
-    """The strip, in the order in which the steps are done; `order` comes with its review."""
-    return [_screening(order, steps) if name is StepName.FRAUD else _mark(name, steps) for name in FORWARD]
+    """The strip, in the order in which the steps are done; `order` comes with its review and payment."""
+    shown = {name: _mark(name, steps) for name in FORWARD}
+    shown[StepName.FRAUD] = _screening(order, steps)
+    if order.refund_outstanding_minor:
+        shown[StepName.CHARGE] = replace(shown[StepName.CHARGE], tone=Tone.TROUBLE, word="Refund outstanding")
+    return list(shown.values())
 
 
 def _screening(order: Order, steps: dict[str, Step]) -> Mark:

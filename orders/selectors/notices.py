@@ -29,7 +29,9 @@ def notices_of(order: Order) -> list[Shown]:
 
 def has_unsent(order: Order) -> bool:
     """Whether a notice can be asked for again."""
-    return order.status == OrderStatus.FAILED and order.notices.filter(status__in=UNSENT_NOTICES).exists()
+    if order.status != OrderStatus.FAILED or order.customer_id is None:
+        return False
+    return order.notices.filter(status__in=UNSENT_NOTICES).exists()
 
 
 def _shown(notice: Notice) -> Shown:

@@ -240,7 +240,7 @@ def _settle_undo(held: fence.Claim, moved: list[Undone], *, actor: Actor) -> Non
 
 def _undone_words(refunded: int, owed: int) -> str:
     if owed:
-        return "The gateway gives the payment not back; it is owed to the customer"
+        return "The gateway refuses to give the payment back; it is owed to the customer"
     return "The payment was refunded" if refunded else "No money had moved; the payment was cancelled"
 
 

@@ -11,6 +11,7 @@ from orders.actor import person
 from orders.errors import NotPermitted, PartnerUnavailable, WrongState
 from orders.models import Command, Customer, Notice, Order, OutboxMessage
 from orders.models.customer import Personal
+from orders.selectors import offers
 from orders.services import erasing, notices
 from orders.vocabulary import Channel, EventType, NoticeStatus, OrderStatus, Topic
 from tests.factories import TEST_ACTOR, make_order
@@ -154,6 +155,8 @@ def test_an_address_with_a_line_break_sends_nothing_elsewhere(server: MailServer
 
 def test_who_cannot_be_told_is_not_and_the_row_says_why(server: MailServer) -> None:
     guest = driving.drive(make_order(guest=True), gateway=driving.decline())
+    reader = make_user("orders.view_order", "orders.send_notice", name="anna")
+    assert offers.offers(guest, offers.standing_commands(guest), reader.has_perm) == [], "nobody could ever be told"
     silent = driving.drive(make_order(), gateway=driving.decline())
     assert "guest" in notice_of(guest).note
     assert "gave no e-mail address" in notice_of(silent).note

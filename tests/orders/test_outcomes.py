@@ -91,6 +91,7 @@ class TestRefusedForGood:
         page = client.get(f"/orders/{order.number}/").content.decode()
         assert f"Cancelled{OUTSTANDING}: £20.00 is owed to the customer." in page
         assert "Try the refund again" in page
+        assert "<b>Payment</b> <span>Refund outstanding</span>" in page
         assert f"Cancelled{OUTSTANDING}" in client.get("/admin/orders/order/").content.decode()
         program = token_client(user=user)
         for row in (
