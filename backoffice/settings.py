@@ -222,6 +222,8 @@ SPECTACULAR_SETTINGS = {
             "FeedStatus",
             "ApprovalStatus",
             "QualityStatus",
+            "ProcessStatus",
+            "ProcessStepStatus",
         )
     },
 }

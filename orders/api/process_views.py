@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -106,6 +106,7 @@ class ProcessRunOutput(serializers.ModelSerializer):
     def get_incomplete(self, run: ProcessRun) -> bool:
         return selectors.is_incomplete(run, list(run.steps.all()))
 
+    @extend_schema_field(ProcessDifferenceOutput(many=True))
     def get_differences(self, run: ProcessRun) -> list[ProcessDifferenceOutput]:
         found = run.differences.select_related("order")[:MOST_DIFFERENCES]
         return ProcessDifferenceOutput(found, many=True).data  # type: ignore[return-value]
