@@ -249,6 +249,8 @@ BREAKER_FIRST_SECONDS = env.float("BREAKER_FIRST_SECONDS", default=5.0)
 BREAKER_LONGEST_SECONDS = env.float("BREAKER_LONGEST_SECONDS", default=120.0)
 #: what waited for a partner comes back at this many calls a second, so that it is not knocked down again
 BREAKER_DRAIN_PER_SECOND = env.float("BREAKER_DRAIN_PER_SECOND", default=20.0)
+#: calls that batches make to partners, of all workers together
+PARTNER_CALLS_PER_SECOND = env.float("PARTNER_CALLS_PER_SECOND", default=20.0)
 
 # --- The rest ---------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"

@@ -71,6 +71,28 @@ def record(
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("history.record needs the transaction that changes the order.")
+    event = next_event(order, event_type, actor=actor, reason=reason, step=step, status_before=status_before, data=data)
+    event.save(force_insert=True)
+    order.save(
+        update_fields=["status", "status_since", "closed_at", "event_count", "chain_head", *save],
+    )
+    return event
+
+
+def next_event(
+    order: Order,
+    event_type: EventType,
+    *,
+    actor: Actor,
+    reason: str,
+    step: str = "",
+    status_before: str | None = None,
+    data: dict[str, Any] | None = None,
+) -> OrderEvent:
+    """The order's next event, chained and not yet saved; the order in memory has the new chain head.
+
+    For `record`, and for writers of many orders at once (`orders.services.sheets`), who save both in one transaction.
+    """
     event = OrderEvent(
         order=order,
         sequence=order.event_count + 1,
@@ -90,12 +112,8 @@ def record(
         previous_hash=order.chain_head,
     )
     event.hash = event_hash(event, order.chain_head)
-    event.save(force_insert=True)
     order.event_count = event.sequence
     order.chain_head = event.hash
-    order.save(
-        update_fields=["status", "status_since", "closed_at", "event_count", "chain_head", *save],
-    )
     return event
 
 

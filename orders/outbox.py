@@ -54,15 +54,28 @@ class Message:
     attempts: int
 
 
-def publish(topic: Topic, *, aggregate: str, body: dict[str, Any]) -> OutboxMessage:
-    """Record what Temporal must be told, and wake a relay when (and only if) the transaction commits."""
+def publish(topic: Topic, *, aggregate: str, body: dict[str, Any], after: timedelta = timedelta()) -> OutboxMessage:
+    """Record what Temporal must be told, and wake a relay when (and only if) the transaction commits.
+
+    `after` keeps it back for so long: for a writer that tells Temporal itself and only wants to be sure.
+    """
+    message = OutboxMessage(topic=topic, aggregate=aggregate, body=body)
+    if after:
+        message.available_at = Now() + after  # type: ignore[assignment]
+    publish_all([message])
+    return message
+
+
+def publish_all(messages: list[OutboxMessage]) -> None:
+    """`publish` for many rows in one statement."""
     if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError("outbox.publish needs the transaction that records the change.")
-    message = OutboxMessage.objects.create(topic=topic, aggregate=aggregate, body=body)
+        raise RuntimeError("The outbox needs the transaction that records the change.")
+    if not messages:
+        return
+    OutboxMessage.objects.bulk_create(messages, batch_size=500)
     with connection.cursor() as cursor:
         # NOTIFY is transactional: it is sent at commit and folded with equal ones.
         cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
-    return message
 
 
 def claim(limit: int) -> list[Message]:

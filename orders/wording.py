@@ -91,6 +91,8 @@ EVENT_TITLES: dict[EventType, str] = {
     EventType.TASK_OPENED: "Task for staff",
     EventType.TASK_ACKNOWLEDGED: "Task taken",
     EventType.TASK_DONE: "Task done",
+    EventType.RECHECKED: "Checked again",
+    EventType.SHIPMENT_CHECKED: "Carrier asked about the shipment",
 }
 EVENT_TONES: dict[EventType, Tone] = {
     EventType.STEP_RETRYING: Tone.WAITING,

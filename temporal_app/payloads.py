@@ -4,9 +4,9 @@ Everything else stays in the database. An order in a payload would be a stale co
 would put personal data into Temporal's history. Fields added later need a default, as recorded histories lack them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from orders.vocabulary import FailureType, FeedStatus, OrderStatus, RefundStatus
+from orders.vocabulary import BatchMode, FailureType, FeedStatus, OrderStatus, RefundStatus, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,3 +107,38 @@ class RefundResult:
     refund_id: str
     #: done, settled or dropped
     status: RefundStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchInput:
+    """Starts a `BatchWorkflow`, and is the input of what it asks about the whole batch."""
+
+    batch_id: str
+    mode: BatchMode
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchItemInput:
+    """One item of a batch; why it is given up, where it is."""
+
+    batch_id: str
+    position: int
+    error_type: str = ""
+    #: for people; at most 500 characters
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchWindow:
+    """What a batch may do now: orders to be started, or items to be checked. At most a window of them."""
+
+    verdict: Verdict
+    orders: list[OrderInput] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchResult:
+    batch_id: str
+    #: status of an item -> how many
+    counts: dict[str, int]

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from temporal_app.activities import feeds, orders, refunds, seals
+from temporal_app.activities import batches, feeds, orders, refunds, seals
 from temporal_app.task_queues import TaskQueue
+from temporal_app.workflows.batch import BatchWorkflow
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.order import OrderWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
@@ -38,13 +39,23 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
         ),
     ),
     TaskQueue.BATCHES: QueueContents(
-        workflows=(FeedImportWorkflow, SealWorkflow),
+        workflows=(FeedImportWorkflow, SealWorkflow, BatchWorkflow),
         activities=(
             feeds.validate_feed,
             feeds.transform_feed,
             feeds.store_feed,
             feeds.abandon_feed,
             seals.seal_history,
+            batches.run_chunk,
+            batches.begin_orders,
+            batches.claim_checks,
+            batches.fail_item,
+            batches.stop_batch,
+            batches.summarise_batch,
         ),
+    ),
+    TaskQueue.PARTNERS: QueueContents(
+        workflows=(),
+        activities=(batches.check_item,),
     ),
 }

@@ -12,21 +12,17 @@ from typing import Any
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import PauseActivityRequest, ResetActivityRequest, UnpauseActivityRequest
 from temporalio.client import Client
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from orders.vocabulary import CommandKind, OrderStatus, StepName, Topic
-from temporal_app.payloads import CommandGiven, FeedInput, OrderInput, RefundInput
-from temporal_app.search_attributes import CUSTOMER, ORDER_NUMBER, ORDER_STATUS
+from orders.vocabulary import BatchMode, CommandKind, StepName, Topic
+from temporal_app.payloads import BatchInput, CommandGiven, FeedInput, OrderInput, RefundInput
+from temporal_app.search_attributes import of_order
 from temporal_app.step_activities import ACTIVITY_OF_STEP
 from temporal_app.task_queues import TaskQueue
-from temporal_app.workflow_ids import feed_import_workflow_id, order_workflow_id, refund_workflow_id
+from temporal_app.workflow_ids import batch_workflow_id, feed_import_workflow_id, order_workflow_id, refund_workflow_id
+from temporal_app.workflows.batch import BatchWorkflow
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.order import OrderWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
@@ -76,13 +72,7 @@ async def start_order(client: Client, body: dict[str, Any]) -> None:
         OrderInput(order_id=body["order_id"], number=body["number"], customer=body["customer"]),
         id=order_workflow_id(body["order_id"]),
         task_queue=TaskQueue.ORDERS,
-        search_attributes=TypedSearchAttributes(
-            [
-                SearchAttributePair(ORDER_NUMBER, body["number"]),
-                SearchAttributePair(ORDER_STATUS, OrderStatus.QUEUED),
-                SearchAttributePair(CUSTOMER, body["customer"]),
-            ]
-        ),
+        search_attributes=of_order(body["number"], body["customer"]),
         static_summary=f"Order {body['number']}",
         # Relay and worker share the client: the first task skips a trip through the task queue.
         request_eager_start=True,
@@ -153,6 +143,20 @@ async def send_refund(client: Client, body: dict[str, Any]) -> None:
     )
 
 
+async def run_batch(client: Client, body: dict[str, Any]) -> None:
+    """Start the batch's process, or wake it. One that has ended is begun anew: its failed items are done again."""
+    await start_once(
+        client,
+        BatchWorkflow.run,
+        BatchInput(batch_id=body["batch_id"], mode=BatchMode(body["mode"])),
+        id=batch_workflow_id(body["batch_id"]),
+        task_queue=TaskQueue.BATCHES,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        start_signal="look_again",
+        static_summary="Batch",
+    )
+
+
 #: a function that answers a bool says whether the command of the message was taken
 DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]] = {
     Topic.START_ORDER: start_order,
@@ -161,4 +165,5 @@ DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]]
     Topic.DRIVE_STEP: drive_step,
     Topic.START_FEED_IMPORT: start_feed_import,
     Topic.SEND_REFUND: send_refund,
+    Topic.RUN_BATCH: run_batch,
 }

@@ -7,3 +7,5 @@ class TaskQueue(StrEnum):
     ORDERS = "orders"
     #: long work on many orders, kept away from the slots of single orders
     BATCHES = "batches"
+    #: calls of partners for many orders, at a rate that the partners can bear
+    PARTNERS = "partners"

@@ -44,6 +44,8 @@ def build_worker(client: Client, queue: TaskQueue, *, task_queue: str | None = N
         activity_executor=ThreadPoolExecutor(max_workers=2 * threads, thread_name_prefix=f"{queue}-activity"),
         max_concurrent_activities=threads,
         max_concurrent_local_activities=threads,
+        # Held by the server for all workers together: a batch must not be what brings a partner down.
+        max_task_queue_activities_per_second=settings.PARTNER_CALLS_PER_SECOND if queue is TaskQueue.PARTNERS else None,
         interceptors=[ActivityIsolationInterceptor(), ActivityFailureLoggingInterceptor()],
         # A killed worker's cached workflows move to another worker after this, not after the default ten seconds.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),

@@ -28,6 +28,7 @@ MACHINE_COMMANDS: Mapping[str, str] = {
     "bootstrap": "makes the roles, and the login of a developer's machine",
     "grant_roles": "gives the database accounts their rights; needs the owner's password",
     "seed_demo": "fills an empty database with demo orders",
+    "seed_orders": "makes placed orders by the thousand, to try things at size",
     "run_worker": "the worker process",
     "record_histories": "writes workflow histories to files, for replay tests",
     "replay": "reads only: asks before a deploy whether open workflows would go on",

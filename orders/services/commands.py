@@ -7,6 +7,7 @@ was away moves no money. The message to the workflow only saves it from waiting.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -15,7 +16,7 @@ from django.utils import timezone
 from orders import outbox
 from orders.actor import Actor
 from orders.errors import CancelAsked, OnHold, WrongState
-from orders.models import Command, Order
+from orders.models import Batch, Command, Order, OutboxMessage
 from orders.vocabulary import CommandKind, CommandStatus, StepName, Topic
 
 #: commands that stay open until they are taken back or the order ends
@@ -31,6 +32,7 @@ def record(
     done: str = "",
     tell: Topic | None = None,
     step: StepName | None = None,
+    batch: Batch | None = None,
 ) -> Command:
     """Write the command; `done` is its outcome where there is nothing left to do, `tell` sends it to the process.
 
@@ -38,11 +40,30 @@ def record(
 
     The caller holds the order's lock, in the transaction of the change.
     """
+    command = new(kind, order, actor=actor, reason=reason, done=done, step=step, batch=batch)
+    command.save(force_insert=True)
+    if tell and order:
+        outbox.publish_all([message_of(command, tell)])
+    return command
+
+
+def new(
+    kind: CommandKind,
+    order: Order | None,
+    *,
+    actor: Actor,
+    reason: str,
+    done: str = "",
+    step: StepName | None = None,
+    batch: Batch | None = None,
+) -> Command:
+    """The command, not yet saved."""
     user = actor.user if actor.user is not None and actor.user.pk else None
-    command = Command.objects.create(
+    return Command(
         kind=kind,
         order=order,
         step=step or "",
+        batch=batch,
         requested_by=user,  # type: ignore[misc]
         actor=actor.name,
         channel=actor.channel,
@@ -51,18 +72,32 @@ def record(
         outcome=done,
         finished_at=timezone.now() if done else None,
     )
-    if tell and order:
-        outbox.publish(
-            tell,
-            aggregate=f"order:{order.id}",
-            body={
-                "command_id": str(command.id),
-                "order_id": str(order.id),
-                "kind": kind,
-                **({"step": step} if step else {}),
-            },
-        )
-    return command
+
+
+def message_of(command: Command, tell: Topic) -> OutboxMessage:
+    """What the order's process is told of it, not yet saved."""
+    return OutboxMessage(
+        topic=tell,
+        aggregate=f"order:{command.order_id}",
+        body={
+            "command_id": str(command.id),
+            "order_id": str(command.order_id),
+            "kind": CommandKind(command.kind),
+            **({"step": command.step} if command.step else {}),
+        },
+    )
+
+
+#: the open commands of an order, by kind
+Standing = Mapping[CommandKind, Command]
+
+
+def standing_of(orders: Iterable[UUID]) -> dict[UUID, dict[CommandKind, Command]]:
+    """The open commands of many orders, in one query; every order has an entry."""
+    found: dict[UUID, dict[CommandKind, Command]] = {order: {} for order in orders}
+    for command in Command.objects.filter(order_id__in=found, status=CommandStatus.ACCEPTED):
+        found[command.order_id][CommandKind(command.kind)] = command  # type: ignore[index]
+    return found
 
 
 def standing(order_id: UUID | str, kind: CommandKind) -> Command | None:
@@ -79,9 +114,9 @@ def require_free_way(order_id: UUID | str) -> None:
         raise OnHold
 
 
-def refuse_second(order: Order, kind: CommandKind, doing: str) -> None:
+def refuse_second(order: Order, kind: CommandKind, doing: str, standing: Standing) -> None:
     """Raise `WrongState` that names who was first and when, if such a command stands already."""
-    first = standing(order.pk, kind)
+    first = standing.get(kind)
     if first is not None:
         raise WrongState(f"Order {order.number} {doing} already, by {first.actor} at {moment(first)}.")
 

@@ -7,7 +7,7 @@ outbox row that carries it to Temporal. The request that asked never waits for T
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from django.db import IntegrityError, connection, transaction
@@ -16,7 +16,7 @@ from django.utils import timezone
 from orders import history, outbox, vocabulary
 from orders.actor import Actor
 from orders.errors import AlreadyExists, InvalidInput, WrongState
-from orders.models import Command, Customer, Order, OrderLine, Product
+from orders.models import Batch, Command, Customer, Order, OrderLine, Product
 from orders.models.customer import Personal
 from orders.services import customers
 from orders.vocabulary import CommandKind, Currency, EventType, OrderStatus, Topic
@@ -109,18 +109,23 @@ def start(order_number: str, *, actor: Actor, reason: str = "Processing requeste
     actor.require("orders.start_order")
     with transaction.atomic():
         order = Order.objects.select_for_update().get(number=order_number)
-        if order.status != OrderStatus.PLACED:
-            raise WrongState(_why_not_startable(order))
+        require_startable(order)
         return start_locked(order, actor=actor, reason=reason)
 
 
-def start_locked(order: Order, *, actor: Actor, reason: str) -> Command:
-    """`start` for a caller that holds the order's lock or has just placed it in this transaction."""
+def start_locked(
+    order: Order, *, actor: Actor, reason: str, batch: Batch | None = None, tell_after: timedelta = timedelta()
+) -> Command:
+    """`start` for a caller that holds the order's lock or has just placed it in this transaction.
+
+    `tell_after` is for a process that starts the order's own by itself: the message is then only its guarantee.
+    """
     actor.require("orders.start_order")
     user = actor.user if actor.user is not None and actor.user.pk else None
     command = Command.objects.create(
         kind=CommandKind.START,
         order=order,
+        batch=batch,
         requested_by=user,  # type: ignore[misc]
         actor=actor.name,
         channel=actor.channel,
@@ -133,7 +138,7 @@ def start_locked(order: Order, *, actor: Actor, reason: str) -> Command:
         actor=actor,
         reason=reason,
         status_before=OrderStatus.PLACED,
-        data={"command": str(command.id)},
+        data={"command": str(command.id), **({"batch": str(batch.pk)} if batch else {})},
     )
     outbox.publish(
         Topic.START_ORDER,
@@ -142,11 +147,16 @@ def start_locked(order: Order, *, actor: Actor, reason: str) -> Command:
             "command_id": str(command.id),
             "order_id": str(order.id),
             "number": order.number,
-            # Never a name or a reference: search attributes are plain text, and Temporal forgets nobody on request.
-            "customer": f"customer-{order.customer_id}" if order.customer_id else "guest",
+            "customer": customer_tag(order),
         },
+        after=tell_after,
     )
     return command
+
+
+def customer_tag(order: Order) -> str:
+    """The customer in search attributes. Never a name or a reference: they are plain text, and never forgotten."""
+    return f"customer-{order.customer_id}" if order.customer_id else "guest"
 
 
 def next_number() -> str:
@@ -154,6 +164,12 @@ def next_number() -> str:
     with connection.cursor() as cursor:
         cursor.execute("SELECT nextval('orders_order_number')")
         return f"SO-{cursor.fetchone()[0]}"
+
+
+def require_startable(order: Order) -> None:
+    """Raise `WrongState` that says why, and who was first, unless the order is placed."""
+    if order.status != OrderStatus.PLACED:
+        raise WrongState(_why_not_startable(order))
 
 
 def _why_not_startable(order: Order) -> str:

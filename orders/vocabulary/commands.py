@@ -38,6 +38,12 @@ class CommandKind(StrEnum):
     PARTNER_HOLD = "partner_hold"
     PARTNER_PROBE = "partner_probe"
     PARTNER_CLOSE = "partner_close"
+    BATCH_RUN = "batch_run"
+    BATCH_PAUSE = "batch_pause"
+    BATCH_RESUME = "batch_resume"
+    BATCH_CANCEL = "batch_cancel"
+    BATCH_RETRY = "batch_retry"
+    BATCH_UNDO = "batch_undo"
 
 
 class CommandStatus(StrEnum):
@@ -64,3 +70,4 @@ class Topic(StrEnum):
     DRIVE_STEP = "order.step"  # try again at once, pause or resume; the kind of the command says which
     START_FEED_IMPORT = "feed_import.start"
     SEND_REFUND = "refund.send"  # there is something to do for the refund's process
+    RUN_BATCH = "batch.run"  # there is something to do for the batch's process

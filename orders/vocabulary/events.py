@@ -47,3 +47,5 @@ class EventType(StrEnum):
     TASK_OPENED = "order.task_opened"
     TASK_ACKNOWLEDGED = "order.task_acknowledged"
     TASK_DONE = "order.task_done"
+    RECHECKED = "order.rechecked"
+    SHIPMENT_CHECKED = "order.shipment_checked"
