@@ -50,6 +50,8 @@ FULL_ONLY = frozenset(
         # So is the word that something was done.
         "orders.work_task",
         "orders.work_lead_task",
+        # So are orders by the thousand.
+        "orders.run_batch",
         # It stops everybody's orders.
         "orders.drive_breaker",
     }

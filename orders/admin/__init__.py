@@ -3,6 +3,7 @@
 from orders.admin import (
     access,
     approvals,
+    batches,
     catalogue,
     feeds,
     machinery,
@@ -18,6 +19,7 @@ from orders.admin import (
 __all__ = [
     "access",
     "approvals",
+    "batches",
     "catalogue",
     "feeds",
     "machinery",

@@ -314,6 +314,7 @@ class Problem(serializers.Serializer):
 
 class RootOutput(serializers.Serializer):
     orders = serializers.URLField()
+    batches = serializers.URLField()
     imports = serializers.URLField()
     tokens = serializers.URLField()
     reviews = serializers.URLField()

@@ -28,6 +28,9 @@ class Words:
     ApprovalStatus = choices(vocabulary.ApprovalStatus)
     FeedStatus = choices(vocabulary.FeedStatus)
     ReviewStatus = choices(vocabulary.ReviewStatus)
+    BatchStatus = choices(vocabulary.BatchStatus)
+    BatchItemStatus = choices(vocabulary.ItemStatus)
+    BatchAction = choices(vocabulary.BatchAction)
 
 
 #: what every address may answer

@@ -27,6 +27,8 @@ VIEW = (
     "view_reviewcase",
     "view_fraudcheck",
     "view_stafftask",
+    "view_batch",
+    "view_batchitem",
 )
 FEEDS = ("view_feedimport", "view_feeddocument")
 OPERATIONS = (

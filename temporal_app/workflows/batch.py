@@ -138,13 +138,11 @@ class BatchWorkflow:
 
     async def check(self, position: int) -> None:
         item = BatchItemInput(batch_id=self.batch.batch_id, position=position)
+        policy = policies.partner_check(f"Check item {position}")
+        policy["task_queue"] = TaskQueue.PARTNERS
         try:
             try:
-                await workflow.execute_activity(
-                    activities.check_item,
-                    item,
-                    **{**policies.partner_check(f"Check item {position}"), "task_queue": TaskQueue.PARTNERS},
-                )
+                await workflow.execute_activity(activities.check_item, item, **policy)
             except Exception as error:
                 if is_cancelled_exception(error) or not workflow.is_failure_exception(error):
                     raise

@@ -34,17 +34,18 @@ def bad_rows_csv(feed: FeedImport) -> Iterator[str]:
     try:
         table = open_table(feed.pk, layout)
     except InvalidFeed as error:
-        yield _csv_line(["line", "reason"])
-        yield _csv_line(["1", str(error)])
+        yield csv_line(["line", "reason"])
+        yield csv_line(["1", str(error)])
         return
-    yield _csv_line(["line", "reason", *table.header])
+    yield csv_line(["line", "reason", *table.header])
     for record in table.records:
         row = read_row(record, table.places, layout)
         if row.reference in rejected:
-            yield _csv_line([str(record.line), row.error or rejected[row.reference], *record.cells])
+            yield csv_line([str(record.line), row.error or rejected[row.reference], *record.cells])
 
 
-def _csv_line(cells: list[str]) -> str:
+def csv_line(cells: list[str]) -> str:
+    """One line of CSV in which no cell is a formula."""
     text = io.StringIO()
     csv.writer(text).writerow([_harmless(cell) for cell in cells])
     return text.getvalue()
