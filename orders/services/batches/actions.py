@@ -24,8 +24,6 @@ from orders.vocabulary import (
     ShipmentStatus,
 )
 
-RUN = "orders.run_batch"
-
 
 @dataclass(frozen=True, kw_only=True)
 class ActionRule:

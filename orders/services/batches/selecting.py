@@ -16,7 +16,7 @@ from django.db.models import Case, CharField, Count, QuerySet, Sum, Value, When
 from orders.actor import Actor
 from orders.errors import InvalidInput
 from orders.models import Batch, Order
-from orders.services.batches.actions import ACTIONS, RUN, left_out
+from orders.services.batches.actions import ACTIONS, left_out
 from orders.vocabulary import MAX_BATCH_ORDERS, BatchAction, Exclusion
 
 SAMPLE = 10
@@ -68,7 +68,7 @@ def preview(selection: Selection, action: BatchAction, *, actor: Actor, undo_of:
 def require(action: BatchAction, actor: Actor) -> None:
     """A batch needs its own permission and that of what it does. Raises `NotPermitted`."""
     rule = ACTIONS[action]
-    actor.require(RUN)
+    actor.require("orders.run_batch")
     actor.require(rule.permission)
 
 
