@@ -151,7 +151,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='batchitem',
-            constraint=models.CheckConstraint(condition=models.Q(('finished_at', None), models.Q(('status__in', [orders.vocabulary.batches.ItemStatus['PENDING'], orders.vocabulary.batches.ItemStatus['RUNNING']]), _negated=True), _connector='XOR'), name='batch_item_ended_has_time'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at', None), models.Q(('status__in', [orders.vocabulary.batches.ItemStatus['PENDING'], orders.vocabulary.batches.ItemStatus['RUNNING']]), _negated=True), _connector='OR'), models.Q(('finished_at__isnull', False), models.Q(('status__in', [orders.vocabulary.batches.ItemStatus['DONE'], orders.vocabulary.batches.ItemStatus['FAILED'], orders.vocabulary.batches.ItemStatus['SKIPPED']]), _negated=True), _connector='OR')), name='batch_item_ended_has_time'),
         ),
         migrations.AddConstraint(
             model_name='batchitem',

@@ -16,6 +16,7 @@ from orders.models.rules import check, never_deleted, one_of, word_field
 from orders.vocabulary import (
     DEFAULT_AUTO_PAUSE_PERCENT,
     ENDED_BATCHES,
+    ENDED_ITEMS,
     OPEN_ITEMS,
     BatchAction,
     BatchStatus,
@@ -115,7 +116,11 @@ class BatchItem(models.Model):
                 fields=["order"], condition=Q(status__in=sorted(OPEN_ITEMS)), name="batch_item_one_open"
             ),
             one_of("batch_item", "status", ItemStatus),
-            check("batch_item_ended_has_time", Q(finished_at=None) ^ ~Q(status__in=sorted(OPEN_ITEMS))),
+            check(
+                "batch_item_ended_has_time",
+                (Q(finished_at=None) | ~Q(status__in=sorted(OPEN_ITEMS)))
+                & (Q(finished_at__isnull=False) | ~Q(status__in=sorted(ENDED_ITEMS))),
+            ),
             check("batch_item_failed_says_why", Q(error_type="") ^ Q(status=ItemStatus.FAILED)),
         ]
 

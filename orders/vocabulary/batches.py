@@ -45,6 +45,7 @@ class ItemStatus(StrEnum):
 
 
 OPEN_ITEMS = frozenset({ItemStatus.PENDING, ItemStatus.RUNNING})
+ENDED_ITEMS = frozenset(ItemStatus) - OPEN_ITEMS
 
 
 class Exclusion(StrEnum):
