@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from temporal_app.workflow_ids import order_workflow_id
     from temporal_app.workflows.feed_import import message_of
     from temporal_app.workflows.order import OrderWorkflow
-    from temporal_app.workflows.saga import is_saga_failure, shielded
+    from temporal_app.workflows.saga import is_saga_failure, raise_if_cancelled, shielded
 
 #: the server warns at 10,240 events and ends a run at 51,200; the order of magnitude is ours to choose
 EVENTS_OF_A_RUN = 4_000
@@ -67,12 +67,15 @@ class BatchWorkflow:
             while True:
                 told = self.told
                 verdict = await work(told)
+                raise_if_cancelled()
                 if verdict is Verdict.ENDED and self.told == told:
                     return BatchResult(batch_id=batch.batch_id, counts=await self.summarise())
                 if verdict is Verdict.STILL:
                     await workflow.wait_condition(lambda told=told: self.told > told)  # type: ignore[misc]
                 await self.continue_as_new_when_long()
-        except asyncio.CancelledError:
+        except (Exception, asyncio.CancelledError) as error:
+            if not is_cancelled_exception(error):
+                raise
             await shielded(self.stop())
             raise
 

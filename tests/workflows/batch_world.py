@@ -52,6 +52,8 @@ class BatchWorld:
         self.given_up: dict[int, tuple[str, str]] = {}
         self.most_running = 0
         self.stopped = False
+        #: how often the process asked what it may do
+        self.asked = 0
         #: while set, work ends at once; cleared, it waits inside
         self.gate = asyncio.Event()
         self.gate.set()
@@ -100,6 +102,8 @@ class BatchWorld:
     def activities(self) -> list[Callable[..., Any]]:
         @activity.defn(name="run_chunk")
         async def run_chunk(batch: BatchInput) -> Verdict:
+            self.asked += 1
+            await self.tell()
             await self.gate.wait()
             if self.judge() is Verdict.GO:
                 for position in self.next_pending(CHUNK):
@@ -109,6 +113,7 @@ class BatchWorld:
 
         @activity.defn(name="begin_orders")
         async def begin_orders(batch: BatchInput) -> BatchWindow:
+            self.asked += 1
             verdict = self.judge()
             if verdict is Verdict.GO:
                 for position in self.next_pending(WINDOW - self.counts()["running"]):
@@ -134,6 +139,7 @@ class BatchWorld:
 
         @activity.defn(name="claim_checks")
         async def claim_checks(batch: BatchInput) -> BatchWindow:
+            self.asked += 1
             verdict = self.judge()
             if verdict is Verdict.STOP:
                 self.items = {at: "pending" if now == "running" else now for at, now in self.items.items()}

@@ -142,16 +142,19 @@ async def test_a_check_that_is_given_up_is_told_by_its_innermost_error(skipping:
     assert world.given_up[3] == ("partner_unavailable", "The carrier answered 503")
 
 
-async def test_a_process_that_is_cancelled_at_temporal_closes_its_batch(dev_server: WorkflowEnvironment) -> None:
-    world = BatchWorld(BatchMode.PARALLEL, 30)
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_process_that_is_cancelled_at_temporal_closes_its_batch(
+    dev_server: WorkflowEnvironment, mode: BatchMode
+) -> None:
+    world = BatchWorld(mode, 30)
     world.gate.clear()
     async with world.batch(dev_server) as handle:
-        await world.until(lambda: world.counts()["running"] == WINDOW)
+        await world.until(lambda: bool(world.asked))
         await handle.cancel()
+        world.gate.set()
         with pytest.raises(WorkflowFailureError):
             await handle.result()
         assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
-        world.gate.set()
     assert world.stopped
 
 
