@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 #: orders under way at once
 WINDOW = 20
 #: the batch's process starts the order's own at once; if it dies in between, the outbox does it after this
-GUARANTEE = timedelta(seconds=10)
+GUARANTEE = timedelta(seconds=5)
 #: statuses that free the slot although the order is open: the next move is a person's
 WAITS = {
     OrderStatus.IN_REVIEW: "Waits for a reviewer",
