@@ -224,6 +224,8 @@ SPECTACULAR_SETTINGS = {
             "QualityStatus",
             "ProcessStatus",
             "ProcessStepStatus",
+            "BatchStatus",
+            "BatchItemStatus",
         )
     },
 }
@@ -297,7 +299,7 @@ OUTCOME_UNKNOWN_AFTER_SECONDS = env.int("OUTCOME_UNKNOWN_AFTER_SECONDS", default
 #: so many declined orders of one customer within a week are looked into by staff
 DECLINES_BEFORE_ESCALATION = env.int("DECLINES_BEFORE_ESCALATION", default=3)
 
-#: calls a second that all workers together make for runs (tracking, rates, addresses)
+#: calls a second that all workers together make for runs (tracking, rates, addresses) and for batches
 PARTNER_CALLS_PER_SECOND = env.float("PARTNER_CALLS_PER_SECOND", default=20.0)
 #: a call of a run that the partner leaves unanswered so often, while it answers others, has failed for good
 PARTNER_CALL_TRIES = env.int("PARTNER_CALL_TRIES", default=8)

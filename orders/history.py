@@ -71,7 +71,7 @@ def record(
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("history.record needs the transaction that changes the order.")
-    event = chained(order, event_type, actor=actor, reason=reason, step=step, status_before=status_before, data=data)
+    event = next_event(order, event_type, actor=actor, reason=reason, step=step, status_before=status_before, data=data)
     event.save(force_insert=True)
     order.save(
         update_fields=["status", "status_since", "closed_at", "event_count", "chain_head", *save],
@@ -79,7 +79,7 @@ def record(
     return event
 
 
-def chained(
+def next_event(
     order: Order,
     event_type: EventType,
     *,
@@ -89,9 +89,9 @@ def chained(
     status_before: str | None = None,
     data: dict[str, Any] | None = None,
 ) -> OrderEvent:
-    """The order's next event, neither saved, nor the order, whose chain head has moved on to it.
+    """The order's next event, chained and not yet saved; the order in memory has the new chain head.
 
-    For whoever writes hundreds of orders with their events at once; everybody else calls `record`.
+    For `record`, and for writers of many orders at once (`orders.services.sheets`), who save both in one transaction.
     """
     event = OrderEvent(
         order=order,

@@ -66,15 +66,23 @@ class Message:
 
 
 def publish(
-    topic: Topic, *, aggregate: str, body: dict[str, Any], due_at: datetime | None = None, bulk: bool = False
+    topic: Topic,
+    *,
+    aggregate: str,
+    body: dict[str, Any],
+    due_at: datetime | None = None,
+    after: timedelta = timedelta(),
+    bulk: bool = False,
 ) -> OutboxMessage:
     """Record what Temporal must be told, and wake a relay when (and only if) the transaction commits.
 
     With `due_at` it leaves then, or as soon after as a relay runs. It holds up what is younger in its aggregate all the
-    while, so what waits for its hour needs an aggregate of its own. A `bulk` message lets all others pass; one about
-    the same aggregate that is not bulk takes it along.
+    while, so what waits for its hour needs an aggregate of its own. `after` keeps it back for so long: for a writer
+    that tells Temporal itself and only wants to be sure. A `bulk` message lets all others pass; one about the same
+    aggregate that is not bulk takes it along.
     """
-    times = {"due_at": due_at, "available_at": due_at} if due_at else {}
+    when: Any = Now() + after if after else due_at
+    times = {"due_at": when, "available_at": when} if when else {}
     message = OutboxMessage(topic=topic, aggregate=aggregate, body=body, bulk=bulk, **times)
     if not bulk:
         OutboxMessage.objects.filter(aggregate=aggregate, delivered_at=None, bulk=True).update(bulk=False)
@@ -83,10 +91,12 @@ def publish(
 
 
 def publish_all(messages: list[OutboxMessage]) -> None:
-    """`publish` for many new aggregates at once."""
+    """`publish` for many rows in one statement."""
     if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError("outbox.publish needs the transaction that records the change.")
-    OutboxMessage.objects.bulk_create(messages)
+        raise RuntimeError("The outbox needs the transaction that records the change.")
+    if not messages:
+        return
+    OutboxMessage.objects.bulk_create(messages, batch_size=500)
     with connection.cursor() as cursor:
         # NOTIFY is transactional: it is sent at commit and folded with equal ones.
         cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])

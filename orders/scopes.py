@@ -60,6 +60,8 @@ FULL_ONLY = frozenset(
         "orders.send_notice",
         # It makes as many calls to a partner as there are open shipments.
         "orders.run_partner_calls",
+        # So are orders by the thousand.
+        "orders.run_batch",
         # It stops everybody's orders.
         "orders.drive_breaker",
         # So are the books of the day, and what runs by itself.

@@ -118,6 +118,8 @@ EVENT_TITLES: dict[EventType, str] = {
     EventType.RECOVERY_BEGUN: "Recovery asked for",
     EventType.QUALITY_SAMPLED: "Drawn for the quality check",
     EventType.QUALITY_CHECKED: "Quality checked",
+    EventType.RECHECKED: "Checked again",
+    EventType.SHIPMENT_CHECKED: "Carrier asked about the shipment",
 }
 EVENT_TONES: dict[EventType, Tone] = {
     EventType.STEP_RETRYING: Tone.WAITING,

@@ -4,9 +4,10 @@ Everything else stays in the database. An order in a payload would be a stale co
 would put personal data into Temporal's history. Fields added later need a default, as recorded histories lack them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orders.vocabulary import (
+    BatchMode,
     FailureType,
     FeedStatus,
     NoticeStatus,
@@ -16,6 +17,7 @@ from orders.vocabulary import (
     ProcessStatus,
     RefundStatus,
     RunState,
+    Verdict,
 )
 
 
@@ -306,3 +308,38 @@ class SampleResult:
     day: str
     shipped: int
     positions: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchInput:
+    """Starts a `BatchWorkflow`, and is the input of what it asks about the whole batch."""
+
+    batch_id: str
+    mode: BatchMode
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchItemInput:
+    """One item of a batch; why it is given up, where it is."""
+
+    batch_id: str
+    position: int
+    error_type: str = ""
+    #: for people; at most 500 characters
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchWindow:
+    """What a batch may do now: orders to be started, or items to be checked. At most a window of them."""
+
+    verdict: Verdict
+    orders: list[OrderInput] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchResult:
+    batch_id: str
+    #: status of an item -> how many
+    counts: dict[str, int]

@@ -117,3 +117,28 @@ def sweep(summary: str) -> ActivityConfig:
         schedule_to_close_timeout=timedelta(seconds=150),
         retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3),
     )
+
+
+def chunk(summary: str) -> ActivityConfig:
+    """One chunk of a batch: a transaction of a second, or minutes when it is done one by one, with a heartbeat each."""
+    return ActivityConfig(
+        summary=summary,
+        start_to_close_timeout=timedelta(minutes=10),
+        heartbeat_timeout=timedelta(seconds=40),
+        retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )
+
+
+def partner_check(summary: str) -> ActivityConfig:
+    """A partner call of a batch that changes nothing: given up after a while, as its item's result.
+
+    A pause does not wait for it: what it finds after that is not written.
+    """
+    return ActivityConfig(
+        summary=summary,
+        start_to_close_timeout=timedelta(seconds=15) * SCALE,
+        schedule_to_close_timeout=timedelta(minutes=10),
+        retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)),
+        cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    )

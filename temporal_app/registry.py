@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from temporal_app.activities import (
+    batches,
     engine,
     feeds,
     notices,
@@ -18,6 +19,7 @@ from temporal_app.activities import (
     sweeps,
 )
 from temporal_app.task_queues import TaskQueue
+from temporal_app.workflows.batch import BatchWorkflow
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.notice import NoticeWorkflow
 from temporal_app.workflows.order import OrderWorkflow
@@ -65,6 +67,7 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
             NoticeWorkflow,
             SweepWorkflow,
             QualitySampleWorkflow,
+            BatchWorkflow,
         ),
         activities=(
             feeds.validate_feed,
@@ -80,6 +83,19 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
             # Here, so that a slow mail server takes no slot from an order.
             notices.send_notice,
             notices.give_up_notice,
+            sweeps.processes_to_ask_about,
+            engine.look_at_processes,
+            sweeps.settle_processes,
+            sweeps.sweep_deadlines,
+            sweeps.sweep_books,
+            quality.count_shipped,
+            quality.store_sample,
+            batches.run_chunk,
+            batches.begin_orders,
+            batches.claim_checks,
+            batches.fail_item,
+            batches.stop_batch,
+            batches.summarise_batch,
         ),
     ),
     TaskQueue.PARTNERS: QueueContents(
@@ -90,13 +106,7 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
             partner_calls.give_up_partner_call,
             partner_calls.end_partner_run,
             processes.ask_partner_for_process,
-            sweeps.processes_to_ask_about,
-            engine.look_at_processes,
-            sweeps.settle_processes,
-            sweeps.sweep_deadlines,
-            sweeps.sweep_books,
-            quality.count_shipped,
-            quality.store_sample,
+            batches.check_item,
         ),
     ),
 }

@@ -7,11 +7,25 @@ them before it polls. An attribute of another type under the same name is as bad
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
-from temporalio.common import SearchAttributeKey
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 ORDER_NUMBER = SearchAttributeKey.for_keyword("OrderNumber")
 ORDER_STATUS = SearchAttributeKey.for_keyword("OrderStatus")
 CUSTOMER = SearchAttributeKey.for_keyword("Customer")
+#: the status that every process begins in
+QUEUED = "queued"
+
+
+def of_order(number: str, customer: str) -> TypedSearchAttributes:
+    """What an order's process is found by; `customer` is an id of ours, never a name."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(ORDER_NUMBER, number),
+            SearchAttributePair(ORDER_STATUS, QUEUED),
+            SearchAttributePair(CUSTOMER, customer),
+        ]
+    )
+
 
 REQUIRED = (ORDER_NUMBER, ORDER_STATUS, CUSTOMER)
 KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD

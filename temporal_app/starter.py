@@ -28,8 +28,9 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from orders.vocabulary import CommandKind, OrderStatus, StepName, Topic
+from orders.vocabulary import BatchMode, CommandKind, StepName, Topic
 from temporal_app.payloads import (
+    BatchInput,
     CommandGiven,
     FeedInput,
     NoticeInput,
@@ -39,11 +40,12 @@ from temporal_app.payloads import (
     RecoveryInput,
     RefundInput,
 )
-from temporal_app.search_attributes import CUSTOMER, ORDER_NUMBER, ORDER_STATUS
+from temporal_app.search_attributes import ORDER_NUMBER, of_order
 from temporal_app.step_activities import ACTIVITY_OF_STEP
 from temporal_app.task_queues import TaskQueue
 from temporal_app.workflow_ids import (
     SCHEDULE_PREFIX,
+    batch_workflow_id,
     feed_import_workflow_id,
     notice_workflow_id,
     order_workflow_id,
@@ -52,6 +54,7 @@ from temporal_app.workflow_ids import (
     recovery_workflow_id,
     refund_workflow_id,
 )
+from temporal_app.workflows.batch import BatchWorkflow
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.notice import NoticeWorkflow
 from temporal_app.workflows.order import OrderWorkflow
@@ -108,13 +111,7 @@ async def start_order(client: Client, body: dict[str, Any]) -> None:
         OrderInput(order_id=body["order_id"], number=body["number"], customer=body["customer"]),
         id=order_workflow_id(body["order_id"]),
         task_queue=TaskQueue.ORDERS,
-        search_attributes=TypedSearchAttributes(
-            [
-                SearchAttributePair(ORDER_NUMBER, body["number"]),
-                SearchAttributePair(ORDER_STATUS, OrderStatus.QUEUED),
-                SearchAttributePair(CUSTOMER, body["customer"]),
-            ]
-        ),
+        search_attributes=of_order(body["number"], body["customer"]),
         static_summary=f"Order {body['number']}",
         # Relay and worker share the client: the first task skips a trip through the task queue.
         request_eager_start=True,
@@ -285,6 +282,20 @@ async def recover_order(client: Client, body: dict[str, Any]) -> None:
     )
 
 
+async def run_batch(client: Client, body: dict[str, Any]) -> None:
+    """Start the batch's process, or wake it. One that has ended is begun anew: its failed items are done again."""
+    await start_once(
+        client,
+        BatchWorkflow.run,
+        BatchInput(batch_id=body["batch_id"], mode=BatchMode(body["mode"])),
+        id=batch_workflow_id(body["batch_id"]),
+        task_queue=TaskQueue.BATCHES,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        start_signal="look_again",
+        static_summary="Batch",
+    )
+
+
 #: a function that answers a bool says whether the command of the message was taken
 DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]] = {
     Topic.START_ORDER: start_order,
@@ -300,4 +311,5 @@ DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]]
     Topic.START_PARTNER_RUN: start_partner_run,
     Topic.CANCEL_PARTNER_RUN: cancel_partner_run,
     Topic.RECOVER_ORDER: recover_order,
+    Topic.RUN_BATCH: run_batch,
 }

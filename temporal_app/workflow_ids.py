@@ -39,6 +39,10 @@ def partner_run_workflow_id(run_id: str) -> str:
     return f"partner-run:{run_id}"
 
 
+def batch_workflow_id(batch_id: str) -> str:
+    return f"batch:{batch_id}"
+
+
 #: Temporal appends the planned time to it; the schedule has the same name
 HISTORY_SEAL = "backoffice:history-seal"
 SWEEP = "backoffice:sweep"

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from orders.access.accounts import ACCOUNT_COMMANDS
+from orders.access.batches import BATCH_COMMANDS
 from orders.access.data import DATA_COMMANDS
 from orders.access.order_commands import ORDER_COMMANDS
 from orders.access.partner_runs import PARTNER_RUN_COMMANDS
@@ -34,6 +35,7 @@ COMMANDS: tuple[CommandRule, ...] = (
     *PROCESS_COMMANDS,
     *PARTNER_RUN_COMMANDS,
     *QUALITY_COMMANDS,
+    *BATCH_COMMANDS,
 )
 
 #: management commands that are no command of a person: what each is for. They need a shell on the machine.
@@ -42,6 +44,7 @@ MACHINE_COMMANDS: Mapping[str, str] = {
     "grant_roles": "gives the database accounts their rights; needs the owner's password",
     "seed_demo": "fills an empty database with demo orders",
     "seed_feed": "writes a file of made-up invoices, for trying imports at size",
+    "seed_orders": "makes placed orders by the thousand, to try things at size",
     "run_worker": "the worker process",
     "record_histories": "writes workflow histories to files, for replay tests",
     "replay": "reads only: asks before a deploy whether open workflows would go on",

@@ -3,6 +3,7 @@
 from orders.admin import (
     access,
     approvals,
+    batches,
     catalogue,
     feed_layouts,
     feeds,
@@ -27,6 +28,7 @@ from orders.admin import (
 __all__ = [
     "access",
     "approvals",
+    "batches",
     "catalogue",
     "feed_layouts",
     "feeds",

@@ -19,6 +19,7 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
         [
             ("All orders", "receipt_long", "orders_order_changelist", "orders.view_order"),
             ("Reviews", "policy", "orders_reviewcase_changelist", "orders.view_reviewcase"),
+            ("Batches", "stacks", "orders_batch_changelist", "orders.view_batch"),
             ("Tasks", "task_alt", "orders_stafftask_changelist", "orders.view_stafftask"),
             ("Quality checks", "fact_check", "orders_qualitycheck_changelist", "orders.view_qualitycheck"),
             ("Imports", "upload_file", "orders_feedimport_changelist", "orders.view_feedimport"),

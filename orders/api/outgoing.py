@@ -321,6 +321,7 @@ class FeedOutput(serializers.ModelSerializer):
 
 class RootOutput(serializers.Serializer):
     orders = serializers.URLField()
+    batches = serializers.URLField()
     imports = serializers.URLField()
     tokens = serializers.URLField()
     reviews = serializers.URLField()

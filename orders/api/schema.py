@@ -34,6 +34,9 @@ class Words:
     ProcessStepName = choices(vocabulary.ProcessStepName)
     DifferenceKind = choices(vocabulary.DifferenceKind)
     QualityStatus = choices(vocabulary.QualityStatus)
+    BatchStatus = choices(vocabulary.BatchStatus)
+    BatchItemStatus = choices(vocabulary.ItemStatus)
+    BatchAction = choices(vocabulary.BatchAction)
 
 
 #: what every address may answer

@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from orders.api.approval_views import Approvals
+from orders.api.batch_views import BatchCommands, Batches, BatchItems
 from orders.api.customer_views import Customers
 from orders.api.finding_views import Findings
 from orders.api.import_command_views import ImportCommands
@@ -116,6 +117,16 @@ urlpatterns = [
     path("quality-checks/<uuid:pk>/fail/", QualityChecks.as_view({"post": "failed"}), name="quality-check-fail"),
     path("tokens/", Tokens.as_view({"get": "list", "post": "create"}), name="tokens"),
     path("tokens/<uuid:token_id>/revoke/", Tokens.as_view({"post": "revoke"}), name="token-revoke"),
+    path("batches/", Batches.as_view({"get": "list", "post": "create"}), name="batches"),
+    path("batches/preview/", Batches.as_view({"post": "preview"}), name="batch-preview"),
+    path("batches/<uuid:pk>/", Batches.as_view({"get": "retrieve"}), name="batch"),
+    path("batches/<uuid:pk>/items/", BatchItems.as_view({"get": "list"}), name="batch-items"),
+    path("batches/<uuid:pk>/items/download/", BatchItems.as_view({"get": "download"}), name="batch-download"),
+    path("batches/<uuid:pk>/pause/", BatchCommands.as_view({"post": "pause"}), name="batch-pause"),
+    path("batches/<uuid:pk>/resume/", BatchCommands.as_view({"post": "resume"}), name="batch-resume"),
+    path("batches/<uuid:pk>/cancel/", BatchCommands.as_view({"post": "cancel"}), name="batch-cancel"),
+    path("batches/<uuid:pk>/retry-failed/", BatchCommands.as_view({"post": "retry_failed"}), name="batch-retry"),
+    path("batches/<uuid:pk>/undo/", BatchCommands.as_view({"post": "undo"}), name="batch-undo"),
     path("schema/", Schema.as_view(), name="schema"),
     path("docs/", Docs.as_view(), name="docs"),
     re_path(r"", NotHere.as_view(), name="not-here"),

@@ -67,6 +67,7 @@ class Root(StrictRequests, APIView):
     def get(self, request: Request) -> Response:
         names = (
             "orders",
+            "batches",
             "imports",
             "partners",
             "process-runs",

@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("orders", "0026_sweeper"),
+        ("orders", "0028_batch"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

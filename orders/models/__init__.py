@@ -1,6 +1,7 @@
 """The tables. Rows are the truth; services are the only writers."""
 
 from orders.models.approval import Approval
+from orders.models.batch import Batch, BatchItem
 from orders.models.catalogue import Product, StockItem
 from orders.models.command import Command, IdempotencyRecord
 from orders.models.credit import CreditNote, CreditNoteLine
@@ -33,6 +34,8 @@ from orders.models.token import ApiToken, RequestCount
 __all__ = [
     "ApiToken",
     "Approval",
+    "Batch",
+    "BatchItem",
     "Command",
     "CreditNote",
     "CreditNoteLine",

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from orders.models.batch import Batch
 from orders.models.customer import Customer
 from orders.models.order import Order
 from orders.models.rules import check, one_of, word_field
@@ -36,6 +37,8 @@ class Command(models.Model):
     subject = models.CharField(max_length=128, blank=True, default="")
     #: the import that it is about
     feed = models.ForeignKey("FeedImport", on_delete=models.PROTECT, null=True, blank=True, related_name="commands")
+    #: the batch that it is about, or that gave it to the order
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, null=True, blank=True, related_name="commands")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True)
     actor = models.CharField(max_length=150)
     channel = word_field(Channel)

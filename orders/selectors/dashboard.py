@@ -19,9 +19,9 @@ from django.utils import timezone
 
 from orders.amounts import counted, money, number
 from orders.models import CreditNote, FeedImport, Order, Step
-from orders.selectors import findings
+from orders.selectors import batches, findings
 from orders.selectors.health import Backlog, Health, machinery, outbox_backlog, unserved
-from orders.vocabulary import MOVING_STATUSES, FeedStatus, OrderStatus, StepName, StepStatus
+from orders.vocabulary import MOVING_STATUSES, BatchAction, FeedStatus, OrderStatus, StepName, StepStatus
 from orders.wording import STATUS_TONES, STEP_DOING, Tone, failure_words, status_word
 
 #: counting stops here; the page then says "10,000+"
@@ -58,7 +58,8 @@ class Concern:
     title: str
     detail: str
     since: datetime
-    #: where it leads: the order's page, a list ("credit_notes", "outbox", "queues"), or the import of this key ("feed")
+    #: where it leads: the order's page, a list ("credit_notes", "outbox", "queues"), or the import ("feed") or batch of
+    #: this key
     order_number: str = ""
     kind: str = ""
     key: str = ""
@@ -141,6 +142,8 @@ def dashboard(user: AbstractBaseUser | AnonymousUser) -> Dashboard:
         groups.append(_credit_notes())
     if user.has_perm("orders.view_feedimport"):  # type: ignore[union-attr]
         groups.append(_feeds())
+    if user.has_perm("orders.view_batch"):  # type: ignore[union-attr]
+        groups.append(_batches())
     return Dashboard(
         counts=counts,
         all_orders=_sum_words(counts),
@@ -319,3 +322,17 @@ def _feeds() -> ConcernGroup:
         for feed in failed.only("pk", "name", "failure_message", "finished_at", "created_at")[:LIST_ROWS]
     ]
     return ConcernGroup(title="Failed imports", count=str(len(rows)), attention="", rows=rows)
+
+
+def _batches() -> ConcernGroup:
+    rows = [
+        Concern(
+            title=f"Batch “{batches.TITLES[BatchAction(batch.action)]}” of {counted(batch.item_count, 'order')}",
+            detail=batch.note,
+            since=batch.status_since,
+            kind="batch",
+            key=str(batch.pk),
+        )
+        for batch in batches.needing_somebody()
+    ]
+    return ConcernGroup(title="Batches", count=str(len(rows)), attention="", rows=rows)

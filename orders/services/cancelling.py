@@ -10,13 +10,20 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from orders import history
 from orders.actor import Actor
 from orders.errors import WrongState
 from orders.models import Command, Order
 from orders.selectors.undoing import Line, undo_of
 from orders.services import commands
-from orders.vocabulary import CommandKind, EventType, FailureType, OrderStatus, Topic
+from orders.services.commands import Standing
+from orders.services.sheets import Sheet
+from orders.vocabulary import (
+    CommandKind,
+    EventType,
+    FailureType,
+    OrderStatus,
+    Topic,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +38,7 @@ class Plan:
 
 def plan(order: Order) -> Plan:
     """What would be undone, in the order in which it is undone. Raises `WrongState` when it is too late."""
-    _require_open(order)
+    _require_open(order, commands.standing_of([order.pk])[order.pk])
     found = undo_of(order)
     return Plan(order_number=order.number, undo=tuple(line for line in found.lines if not line.done), stays=found.stays)
 
@@ -44,41 +51,39 @@ def cancel(order_number: str, *, actor: Actor, reason: str) -> Command:
     actor.require("orders.cancel_order")
     with transaction.atomic():
         order = Order.objects.select_for_update().get(number=order_number)
-        _require_open(order)
+        sheet = Sheet(actor=actor, reason=reason)
         in_process = order.commands.filter(kind=CommandKind.START).exists()
-        command = commands.record(
-            CommandKind.CANCEL, order, actor=actor, reason=reason, tell=Topic.CANCEL_ORDER if in_process else None
-        )
-        history.record(order, EventType.CANCEL_ASKED, actor=actor, reason=reason, data={"command": str(command.id)})
-        if not in_process:
-            _close(order, command, actor=actor)
+        command = cancel_locked(order, commands.standing_of([order.pk])[order.pk], sheet, in_process=in_process)
+        sheet.write()
     return command
 
 
-def _require_open(order: Order) -> None:
+def cancel_locked(order: Order, standing: Standing, sheet: Sheet, *, in_process: bool) -> Command:
+    """`cancel` for a caller that holds the lock and writes the sheet. Raises `WrongState`, changing nothing."""
+    _require_open(order, standing)
+    command = sheet.command(CommandKind.CANCEL, order, tell=Topic.CANCEL_ORDER if in_process else None)
+    sheet.event(order, EventType.CANCEL_ASKED, command=str(command.id))
+    if not in_process:
+        _close(order, command, sheet)
+    return command
+
+
+def _require_open(order: Order, standing: Standing) -> None:
     if order.status == OrderStatus.COMPLETED:
         raise WrongState(f"Order {order.number} is completed and its goods are on their way; refund or return it.")
     if order.is_terminal:
         raise WrongState(f"Order {order.number} is {order.status} already.")
-    commands.refuse_second(order, CommandKind.CANCEL, "is being cancelled")
+    commands.refuse_second(order, CommandKind.CANCEL, "is being cancelled", standing)
     if order.status == OrderStatus.UNDOING:
         raise WrongState(f"Order {order.number} is being undone already, because {order.failure_message}")
 
 
-def _close(order: Order, command: Command, *, actor: Actor) -> None:
+def _close(order: Order, command: Command, sheet: Sheet) -> None:
     """Nothing has happened to the order yet: there is nothing to undo and no process to ask."""
     before = order.status
     order.move_to(OrderStatus.CANCELLED)
     order.failure_type = FailureType.CANCELLED
     order.failure_message = f"Cancelled by {command.actor}: {command.reason}"[:500]
     order.resume_status = ""
-    history.record(
-        order,
-        EventType.CANCELLED,
-        actor=actor,
-        reason=command.reason,
-        status_before=before,
-        data={"failure_type": FailureType.CANCELLED},
-        save=("failure_type", "failure_message", "resume_status"),
-    )
-    commands.finish(order.commands.all(), "The order was cancelled before its processing began.")
+    sheet.event(order, EventType.CANCELLED, status_before=before, failure_type=FailureType.CANCELLED)
+    sheet.finish_all_of(order)

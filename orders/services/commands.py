@@ -7,6 +7,7 @@ was away moves no money. The message to the workflow only saves it from waiting.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,7 @@ from django.utils import timezone
 from orders import current_request, history, outbox
 from orders.actor import Actor
 from orders.errors import CancelAsked, OnHold, WrongState
-from orders.models import Command, Order
+from orders.models import Batch, Command, Order, OutboxMessage
 from orders.vocabulary import CommandKind, CommandStatus, EventType, StepName, Topic
 
 #: commands that stay open until they are taken back or the order ends
@@ -36,6 +37,7 @@ def record(
     until: datetime | None = None,
     details: dict[str, Any] | None = None,
     subject: str = "",
+    batch: Batch | None = None,
 ) -> Command:
     """Write the command; `done` is its outcome where there is nothing left to do, `tell` sends it to the process.
 
@@ -44,12 +46,44 @@ def record(
 
     The caller holds the order's lock, in the transaction of the change.
     """
+    command = new(
+        kind,
+        order,
+        actor=actor,
+        reason=reason,
+        done=done,
+        step=step,
+        until=until,
+        details=details,
+        subject=subject,
+        batch=batch,
+    )
+    command.save(force_insert=True)
+    outbox.publish_all(messages_of(command, tell))
+    return command
+
+
+def new(
+    kind: CommandKind,
+    order: Order | None,
+    *,
+    actor: Actor,
+    reason: str,
+    done: str = "",
+    step: StepName | None = None,
+    until: datetime | None = None,
+    details: dict[str, Any] | None = None,
+    subject: str = "",
+    batch: Batch | None = None,
+) -> Command:
+    """The command, not yet saved."""
     user = actor.user if actor.user is not None and actor.user.pk else None
-    command = Command.objects.create(
+    return Command(
         kind=kind,
         order=order,
         step=step or "",
         subject=subject,
+        batch=batch,
         requested_by=user,  # type: ignore[misc]
         actor=actor.name,
         channel=actor.channel,
@@ -61,22 +95,37 @@ def record(
         outcome=done,
         finished_at=timezone.now() if done else None,
     )
-    if until is not None:
+
+
+def messages_of(command: Command, tell: Topic | None) -> list[OutboxMessage]:
+    """What the order's process is told of it, and the reminder of its end; not yet saved."""
+    found = []
+    if command.until is not None:
         # An aggregate of its own: until then the order is told other things.
         body = {"command_id": str(command.id)}
-        outbox.publish(Topic.COMMAND_OVER, aggregate=f"ending:{command.id}", body=body, due_at=until)
-    if tell and order:
-        outbox.publish(
-            tell,
-            aggregate=f"order:{order.id}",
-            body={
-                "command_id": str(command.id),
-                "order_id": str(order.id),
-                "kind": kind,
-                **({"step": step} if step else {}),
-            },
-        )
-    return command
+        times = {"due_at": command.until, "available_at": command.until}
+        found.append(OutboxMessage(topic=Topic.COMMAND_OVER, aggregate=f"ending:{command.id}", body=body, **times))
+    if tell and command.order_id:
+        body = {
+            "command_id": str(command.id),
+            "order_id": str(command.order_id),
+            "kind": CommandKind(command.kind),
+            **({"step": command.step} if command.step else {}),
+        }
+        found.append(OutboxMessage(topic=tell, aggregate=f"order:{command.order_id}", body=body))
+    return found
+
+
+#: the open commands of an order, by kind
+Standing = Mapping[CommandKind, Command]
+
+
+def standing_of(orders: Iterable[UUID]) -> dict[UUID, dict[CommandKind, Command]]:
+    """The open commands of many orders, in one query; every order has an entry."""
+    found: dict[UUID, dict[CommandKind, Command]] = {order: {} for order in orders}
+    for command in Command.objects.filter(order_id__in=found, status=CommandStatus.ACCEPTED):
+        found[command.order_id][CommandKind(command.kind)] = command  # type: ignore[index]
+    return found
 
 
 def standing(order_id: UUID | str, kind: CommandKind) -> Command | None:
@@ -93,9 +142,12 @@ def require_free_way(order_id: UUID | str) -> None:
         raise OnHold
 
 
-def refuse_second(order: Order, kind: CommandKind, doing: str) -> None:
-    """Raise `WrongState` that names who was first and when, if such a command stands already."""
-    first = standing(order.pk, kind)
+def refuse_second(order: Order, kind: CommandKind, doing: str, known: Standing | None = None) -> None:
+    """Raise `WrongState` that names who was first and when, if such a command stands already.
+
+    `known` are the order's open commands where they were read before.
+    """
+    first = standing(order.pk, kind) if known is None else known.get(kind)
     if first is not None:
         raise WrongState(f"Order {order.number} {doing} already, by {first.actor} at {moment(first)}.")
 

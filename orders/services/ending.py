@@ -25,6 +25,8 @@ def end(command_id: UUID | str, *, actor: Actor) -> None:
         command = Command.objects.get(pk=command_id)
         if command.status != CommandStatus.ACCEPTED or command.until is None:
             return
-        let_go = holding.let_go if command.kind == CommandKind.HOLD else stepping.let_go
         reason = f"It was to last until {command.until:%Y-%m-%d %H:%M:%S} UTC, as {command.actor} said"
-        let_go(order, command, actor=actor, reason=reason)
+        if command.kind == CommandKind.HOLD:
+            holding.let_go(order, actor=actor, reason=reason)
+        else:
+            stepping.let_go(order, command, actor=actor, reason=reason)

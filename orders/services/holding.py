@@ -7,6 +7,7 @@ be called back by waiting. The engine says when the order stands still (`settle`
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -19,6 +20,8 @@ from orders.amounts import counted
 from orders.errors import InvalidInput, WrongState
 from orders.models import Command, Order
 from orders.services import commands
+from orders.services.commands import Standing
+from orders.services.sheets import Sheet
 from orders.vocabulary import CommandKind, EventType, OrderStatus, Topic
 
 #: nothing is under way, so the status can change at once
@@ -35,23 +38,26 @@ def hold(order_number: str, *, actor: Actor, reason: str, until: datetime | None
     _require_reasonable(until)
     with transaction.atomic():
         order = Order.objects.select_for_update().get(number=order_number)
-        commands.refuse_second(order, CommandKind.CANCEL, "is being cancelled")
-        commands.refuse_second(order, CommandKind.HOLD, "is on hold")
-        if order.is_terminal or order.status == OrderStatus.UNDOING:
-            raise WrongState(f"Order {order.number} is {order.status}; only an order that goes on can be held.")
-        at_rest = order.status in AT_REST
-        command = commands.record(
-            CommandKind.HOLD,
-            order,
-            actor=actor,
-            reason=reason,
-            until=until,
-            tell=None if at_rest else Topic.TELL_ORDER,
-        )
-        data = {"command": str(command.id), **({"until": until.isoformat()} if until else {})}
-        history.record(order, EventType.HOLD_ASKED, actor=actor, reason=reason, data=data)
-        if at_rest:
-            _stop(order, command, actor=actor)
+        sheet = Sheet(actor=actor, reason=reason)
+        command = hold_locked(order, commands.standing_of([order.pk])[order.pk], sheet, until=until)
+        sheet.write()
+    return command
+
+
+def hold_locked(order: Order, standing: Standing, sheet: Sheet, *, until: datetime | None = None) -> Command:
+    """`hold` for a caller that holds the order's lock and writes the sheet. Raises `WrongState`, changing nothing."""
+    commands.refuse_second(order, CommandKind.CANCEL, "is being cancelled", standing)
+    commands.refuse_second(order, CommandKind.HOLD, "is on hold", standing)
+    if order.is_terminal or order.status == OrderStatus.UNDOING:
+        raise WrongState(f"Order {order.number} is {order.status}; only an order that goes on can be held.")
+    at_rest = order.status in AT_REST
+    command = sheet.command(CommandKind.HOLD, order, tell=None if at_rest else Topic.TELL_ORDER, until=until)
+    ends: dict[str, Any] = {"until": until.isoformat()} if until else {}
+    sheet.event(order, EventType.HOLD_ASKED, command=str(command.id), **ends)
+    if at_rest:
+        before = order.resume_status = order.status
+        order.move_to(OrderStatus.ON_HOLD)
+        sheet.event(order, EventType.HELD, reason=_held_by(command), status_before=before)
     return command
 
 
@@ -60,37 +66,34 @@ def release(order_number: str, *, actor: Actor, reason: str) -> Command:
     actor.require("orders.hold_order")
     with transaction.atomic():
         order = Order.objects.select_for_update().get(number=order_number)
-        held = commands.standing(order.pk, CommandKind.HOLD)
-        if held is None:
-            who = commands.said_who(order, CommandKind.RELEASE, "released it")
-            raise WrongState(f"Order {order.number} is {order.status}; nobody holds it.{who}")
-        return let_go(order, held, actor=actor, reason=reason)
+        return let_go(order, actor=actor, reason=reason)
 
 
-def let_go(order: Order, held: Command, *, actor: Actor, reason: str) -> Command:
-    """End the hold. The caller holds the order's lock."""
-    commands.finish(Command.objects.filter(pk=held.pk), f"Released by {actor.name}: {reason}")
+def let_go(order: Order, *, actor: Actor, reason: str) -> Command:
+    """`release` for a caller that holds the order's lock, whoever may do it. Raises `WrongState`."""
+    sheet = Sheet(actor=actor, reason=reason)
+    # Only to a process that was begun: an order that nobody started has none to tell.
     in_process = order.commands.filter(kind=CommandKind.START).exists()
-    command = commands.record(
-        CommandKind.RELEASE,
-        order,
-        actor=actor,
-        reason=reason,
-        done="The order goes on.",
-        tell=Topic.TELL_ORDER if in_process else None,
+    command = release_locked(order, commands.standing_of([order.pk])[order.pk], sheet, in_process=in_process)
+    sheet.write()
+    return command
+
+
+def release_locked(order: Order, standing: Standing, sheet: Sheet, *, in_process: bool) -> Command:
+    """`release` for a caller that holds the lock and writes the sheet. Raises `WrongState`, changing nothing."""
+    held = standing.get(CommandKind.HOLD)
+    if held is None:
+        who = commands.said_who(order, CommandKind.RELEASE, "released it")
+        raise WrongState(f"Order {order.number} is {order.status}; nobody holds it.{who}")
+    sheet.finish(held, f"Released by {sheet.actor.name}: {sheet.reason}")
+    command = sheet.command(
+        CommandKind.RELEASE, order, done="The order goes on.", tell=Topic.TELL_ORDER if in_process else None
     )
     before = order.status
     if order.status == OrderStatus.ON_HOLD:
-        _go_on(order)
-    history.record(
-        order,
-        EventType.RELEASED,
-        actor=actor,
-        reason=reason,
-        status_before=before,
-        data={"command": str(command.id)},
-        save=("resume_status",),
-    )
+        order.move_to(OrderStatus(order.resume_status))
+        order.resume_status = ""
+    sheet.event(order, EventType.RELEASED, status_before=before, command=str(command.id))
     return command
 
 
@@ -117,12 +120,11 @@ def _stop(order: Order, held: Command, *, actor: Actor) -> None:
         order,
         EventType.HELD,
         actor=actor,
-        reason=f"Held by {held.actor}: {held.reason}",
+        reason=_held_by(held),
         status_before=before,
         save=("resume_status",),
     )
 
 
-def _go_on(order: Order) -> None:
-    order.move_to(OrderStatus(order.resume_status))
-    order.resume_status = ""
+def _held_by(held: Command) -> str:
+    return f"Held by {held.actor}: {held.reason}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from django.utils import timezone
 from orders import current_request, history, outbox, vocabulary
 from orders.actor import Actor
 from orders.errors import AlreadyExists, InvalidInput, WrongState
-from orders.models import Command, Customer, Order, OrderLine, Product
+from orders.models import Batch, Command, Customer, Order, OrderLine, Product
 from orders.models.customer import Personal
 from orders.services import customers
 from orders.services.copying import copy_rows
@@ -129,18 +129,26 @@ def start(order_number: str, *, actor: Actor, reason: str = "Processing requeste
     actor.require("orders.start_order")
     with transaction.atomic():
         order = Order.objects.select_for_update().get(number=order_number)
-        if order.status != OrderStatus.PLACED:
-            raise WrongState(_why_not_startable(order))
+        require_startable(order)
         return start_locked(order, actor=actor, reason=reason)
 
 
-def start_locked(order: Order, *, actor: Actor, reason: str, bulk: bool = False) -> Command:
+def start_locked(
+    order: Order,
+    *,
+    actor: Actor,
+    reason: str,
+    bulk: bool = False,
+    batch: Batch | None = None,
+    tell_after: timedelta = timedelta(),
+) -> Command:
     """`start` for a caller that holds the order's lock or has just placed it in this transaction.
 
-    `bulk` is for one of thousands: it lets others pass.
+    `bulk` is for one of thousands: it lets others pass. `tell_after` is for a process that starts the order's own by
+    itself: the message is then only its guarantee.
     """
     actor.require("orders.start_order")
-    command = start_command(order, actor=actor, reason=reason)
+    command = start_command(order, actor=actor, reason=reason, batch=batch)
     command.save(force_insert=True)
     order.move_to(OrderStatus.QUEUED)
     history.record(
@@ -149,26 +157,28 @@ def start_locked(order: Order, *, actor: Actor, reason: str, bulk: bool = False)
         actor=actor,
         reason=reason,
         status_before=OrderStatus.PLACED,
-        data={"command": str(command.id)},
+        data={"command": str(command.id), **({"batch": str(batch.pk)} if batch else {})},
     )
-    hand_over(order, command, bulk=bulk)
+    hand_over(order, command, bulk=bulk, after=tell_after)
     return command
 
 
-def hand_over(order: Order, command: Command, *, bulk: bool = False) -> None:
+def hand_over(order: Order, command: Command, *, bulk: bool = False, after: timedelta = timedelta()) -> None:
     """Tell Temporal to start the order's process; any number of times starts it once.
 
     The caller holds the order's lock in its transaction.
     """
-    outbox.publish(Topic.START_ORDER, aggregate=f"order:{order.id}", body=start_message(order, command), bulk=bulk)
+    body = start_message(order, command)
+    outbox.publish(Topic.START_ORDER, aggregate=f"order:{order.id}", body=body, bulk=bulk, after=after)
 
 
-def start_command(order: Order, *, actor: Actor, reason: str) -> Command:
+def start_command(order: Order, *, actor: Actor, reason: str, batch: Batch | None = None) -> Command:
     """The command that starts the order, not saved yet."""
     user = actor.user if actor.user is not None and actor.user.pk else None
     return Command(
         kind=CommandKind.START,
         order=order,
+        batch=batch,
         requested_by=user,  # type: ignore[misc]
         actor=actor.name,
         channel=actor.channel,
@@ -182,9 +192,13 @@ def start_message(order: Order, command: Command) -> dict[str, Any]:
         "command_id": str(command.id),
         "order_id": str(order.id),
         "number": order.number,
-        # Never a name or a reference: search attributes are plain text, and Temporal forgets nobody on request.
-        "customer": f"customer-{order.customer_id}" if order.customer_id else "guest",
+        "customer": customer_tag(order),
     }
+
+
+def customer_tag(order: Order) -> str:
+    """The customer in search attributes. Never a name or a reference: they are plain text, and never forgotten."""
+    return f"customer-{order.customer_id}" if order.customer_id else "guest"
 
 
 def next_number() -> str:
@@ -196,6 +210,12 @@ def next_numbers(count: int) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT nextval('orders_order_number') FROM generate_series(1, %s)", [count])
         return [f"SO-{row[0]}" for row in cursor.fetchall()]
+
+
+def require_startable(order: Order) -> None:
+    """Raise `WrongState` that says why, and who was first, unless the order is placed."""
+    if order.status != OrderStatus.PLACED:
+        raise WrongState(_why_not_startable(order))
 
 
 def _why_not_startable(order: Order) -> str:

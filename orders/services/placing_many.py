@@ -101,14 +101,14 @@ def _tell(draft: Draft, actor: Actor, reason: str, *, start: bool) -> None:
     order = draft.order
     facts = placing.facts_when_placed(order)
     draft.events.append(
-        history.chained(order, EventType.PLACED, actor=actor, reason=reason, status_before="", data=facts)
+        history.next_event(order, EventType.PLACED, actor=actor, reason=reason, status_before="", data=facts)
     )
     if not start:
         return
     draft.start = placing.start_command(order, actor=actor, reason=reason)
     order.move_to(OrderStatus.QUEUED)
     draft.events.append(
-        history.chained(
+        history.next_event(
             order,
             EventType.START_REQUESTED,
             actor=actor,

@@ -32,6 +32,8 @@ VIEW = (
     "view_notice",
     "view_finding",
     "view_qualitycheck",
+    "view_batch",
+    "view_batchitem",
 )
 FEEDS = ("view_feedimport", "view_feeddocument", "view_feedlayout")
 REFRESHES = ("view_partnerrun", "view_partnercall", "view_partneranswer")

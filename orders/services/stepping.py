@@ -34,7 +34,9 @@ def retry(order_number: str, *, actor: Actor, reason: str) -> Command:
     with transaction.atomic():
         order, step = failing(order_number)
         _refuse_paused(order, step)
-        commands.refuse_second(order, CommandKind.STEP_RETRY, "is told to try again")
+        commands.refuse_second(
+            order, CommandKind.STEP_RETRY, "is told to try again", commands.standing_of([order.pk])[order.pk]
+        )
         return _give(CommandKind.STEP_RETRY, EventType.STEP_RETRY_ASKED, order, step, actor=actor, reason=reason)
 
 

@@ -6,6 +6,7 @@ One module a subject; everybody imports from here.
 Standard library only: workflow code imports this module, and a Django import here would break the sandbox.
 """
 
+from orders.vocabulary.batches import *
 from orders.vocabulary.commands import *
 from orders.vocabulary.errors import *
 from orders.vocabulary.events import *

@@ -62,6 +62,12 @@ class CommandKind(StrEnum):
     PARTNER_RUN_CANCEL = "partner_run_cancel"
     QUALITY_PASS = "quality_pass"
     QUALITY_FAIL = "quality_fail"
+    BATCH_RUN = "batch_run"
+    BATCH_PAUSE = "batch_pause"
+    BATCH_RESUME = "batch_resume"
+    BATCH_CANCEL = "batch_cancel"
+    BATCH_RETRY = "batch_retry"
+    BATCH_UNDO = "batch_undo"
 
 
 class CommandStatus(StrEnum):
@@ -96,3 +102,4 @@ class Topic(StrEnum):
     START_PARTNER_RUN = "partner_run.start"
     CANCEL_PARTNER_RUN = "partner_run.cancel"
     RECOVER_ORDER = "order.recover"  # its process ended from outside; another one undoes it
+    RUN_BATCH = "batch.run"  # there is something to do for the batch's process

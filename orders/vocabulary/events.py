@@ -65,3 +65,5 @@ class EventType(StrEnum):
     RECOVERY_BEGUN = "order.recovery_begun"
     QUALITY_SAMPLED = "order.quality_sampled"
     QUALITY_CHECKED = "order.quality_checked"
+    RECHECKED = "order.rechecked"
+    SHIPMENT_CHECKED = "order.shipment_checked"

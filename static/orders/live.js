@@ -73,15 +73,24 @@
     draw();
   });
 
-  let chart;
+  // canvas -> its bars: what they are called, and the series and colour of each
+  const CHARTS = {
+    "orders-chart": [["Received", "received"], ["Completed", "completed"]],
+    "batch-chart": [["Done", "completed"], ["Failed", "failed"]],
+  };
+  const charts = new Map();
   function draw() {
-    const canvas = document.getElementById("orders-chart");
-    const data = document.getElementById("orders-chart-data");
+    for (const [id, bars] of Object.entries(CHARTS)) drawOne(id, bars);
+  }
+
+  function drawOne(id, named) {
+    const canvas = document.getElementById(id);
+    const data = document.getElementById(`${id}-data`);
     if (!canvas || !data || !window.Chart) return;
     const series = JSON.parse(data.textContent);
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
-    const bars = [[series.names?.[0] ?? "Received", "received"], [series.names?.[1] ?? "Completed", "completed"]].map(([label, key]) => ({
+    const bars = named.map(([label, key], index) => [series.names?.[index] ?? label, key]).map(([label, key]) => ({
       label,
       data: series[key],
       backgroundColor: colour(`--bo-${key}`),
@@ -91,6 +100,7 @@
       barPercentage: 1,
       categoryPercentage: 0.8,
     }));
+    let chart = charts.get(id);
     if (chart && chart.canvas === canvas) {
       chart.data.labels = series.labels;
       bars.forEach((set, index) => (chart.data.datasets[index].data = set.data));
@@ -110,6 +120,7 @@
           },
         },
       });
+      charts.set(id, chart);
     }
     chart.update("none");
   }
@@ -120,8 +131,8 @@
     setInterval(tellTimes, 1000);
     // Light and dark have colours of their own, and Chart.js keeps the ones that a chart began with.
     const redraw = () => {
-      if (chart) chart.destroy();
-      chart = undefined;
+      for (const chart of charts.values()) chart.destroy();
+      charts.clear();
       draw();
     };
     new MutationObserver(redraw).observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });

@@ -12,6 +12,8 @@ from django.db import DatabaseError, IntegrityError, connection, models, transac
 from orders.models import (
     ApiToken,
     Approval,
+    Batch,
+    BatchItem,
     Command,
     CreditNote,
     CreditNoteLine,
@@ -120,6 +122,8 @@ def world() -> Order:
     SweepProgress.objects.create(part="books")
     sample = QualitySample.objects.create(day=NOW.date(), shipped=1, drawn=1)
     QualityCheck.objects.create(sample=sample, order=order)
+    batch = Batch.objects.create(action="hold", reason="Recall", actor="ada", channel="cli", item_count=1)
+    BatchItem.objects.create(batch=batch, position=1, order=order)
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     return order
@@ -159,6 +163,7 @@ def insert_copy(model: type[models.Model], **changes: Any) -> None:
         assert cursor.rowcount == 1, f"the fixture has no {model.__name__}"
 
 
+OTHER = "00000000-0000-4000-8000-000000000001"
 #: constraint -> (table, what to change in a copy of a good row)
 CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("product_price_not_negative", Product, {"unit_price": -1}),
@@ -277,6 +282,18 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("system_event_one_open", SystemEvent, {"id": "00000000-0000-4000-8000-000000000001"}),
     ("approval_one_waiting", Approval, {"id": "00000000-0000-4000-8000-000000000001"}),
     *partner_rule_cases.CASES,
+    ("batch_has_reason", Batch, {"reason": ""}),
+    ("batch_auto_pause_is_percent", Batch, {"auto_pause_percent": 101}),
+    ("batch_ended_has_time", Batch, {"finished_at": NOW}),
+    ("batch_ended_has_time", Batch, {"status": "completed"}),
+    ("batch_undoes_another", Batch, {"id": OTHER, "undo_of_id": OTHER}),
+    ("batch_item_position", BatchItem, {"order_id": OTHER}),
+    ("batch_item_order", BatchItem, {"position": 2, "status": "done", "finished_at": NOW}),
+    ("batch_item_one_open", BatchItem, {"batch_id": OTHER}),
+    ("batch_item_ended_has_time", BatchItem, {"status": "done"}),
+    ("batch_item_ended_has_time", BatchItem, {"finished_at": NOW}),
+    ("batch_item_failed_says_why", BatchItem, {"status": "failed", "finished_at": NOW}),
+    ("batch_item_failed_says_why", BatchItem, {"error_type": "database"}),
 ]
 
 

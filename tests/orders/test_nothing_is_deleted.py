@@ -21,6 +21,7 @@ UUID = "00000000-0000-0000-0000-000000000000"
 SAMPLES = {
     "<uuid:feed_id>": UUID,
     "<uuid:run_id>": UUID,
+    "<uuid:batch_id>": UUID,
     "<path:object_id>": UUID,
     "<int:sequence>": "1",
     "<str:number>": "SO-1",

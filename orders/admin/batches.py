@@ -1,0 +1,276 @@
+"""Batches: look before you act, watch, and pause, resume, cancel, retry or undo.
+
+A selection arrives here as the list's own filter, and is built by the list's own code: what staff saw there is what is
+shown here, and the count and sums of the last look come back with the click.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST, require_safe
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+
+from orders.actor import person
+from orders.admin.reading import ReadOnlyAdmin, badge
+from orders.amounts import money, number
+from orders.errors import InvalidInput, NotPermitted, WrongState
+from orders.frames import in_frame
+from orders.models import Batch, Order
+from orders.polling import STOP_POLLING, polled
+from orders.selectors import batches as reading
+from orders.services import batches
+from orders.services.batches.downloading import items_csv
+from orders.services.batches.freezing import Drifted
+from orders.services.batches.selecting import Seen
+from orders.vocabulary import DEFAULT_AUTO_PAUSE_PERCENT, BatchAction, BatchStatus, Channel, ItemStatus
+from orders.wording import status_word
+
+
+class BatchForm(forms.Form):
+    reason = forms.CharField(max_length=500)
+    auto_pause_percent = forms.IntegerField(min_value=0, max_value=100, initial=DEFAULT_AUTO_PAUSE_PERCENT)
+    seen_count = forms.IntegerField(min_value=0)
+    seen_sums = forms.JSONField()
+
+    def clean_seen_sums(self) -> dict[str, int]:
+        sums = self.cleaned_data["seen_sums"]
+        if not isinstance(sums, dict):
+            raise forms.ValidationError("The sums that were shown are missing.")
+        return sums
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(max_length=500)
+
+
+#: button -> (service, what is said when it was taken)
+BUTTONS: dict[str, tuple[Callable[..., Batch], str]] = {
+    "pause": (batches.pause, "Nothing new begins."),
+    "resume": (batches.resume, "The batch goes on."),
+    "cancel": (batches.cancel, "What has not begun never will."),
+    "retry": (batches.retry_failed, "The failed items are done again."),
+    "undo": (batches.undo, "This batch brings the orders back."),
+}
+
+
+@admin.register(Batch)
+class BatchAdmin(ReadOnlyAdmin):
+    list_display = ("title", "status_", "orders_", "sum_", "actor", "reason", "created_at", "finished_at")
+    list_filter = (("status", ChoicesDropdownFilter), ("action", ChoicesDropdownFilter))
+    sortable_by = ()
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("new/", view(self.new_view), name="orders_batch_new"),
+            path("<uuid:batch_id>/live/", polled(self.live_view), name="orders_batch_live"),
+            path("<uuid:batch_id>/items.csv", view(require_safe(self.items_view)), name="orders_batch_items"),
+            *(
+                path(
+                    f"<uuid:batch_id>/{name}/",
+                    view(require_POST(self.steer_view)),
+                    {"button": name},
+                    name=f"orders_batch_{name}",
+                )
+                for name in BUTTONS
+            ),
+            *super().get_urls(),
+        ]
+
+    # --- Looking and starting -----------------------------------------------------------------------------------------
+
+    def new_view(self, request: HttpRequest) -> HttpResponse:
+        """The preview of an action on the chosen orders, and the form that starts it."""
+        actor = person(request.user, Channel.ADMIN)
+        actor.require("orders.run_batch")
+        if not request.user.has_perm("orders.view_order"):  # type: ignore[union-attr]
+            raise PermissionDenied("This needs the permission orders.view_order.")
+        selection, offered = self._selection(request), self._offered(request)
+        wanted = request.GET.get("action", "")
+        action = BatchAction(wanted) if wanted in set(BatchAction) else None
+        form = BatchForm(request.POST or None)
+        context: dict[str, Any] = {"offered": offered, "chosen": action, "form": form, "asked": request.GET.lists()}
+        status = 200
+        if action is not None and request.method == "POST" and form.is_valid():
+            given = form.cleaned_data
+            try:
+                batch = batches.create(
+                    selection,
+                    action,
+                    actor=actor,
+                    reason=given["reason"],
+                    seen=Seen(count=given["seen_count"], sums=given["seen_sums"]),
+                    auto_pause_percent=given["auto_pause_percent"],
+                )
+            except (Drifted, InvalidInput) as refusal:
+                context["refusal"], status = str(refusal), 409
+            else:
+                messages.success(request, "The orders are frozen; the batch goes on by itself from here.")
+                return redirect("admin:orders_batch_change", batch.pk)
+        elif request.method == "POST":
+            context["refusal"], status = "Choose an action and say why.", 400
+        if action is not None:
+            context |= self._preview(selection, action, actor)
+        return in_frame(request, "orders/batch_new.html", "Batch", context, status=status)
+
+    def _preview(self, selection: batches.Selection, action: BatchAction, actor: Any) -> dict[str, Any]:
+        try:
+            shown = batches.preview(selection, action, actor=actor)
+        except InvalidInput as refusal:
+            return {"refusal": str(refusal)}
+        return {
+            "rule": batches.ACTIONS[action],
+            "shown": shown,
+            "sum": reading.sums_in_words(dict(shown.seen.sums)),
+            "seen_sums": json.dumps(dict(shown.seen.sums)),
+            "excluded": [(reading.EXCLUSIONS[why], number(count)) for why, count in shown.excluded.items()],
+            "sample": [(order, money(order.total_minor, order.currency)) for order in shown.sample],
+        }
+
+    def _offered(self, request: HttpRequest) -> list[batches.ActionRule]:
+        return [rule for rule in batches.ACTIONS.values() if request.user.has_perm(rule.permission)]  # type: ignore[union-attr]
+
+    def _selection(self, request: HttpRequest) -> batches.Selection:
+        """The ticked orders, or all that the list's filter matches, by the list's own code."""
+        if "ids" in request.GET:
+            try:
+                ids = [UUID(text) for text in request.GET["ids"].split(",")]
+            except ValueError as error:
+                raise Http404("These are no orders.") from error
+            return batches.Selection(orders=Order.objects.filter(pk__in=ids), asked={"ticked": len(ids)})
+        asked = QueryDict(request.GET.get("filter", ""))
+        list_request = copy.copy(request)
+        list_request.method, list_request.GET = "GET", asked  # type: ignore[assignment]
+        try:
+            changelist = self.admin_site._registry[Order].get_changelist_instance(list_request)
+        except IncorrectLookupParameters as error:
+            raise Http404("The list has no such filter.") from error
+        chosen = Order.objects.filter(pk__in=changelist.queryset.order_by().values("pk"))
+        return batches.Selection(orders=chosen, asked={"list": {name: asked.getlist(name) for name in asked}})
+
+    # --- Watching -----------------------------------------------------------------------------------------------------
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        batch = self._visible(request, object_id)
+        return in_frame(request, "orders/batch.html", str(self.title(batch)), self._live(request, batch))
+
+    def live_view(self, request: HttpRequest, batch_id: UUID) -> HttpResponse:
+        batch = self._visible(request, str(batch_id))
+        response = render(request, "orders/batch_live.html", {**self._live(request, batch), "polled": True})
+        if batch.is_ended:
+            response.status_code = STOP_POLLING
+        return response
+
+    def items_view(self, request: HttpRequest, batch_id: UUID) -> StreamingHttpResponse:
+        batch = self._visible(request, str(batch_id))
+        wanted = request.GET.get("status", "")
+        status = ItemStatus(wanted) if wanted in set(ItemStatus) else None
+        response = StreamingHttpResponse(items_csv(batch, status=status), content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = f'attachment; filename="batch-{batch.pk}.csv"'
+        return response
+
+    def steer_view(self, request: HttpRequest, batch_id: UUID, button: str) -> HttpResponse:
+        service, taken = BUTTONS[button]
+        actor = person(request.user, Channel.ADMIN)
+        actor.require("orders.run_batch")
+        form = ReasonForm(request.POST)
+        back = redirect("admin:orders_batch_change", batch_id)
+        if not form.is_valid():
+            messages.error(request, "Say why: it is what your colleagues read.")
+            return back
+        try:
+            batch = service(batch_id, actor=actor, reason=form.cleaned_data["reason"])
+        except Batch.DoesNotExist as error:
+            raise Http404("There is no such batch.") from error
+        except (WrongState, InvalidInput) as refusal:
+            messages.warning(request, str(refusal))
+            return back
+        messages.success(request, taken)
+        return redirect("admin:orders_batch_change", batch.pk)
+
+    def _live(self, request: HttpRequest, batch: Batch) -> dict[str, Any]:
+        now = reading.figures(batch)
+        may = request.user.has_perm("orders.run_batch") and request.user.has_perm(  # type: ignore[union-attr]
+            batches.ACTIONS[BatchAction(batch.action)].permission
+        )
+        return {
+            "batch": batch,
+            "heading": str(self.title(batch)),
+            "status": status_word(batch.status),
+            "tone": reading.TONES[BatchStatus(batch.status)],
+            "now": now,
+            "done": now.counts[ItemStatus.DONE],
+            "failed": now.counts[ItemStatus.FAILED],
+            "standing": reading.standing(batch, now),
+            "sum": reading.sums_in_words(batch.sums),
+            "failures": reading.failures(batch) if now.counts[ItemStatus.FAILED] else [],
+            "results": reading.results(batch),
+            "left_out": reading.left_out(batch),
+            "chart": reading.chart(batch),
+            "steps": reading.steps_of(batch),
+            "undone_by": Batch.objects.filter(undo_of=batch).first(),
+            "buttons": self._buttons(batch, now) if may else [],
+        }
+
+    def _buttons(self, batch: Batch, now: reading.Figures) -> list[dict[str, str]]:
+        found = []
+        if batch.status in {BatchStatus.PREPARING, BatchStatus.RUNNING}:
+            found.append(("pause", "Pause", "pause"))
+        if batch.status in {BatchStatus.PAUSING, BatchStatus.PAUSED}:
+            found.append(("resume", "Resume", "play_arrow"))
+        if not batch.is_ended and batch.status != BatchStatus.CANCELLING:
+            found.append(("cancel", "Cancel the rest", "cancel"))
+        if batch.status in {BatchStatus.COMPLETED, BatchStatus.PAUSED} and now.counts[ItemStatus.FAILED]:
+            found.append(("retry", f"Retry failed ({number(now.counts[ItemStatus.FAILED])})", "replay"))
+        undone = Batch.objects.filter(undo_of=batch).exists()
+        if batch.is_ended and batches.ACTIONS[BatchAction(batch.action)].undo and not undone and now.ended:
+            found.append(("undo", "Undo", "undo"))
+        return [
+            {"address": reverse(f"admin:orders_batch_{name}", args=[batch.pk]), "title": title, "icon": icon}
+            for name, title, icon in found
+        ]
+
+    def _visible(self, request: HttpRequest, object_id: str) -> Batch:
+        if not self.has_view_permission(request):
+            refusal = NotPermitted("This needs the permission orders.view_batch.", permission="orders.view_batch")
+            raise PermissionDenied(str(refusal)) from refusal
+        try:
+            return Batch.objects.get(pk=UUID(object_id))
+        except (ValueError, Batch.DoesNotExist) as error:
+            raise Http404("There is no such batch.") from error
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.has_perm("orders.view_batch")  # type: ignore[union-attr]
+
+    # --- Columns ------------------------------------------------------------------------------------------------------
+
+    @admin.display(description="Batch")
+    def title(self, batch: Batch) -> str:
+        undo = "Undo: " if batch.undo_of_id else ""
+        return f"{undo}{reading.TITLES[BatchAction(batch.action)]} {number(batch.item_count)} orders"
+
+    @admin.display(description="Status")
+    def status_(self, batch: Batch) -> SafeString:
+        return badge(reading.TONES[BatchStatus(batch.status)], status_word(batch.status))
+
+    @admin.display(description="Orders")
+    def orders_(self, batch: Batch) -> str:
+        return number(batch.item_count)
+
+    @admin.display(description="Sum")
+    def sum_(self, batch: Batch) -> str:
+        return reading.sums_in_words(batch.sums)

@@ -1,0 +1,143 @@
+"""The table of what a batch can do: by which permission, in which way, and which orders it leaves out.
+
+Repricing is not in it: the total is what the customer agreed to pay, and a placed order may be in a charge's look-up
+already. An order that was priced wrongly is cancelled and placed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef, Q
+
+from orders.models import Batch, BatchItem, Command, Shipment
+from orders.vocabulary import (
+    OPEN_ITEMS,
+    TERMINAL_STATUSES,
+    BatchAction,
+    BatchMode,
+    CommandKind,
+    CommandStatus,
+    Exclusion,
+    OrderStatus,
+    ShipmentStatus,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionRule:
+    """One row of the table."""
+
+    action: BatchAction
+    title: str
+    #: for the one who chooses it
+    says: str
+    mode: BatchMode
+    #: besides `orders.run_batch`
+    permission: str
+    #: why an order is left out, the first that holds; an order that changes afterwards is refused when its turn comes
+    leaves_out: tuple[tuple[Exclusion, Q], ...]
+    #: the action that takes it back; None when nothing does
+    undo: BatchAction | None = None
+
+
+def _command(kind: CommandKind) -> Exists:
+    return Exists(Command.objects.filter(order=OuterRef("pk"), kind=kind, status=CommandStatus.ACCEPTED))
+
+
+_ELSEWHERE = (
+    Exclusion.IN_ANOTHER_BATCH,
+    Q(Exists(BatchItem.objects.filter(order=OuterRef("pk"), status__in=sorted(OPEN_ITEMS)))),
+)
+_SHIPPED = (Exclusion.SHIPPED, Q(status=OrderStatus.COMPLETED))
+_CLOSED = (Exclusion.CLOSED, Q(status__in=sorted(TERMINAL_STATUSES)))
+_UNDOING = (Exclusion.BEING_UNDONE, Q(status=OrderStatus.UNDOING))
+_IN_REVIEW = (Exclusion.HIGH_RISK, Q(status=OrderStatus.IN_REVIEW) | Q(resume_status=OrderStatus.IN_REVIEW))
+_CANCELLED = (Exclusion.CANCELLED_ALREADY, Q(_command(CommandKind.CANCEL)))
+
+ACTIONS: Mapping[BatchAction, ActionRule] = {
+    rule.action: rule
+    for rule in (
+        ActionRule(
+            action=BatchAction.START,
+            title="Start processing",
+            says="Each order is checked, its stock reserved, the payment taken and the shipment booked.",
+            mode=BatchMode.CHILDREN,
+            permission="orders.start_order",
+            leaves_out=(
+                _ELSEWHERE,
+                _SHIPPED,
+                _CLOSED,
+                _IN_REVIEW,
+                (Exclusion.ON_HOLD, Q(status=OrderStatus.ON_HOLD)),
+                (Exclusion.STARTED_ALREADY, ~Q(status=OrderStatus.PLACED)),
+            ),
+        ),
+        ActionRule(
+            action=BatchAction.HOLD,
+            title="Hold",
+            says="Each order stops before its next step. The undo releases exactly the orders that this batch held.",
+            mode=BatchMode.CHUNKS,
+            permission="orders.hold_order",
+            leaves_out=(
+                _ELSEWHERE,
+                _SHIPPED,
+                _CLOSED,
+                _UNDOING,
+                _CANCELLED,
+                (Exclusion.HELD_ALREADY, Q(_command(CommandKind.HOLD))),
+            ),
+            undo=BatchAction.RELEASE,
+        ),
+        ActionRule(
+            action=BatchAction.RELEASE,
+            title="Release",
+            says="Each held order goes on where it stopped.",
+            mode=BatchMode.CHUNKS,
+            permission="orders.hold_order",
+            leaves_out=(_ELSEWHERE, _CLOSED, (Exclusion.NOT_HELD, ~Q(_command(CommandKind.HOLD)))),
+        ),
+        ActionRule(
+            action=BatchAction.CANCEL,
+            title="Cancel",
+            says="Each order is cancelled and everything that was done for it is undone. This cannot be taken back.",
+            mode=BatchMode.CHUNKS,
+            permission="orders.cancel_order",
+            leaves_out=(_ELSEWHERE, _SHIPPED, _CLOSED, _UNDOING, _CANCELLED, _IN_REVIEW),
+        ),
+        ActionRule(
+            action=BatchAction.RECHECK,
+            title="Check again",
+            says="Stock, address and prices as they are today. Changes nothing.",
+            mode=BatchMode.PARALLEL,
+            permission="orders.view_order",
+            leaves_out=(_ELSEWHERE, _SHIPPED, _CLOSED, _UNDOING),
+        ),
+        ActionRule(
+            action=BatchAction.CHECK_SHIPMENT,
+            title="Ask the carrier",
+            says="Whether the carrier says of each shipment what we say. Changes nothing.",
+            mode=BatchMode.PARALLEL,
+            permission="orders.view_shipment",
+            leaves_out=(
+                _ELSEWHERE,
+                (
+                    Exclusion.NOT_SHIPPED,
+                    ~Q(Exists(Shipment.objects.filter(order=OuterRef("pk"), status=ShipmentStatus.BOOKED))),
+                ),
+            ),
+        ),
+    )
+}
+
+
+def left_out(action: BatchAction, undo_of: Batch | None = None) -> tuple[tuple[Exclusion, Q], ...]:
+    """Why the action leaves an order out; an undo also leaves out what somebody else holds by now."""
+    rules = ACTIONS[action].leaves_out
+    if undo_of is None:
+        return rules
+    ours = Command.objects.filter(
+        order=OuterRef("pk"), kind=CommandKind.HOLD, status=CommandStatus.ACCEPTED, batch=undo_of
+    )
+    return (*rules, (Exclusion.HELD_BY_OTHERS, ~Q(Exists(ours))))

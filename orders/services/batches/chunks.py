@@ -1,0 +1,174 @@
+"""Chunks: hundreds of orders in one transaction and a handful of statements, for actions that ask nobody outside.
+
+A chunk that fails as a whole is done again one by one, so that one order with broken data costs its neighbours nothing.
+Results are written in the transaction of the work: an attempt that is made twice finds no pending item of the first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from uuid import UUID
+
+from django.db import Error as DatabaseError
+from django.db import InterfaceError, OperationalError, transaction
+
+from orders.errors import NotPermitted, WrongState
+from orders.models import Batch, BatchItem, Command, Order
+from orders.services import commands
+from orders.services.batches.working import (
+    Result,
+    Where,
+    acting,
+    counts_of,
+    done,
+    failed,
+    judge,
+    lock_batch,
+    save_results,
+)
+from orders.services.cancelling import cancel_locked
+from orders.services.commands import Standing
+from orders.services.holding import hold_locked, release_locked
+from orders.services.sheets import Sheet
+from orders.vocabulary import (
+    AUTO_PAUSE_AFTER,
+    BatchAction,
+    CommandKind,
+    ItemFailure,
+    ItemStatus,
+    OrderStatus,
+    Verdict,
+)
+
+logger = logging.getLogger(__name__)
+CHUNK = 500
+
+#: order, its open commands, the sheet, whether its process was begun; answers the outcome, raises `WrongState`
+Act = Callable[[Order, Standing, Sheet, bool], str]
+
+
+def run_chunk(batch_id: UUID | str, *, where: Where, beat: Callable[[int], None] = lambda position: None) -> Verdict:
+    """Do the next orders of the batch, if it may go on; answers what may be done after that.
+
+    Trouble with the database itself is raised, for the caller to try again.
+    """
+    positions: list[int] = []
+    try:
+        with transaction.atomic():
+            batch = lock_batch(batch_id)
+            verdict = judge(batch)
+            if verdict is not Verdict.GO:
+                return verdict
+            items = _next_items(batch)
+            positions = [item.position for item in items]
+            _work(batch, items, where)
+            return judge(batch)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:  # whatever one order has brought: its neighbours are done without it
+        if not positions:
+            raise
+        logger.warning("A chunk of batch %s failed as a whole and is done one by one", batch_id, exc_info=True)
+        return _one_by_one(batch_id, positions, where, beat)
+
+
+def _next_items(batch: Batch) -> list[BatchItem]:
+    counts = counts_of(batch)
+    # The first chunk is small: what fails for every order must not fail for five hundred before anybody sees it.
+    is_first = counts[ItemStatus.DONE] + counts[ItemStatus.FAILED] < AUTO_PAUSE_AFTER
+    pending = batch.items.filter(status=ItemStatus.PENDING).order_by("position")
+    return list(pending[: AUTO_PAUSE_AFTER if is_first else CHUNK])
+
+
+def _one_by_one(batch_id: UUID | str, positions: list[int], where: Where, beat: Callable[[int], None]) -> Verdict:
+    verdict = Verdict.GO
+    for position in positions:
+        beat(position)
+        with transaction.atomic():
+            batch = lock_batch(batch_id)
+            verdict = judge(batch)
+            if verdict is not Verdict.GO:
+                return verdict
+            item = batch.items.get(position=position)
+            if item.status != ItemStatus.PENDING:
+                continue
+            try:
+                with transaction.atomic():
+                    _work(batch, [item], where)
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception as error:  # it becomes the item's result
+                logger.warning("Item %d of batch %s failed", position, batch_id, exc_info=True)
+                save_results([(item, _failure(error, former=""))])
+            verdict = judge(batch)
+    return verdict
+
+
+def _work(batch: Batch, items: list[BatchItem], where: Where) -> None:
+    try:
+        actor = acting(batch, where)
+    except NotPermitted as refusal:
+        save_results([(item, failed(ItemFailure.NOT_PERMITTED, str(refusal), former="")) for item in items])
+        return
+    ids = [item.order_id for item in items]
+    # Everybody who locks several orders does it in the order of their ids.
+    orders = {order.pk: order for order in Order.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
+    standing = commands.standing_of(ids)
+    begun = set(Command.objects.filter(order_id__in=ids, kind=CommandKind.START).values_list("order_id", flat=True))
+    act = _undo_of(batch) if batch.undo_of_id else ACTS[BatchAction(batch.action)]
+    sheet = Sheet(actor=actor, reason=batch.reason, batch=batch)
+    results: list[tuple[BatchItem, Result]] = []
+    for item in items:
+        order = orders[item.order_id]
+        former = order.status
+        try:
+            outcome = act(order, standing[order.pk], sheet, order.pk in begun)
+        except WrongState as refusal:
+            results.append((item, failed(ItemFailure.WRONG_STATE, str(refusal), former=former)))
+        else:
+            results.append((item, done(outcome, former=former)))
+    sheet.write()
+    save_results(results)
+
+
+def _hold(order: Order, standing: Standing, sheet: Sheet, in_process: bool) -> str:
+    hold_locked(order, standing, sheet)
+    return "On hold" if order.status == OrderStatus.ON_HOLD else "Stops before its next step"
+
+
+def _release(order: Order, standing: Standing, sheet: Sheet, in_process: bool) -> str:
+    release_locked(order, standing, sheet, in_process=in_process)
+    return "Released"
+
+
+def _cancel(order: Order, standing: Standing, sheet: Sheet, in_process: bool) -> str:
+    cancel_locked(order, standing, sheet, in_process=in_process)
+    return "Cancelled" if order.is_terminal else "Cancellation accepted; its process undoes it"
+
+
+ACTS: dict[BatchAction, Act] = {
+    BatchAction.HOLD: _hold,
+    BatchAction.RELEASE: _release,
+    BatchAction.CANCEL: _cancel,
+}
+
+
+def _undo_of(batch: Batch) -> Act:
+    """Release, but only what the batch that is undone holds."""
+
+    def undo(order: Order, standing: Standing, sheet: Sheet, in_process: bool) -> str:
+        held = standing.get(CommandKind.HOLD)
+        if held is not None and held.batch_id != batch.undo_of_id:
+            raise WrongState(f"Order {order.number} is held by {held.actor} since {commands.moment(held)} by now.")
+        return _release(order, standing, sheet, in_process)
+
+    return undo
+
+
+def _failure(error: Exception, *, former: str) -> Result:
+    """Only the kind of an error that is not ours: PostgreSQL quotes the values of the row."""
+    if isinstance(error, DatabaseError):
+        cause = type(error.__cause__ or error).__name__
+        return failed(ItemFailure.DATABASE, f"The database refused it: {cause}", former=former)
+    return failed(ItemFailure.UNEXPECTED, f"An unexpected error: {type(error).__name__}", former=former)

@@ -1,0 +1,133 @@
+"""Orders with a process of their own each: which begin now, and what became of those that were begun.
+
+The window is fed from the rows, not from what the batch's process remembers: an order that ended, failed or waits for a
+person frees its slot, and a process that was continued as new finds every order that it had begun.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import Error as DatabaseError
+from django.db import InterfaceError, OperationalError, transaction
+
+from orders.actor import Actor
+from orders.errors import NotPermitted, WrongState
+from orders.models import Batch, BatchItem, Order
+from orders.services import placing
+from orders.services.batches.working import (
+    Result,
+    Where,
+    acting,
+    counts_of,
+    done,
+    failed,
+    judge,
+    lock_batch,
+    save_results,
+)
+from orders.vocabulary import FailureType, ItemFailure, ItemStatus, OrderStatus, Verdict
+
+logger = logging.getLogger(__name__)
+
+#: orders under way at once
+WINDOW = 20
+#: the batch's process starts the order's own at once; if it dies in between, the outbox does it after this
+GUARANTEE = timedelta(seconds=5)
+#: statuses that free the slot although the order is open: the next move is a person's
+WAITS = {
+    OrderStatus.IN_REVIEW: "Waits for a reviewer",
+    OrderStatus.ON_HOLD: "On hold: waits for a person",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """An order whose process must be started; starting it twice is harmless."""
+
+    order_id: str
+    number: str
+    customer: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    verdict: Verdict
+    begun: list[Begun]
+
+
+def begin_orders(batch_id: UUID | str, *, where: Where, window: int = WINDOW) -> Window:
+    """Settle the orders that ended, begin as many as fit into the window, and name those to be started."""
+    with transaction.atomic():
+        batch = lock_batch(batch_id)
+        _settle(batch)
+        verdict = judge(batch)
+        if verdict is Verdict.GO:
+            free = window - counts_of(batch)[ItemStatus.RUNNING]
+            if free > 0:
+                _begin(batch, free, where)
+            verdict = judge(batch)
+        waiting = batch.items.filter(status=ItemStatus.RUNNING, order__process_run_id="").select_related("order")
+        begun = [
+            Begun(order_id=str(item.order_id), number=item.order.number, customer=placing.customer_tag(item.order))
+            for item in waiting.order_by("position")[:window]
+        ]
+    return Window(verdict=verdict, begun=begun)
+
+
+def _settle(batch: Batch) -> None:
+    results = []
+    for item in batch.items.filter(status=ItemStatus.RUNNING).select_related("order"):
+        result = _result(item)
+        if result is not None:
+            results.append((item, result))
+    save_results(results, tries=0)
+
+
+def _result(item: BatchItem) -> Result | None:
+    order = item.order
+    status = OrderStatus(order.status)
+    if status is OrderStatus.COMPLETED:
+        return done("Completed", former=item.former_status)
+    if order.is_terminal:
+        return failed(
+            order.failure_type or FailureType.CANCELLED,
+            order.failure_message or f"The order is {status}.",
+            former=item.former_status,
+        )
+    if status in WAITS:
+        return done(WAITS[status], former=item.former_status)
+    return None
+
+
+def _begin(batch: Batch, free: int, where: Where) -> None:
+    items = list(batch.items.filter(status=ItemStatus.PENDING).order_by("position")[:free])
+    try:
+        actor = acting(batch, where)
+    except NotPermitted as refusal:
+        save_results([(item, failed(ItemFailure.NOT_PERMITTED, str(refusal), former="")) for item in items])
+        return
+    save_results([(item, _start(item, batch, actor)) for item in items])
+
+
+def _start(item: BatchItem, batch: Batch, actor: Actor) -> Result:
+    former = ""
+    try:
+        with transaction.atomic():
+            order = Order.objects.select_for_update().get(pk=item.order_id)
+            former = order.status
+            placing.require_startable(order)
+            placing.start_locked(order, actor=actor, reason=batch.reason, batch=batch, tell_after=GUARANTEE)
+    except (OperationalError, InterfaceError):
+        raise
+    except WrongState as refusal:
+        return failed(ItemFailure.WRONG_STATE, str(refusal), former=former)
+    except DatabaseError as error:
+        # Only its kind: PostgreSQL quotes the values of the row.
+        logger.warning("Item %d of batch %s failed", item.position, batch.pk, exc_info=True)
+        cause = type(error.__cause__ or error).__name__
+        return failed(ItemFailure.DATABASE, f"The database refused it: {cause}", former=former)
+    return Result(status=ItemStatus.RUNNING, former_status=former)
