@@ -129,9 +129,9 @@ class OrderLine(models.Model):
     #: quantity x unit price, rounded half up to the minor unit
     total_minor = models.BigIntegerField()
     #: pieces of the return that is announced and has not been received
-    awaited = models.BigIntegerField(default=0)
+    awaited = models.BigIntegerField(default=0, db_default=0)
     #: pieces that came back
-    returned = models.BigIntegerField(default=0)
+    returned = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         ordering = ["order", "position"]
