@@ -212,7 +212,15 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
         word: f"orders.api.schema.Words.{word}"
-        for word in ("OrderStatus", "PaymentStatus", "ShipmentStatus", "CommandStatus", "FeedStatus", "ApprovalStatus")
+        for word in (
+            "OrderStatus",
+            "PaymentStatus",
+            "ShipmentStatus",
+            "CommandStatus",
+            "FeedStatus",
+            "ApprovalStatus",
+            "ExportStatus",
+        )
     },
 }
 #: refusals name this limit; it is checked before the body is parsed
@@ -225,6 +233,12 @@ FEED_UPLOAD_MAX_BYTES = 5 * 1024 * 1024
 FEED_UPLOAD_MAX_ROWS = 5_000
 FEED_COMMAND_MAX_BYTES = 200 * 1024 * 1024
 FEED_COMMAND_MAX_ROWS = 1_000_000
+
+# --- Exports ----------------------------------------------------------------------------------------------------------
+#: rows of one export; a sheet of a workbook ends at 1,048,576
+EXPORT_MAX_ROWS = env.int("EXPORT_MAX_ROWS", default=500_000)
+#: how long the file of an export is kept
+EXPORT_KEEP_DAYS = env.int("EXPORT_KEEP_DAYS", default=7)
 
 # --- Temporal ---------------------------------------------------------------------------------------------------------
 TEMPORAL_ADDRESS = env("TEMPORAL_ADDRESS", default="")

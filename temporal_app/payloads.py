@@ -6,7 +6,7 @@ would put personal data into Temporal's history. Fields added later need a defau
 
 from dataclasses import dataclass
 
-from orders.vocabulary import FailureType, FeedStatus, OrderStatus, RefundStatus
+from orders.vocabulary import ExportStatus, FailureType, FeedStatus, OrderStatus, RefundStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,3 +107,33 @@ class RefundResult:
     refund_id: str
     #: done, settled or dropped
     status: RefundStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportInput:
+    """Starts an `ExportWorkflow`, and is the input of its activity."""
+
+    export_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbandonExport:
+    """Why an export cannot go on."""
+
+    export_id: str
+    #: for people; at most 500 characters
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportResult:
+    export_id: str
+    status: ExportStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRoundResult:
+    #: files whose days were over
+    expired: int
+    #: exports that plans asked for
+    asked: int

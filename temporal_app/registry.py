@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from temporal_app.activities import feeds, orders, refunds, seals
+from temporal_app.activities import exports, feeds, orders, refunds, seals
 from temporal_app.task_queues import TaskQueue
+from temporal_app.workflows.export import ExportRoundWorkflow, ExportWorkflow
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.order import OrderWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
@@ -38,13 +39,17 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
         ),
     ),
     TaskQueue.BATCHES: QueueContents(
-        workflows=(FeedImportWorkflow, SealWorkflow),
+        workflows=(FeedImportWorkflow, SealWorkflow, ExportWorkflow, ExportRoundWorkflow),
         activities=(
             feeds.validate_feed,
             feeds.transform_feed,
             feeds.store_feed,
             feeds.abandon_feed,
             seals.seal_history,
+            exports.write_export,
+            exports.abandon_export,
+            exports.expire_exports,
+            exports.ask_for_planned_exports,
         ),
     ),
 }

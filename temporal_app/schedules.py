@@ -16,6 +16,7 @@ from temporalio.client import (
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleCalendarSpec,
+    ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleRange,
@@ -26,7 +27,8 @@ from temporalio.client import (
 from temporalio.service import RPCError
 
 from temporal_app.task_queues import TaskQueue
-from temporal_app.workflow_ids import HISTORY_SEAL
+from temporal_app.workflow_ids import EXPORT_ROUND, HISTORY_SEAL
+from temporal_app.workflows.export import ExportRoundWorkflow
 from temporal_app.workflows.seal import SealWorkflow
 
 logger = logging.getLogger(__name__)
@@ -45,7 +47,18 @@ SCHEDULES: dict[str, Schedule] = {
         spec=ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(0)], minute=[ScheduleRange(5)])]),
         # A night in which Temporal was away is made up for, once; older ones are in the next seal anyway.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(days=1)),
-    )
+    ),
+    EXPORT_ROUND: Schedule(
+        action=ScheduleActionStartWorkflow(
+            ExportRoundWorkflow.run,
+            id=EXPORT_ROUND,
+            task_queue=TaskQueue.BATCHES,
+            static_summary="Planned exports, and files whose days are over",
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(minutes=2))]),
+        # A look that was missed is nothing that the next one does not see.
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
+    ),
 }
 
 

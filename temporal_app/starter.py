@@ -22,11 +22,17 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from orders.vocabulary import CommandKind, OrderStatus, StepName, Topic
-from temporal_app.payloads import CommandGiven, FeedInput, OrderInput, RefundInput
+from temporal_app.payloads import CommandGiven, ExportInput, FeedInput, OrderInput, RefundInput
 from temporal_app.search_attributes import CUSTOMER, ORDER_NUMBER, ORDER_STATUS
 from temporal_app.step_activities import ACTIVITY_OF_STEP
 from temporal_app.task_queues import TaskQueue
-from temporal_app.workflow_ids import feed_import_workflow_id, order_workflow_id, refund_workflow_id
+from temporal_app.workflow_ids import (
+    export_workflow_id,
+    feed_import_workflow_id,
+    order_workflow_id,
+    refund_workflow_id,
+)
+from temporal_app.workflows.export import ExportWorkflow
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.order import OrderWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
@@ -156,6 +162,17 @@ async def send_refund(client: Client, body: dict[str, Any]) -> None:
     )
 
 
+async def run_export(client: Client, body: dict[str, Any]) -> None:
+    await start_once(
+        client,
+        ExportWorkflow.run,
+        ExportInput(export_id=body["export_id"]),
+        id=export_workflow_id(body["export_id"]),
+        task_queue=TaskQueue.BATCHES,
+        static_summary="Export of orders",
+    )
+
+
 #: a function that answers a bool says whether the command of the message was taken
 DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]] = {
     Topic.START_ORDER: start_order,
@@ -164,4 +181,5 @@ DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]]
     Topic.DRIVE_STEP: drive_step,
     Topic.START_FEED_IMPORT: start_feed_import,
     Topic.SEND_REFUND: send_refund,
+    Topic.RUN_EXPORT: run_export,
 }

@@ -13,5 +13,10 @@ def refund_workflow_id(refund_id: str) -> str:
     return f"refund:{refund_id}"
 
 
+def export_workflow_id(export_id: str) -> str:
+    return f"export:{export_id}"
+
+
 #: Temporal appends the planned time to it; the schedule has the same name
 HISTORY_SEAL = "backoffice:history-seal"
+EXPORT_ROUND = "backoffice:export-round"

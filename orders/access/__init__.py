@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from orders.access.accounts import ACCOUNT_COMMANDS
 from orders.access.data import DATA_COMMANDS
+from orders.access.exports import EXPORT_COMMANDS
 from orders.access.order_commands import ORDER_COMMANDS
 from orders.access.queues import QUEUE_COMMANDS
 from orders.access.returns import RETURN_COMMANDS
@@ -28,6 +29,7 @@ COMMANDS: tuple[CommandRule, ...] = (
     *DATA_COMMANDS,
     *ACCOUNT_COMMANDS,
     *RETURN_COMMANDS,
+    *EXPORT_COMMANDS,
 )
 
 #: management commands that are no command of a person: what each is for. They need a shell on the machine.

@@ -21,6 +21,8 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
             ("Reviews", "policy", "orders_reviewcase_changelist", "orders.view_reviewcase"),
             ("Tasks", "task_alt", "orders_stafftask_changelist", "orders.view_stafftask"),
             ("Imports", "upload_file", "orders_feedimport_changelist", "orders.view_feedimport"),
+            ("Exports", "file_download", "orders_export_changelist", "orders.view_export"),
+            ("Export plans", "event_repeat", "orders_exportplan_changelist", "orders.view_exportplan"),
             ("Second person", "how_to_reg", "orders_approval_changelist", "orders.view_approval"),
             ("Credit notes", "assignment_return", "orders_creditnote_changelist", "orders.view_creditnote"),
             ("Returns", "move_to_inbox", "orders_returncase_changelist", "orders.view_returncase"),

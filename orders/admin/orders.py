@@ -1,8 +1,9 @@
-"""The order list and its one action. An order's page is `orders.views.order_page`, never a change form."""
+"""The order list and its actions. An order's page is `orders.views.order_page`, never a change form."""
 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
@@ -72,7 +73,7 @@ class OrderAdmin(ReadOnlyAdmin):
     )
     search_fields = ("number",)
     search_help_text = "Number, reference or customer"
-    actions = ("start_processing",)
+    actions = ("start_processing", "export_orders")
     actions_row = ("start_one",)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -80,6 +81,9 @@ class OrderAdmin(ReadOnlyAdmin):
 
     def has_start_order_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return request.user.has_perm("orders.start_order")  # type: ignore[union-attr]
+
+    def has_export_orders_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return request.user.has_perm("orders.export_orders")  # type: ignore[union-attr]
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """Links that Django and Unfold make by themselves end on the order's page too."""
@@ -124,6 +128,15 @@ class OrderAdmin(ReadOnlyAdmin):
         more = len(skipped) - REASONS_SHOWN
         tail = [f"and {number(more)} more."] if more > 0 else []
         self.message_user(request, " ".join([said, *skipped[:REASONS_SHOWN], *tail]), level)
+
+    @admin.action(description="Export…", permissions=["export_orders"])
+    def export_orders(self, request: HttpRequest, queryset: QuerySet[Order]) -> HttpResponse:
+        """To the form: with the ticked orders, or with the list's filter when all that match it are chosen."""
+        if request.POST.get("select_across") == "1":
+            asked = {"filter": request.GET.urlencode()}
+        else:
+            asked = {"ids": ",".join(map(str, queryset.order_by().values_list("pk", flat=True)[:MAX_TICKED]))}
+        return redirect(f"{reverse('admin:orders_export_new')}?{urlencode(asked)}")
 
     @action(  # type: ignore[untyped-decorator]
         description="Start processing",

@@ -406,6 +406,7 @@ class Problem(serializers.Serializer):
 class RootOutput(serializers.Serializer):
     orders = serializers.URLField()
     imports = serializers.URLField()
+    exports = serializers.URLField()
     tokens = serializers.URLField()
     reviews = serializers.URLField()
     tasks = serializers.URLField()

@@ -28,6 +28,8 @@ class Words:
     ApprovalStatus = choices(vocabulary.ApprovalStatus)
     FeedStatus = choices(vocabulary.FeedStatus)
     ReviewStatus = choices(vocabulary.ReviewStatus)
+    ExportStatus = choices(vocabulary.ExportStatus)
+    ExportFormat = choices(vocabulary.ExportFormat)
 
 
 #: what every address may answer

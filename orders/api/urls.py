@@ -4,6 +4,7 @@ from django.urls import path, re_path
 
 from orders.api.approval_views import Approvals
 from orders.api.customer_views import Customers
+from orders.api.export_views import Exports
 from orders.api.import_views import Imports
 from orders.api.order_command_views import OrderCommands, Reviews, StepCommands
 from orders.api.order_views import OrderHistory, Orders
@@ -59,6 +60,10 @@ urlpatterns = [
     path("imports/", Imports.as_view({"post": "create"}), name="imports"),
     path("imports/<uuid:pk>/", Imports.as_view({"get": "retrieve"}), name="import"),
     path("imports/<uuid:pk>/rejected/", Imports.as_view({"get": "rejected"}), name="import-rejected"),
+    path("exports/", Exports.as_view({"post": "create"}), name="exports"),
+    path("exports/<uuid:pk>/", Exports.as_view({"get": "retrieve"}), name="export"),
+    path("exports/<uuid:pk>/cancel/", Exports.as_view({"post": "cancel"}), name="export-cancel"),
+    path("exports/<uuid:pk>/download/", Exports.as_view({"get": "download"}), name="export-download"),
     path("approvals/", Approvals.as_view({"get": "list"}), name="approvals"),
     path("approvals/<uuid:pk>/approve/", Approvals.as_view({"post": "approve"}), name="approval-approve"),
     path("approvals/<uuid:pk>/decline/", Approvals.as_view({"post": "decline"}), name="approval-decline"),

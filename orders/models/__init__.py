@@ -5,6 +5,7 @@ from orders.models.catalogue import Product, StockItem
 from orders.models.command import Command, IdempotencyRecord
 from orders.models.credit import CreditNote, CreditNoteLine
 from orders.models.customer import Customer, CustomerKey
+from orders.models.export import Export, ExportPart, ExportPlan
 from orders.models.feed import FeedDocument, FeedImport, FeedRow
 from orders.models.fulfilment import Reservation, Shipment
 from orders.models.health import PartnerHealth, ServiceBeat
@@ -29,6 +30,9 @@ __all__ = [
     "CreditNoteLine",
     "Customer",
     "CustomerKey",
+    "Export",
+    "ExportPart",
+    "ExportPlan",
     "FeedDocument",
     "FeedImport",
     "FeedRow",

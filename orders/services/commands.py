@@ -17,7 +17,7 @@ from django.utils import timezone
 from orders import history, outbox
 from orders.actor import Actor
 from orders.errors import CancelAsked, OnHold, WrongState
-from orders.models import Command, Order
+from orders.models import Command, Export, ExportPlan, Order
 from orders.vocabulary import CommandKind, CommandStatus, EventType, StepName, Topic
 
 #: commands that stay open until they are taken back or the order ends
@@ -35,6 +35,8 @@ def record(
     step: StepName | None = None,
     until: datetime | None = None,
     details: dict[str, Any] | None = None,
+    export: Export | None = None,
+    export_plan: ExportPlan | None = None,
 ) -> Command:
     """Write the command; `done` is its outcome where there is nothing left to do, `tell` sends it to the process.
 
@@ -46,6 +48,8 @@ def record(
     command = Command.objects.create(
         kind=kind,
         order=order,
+        export=export,
+        export_plan=export_plan,
         step=step or "",
         requested_by=user,  # type: ignore[misc]
         actor=actor.name,

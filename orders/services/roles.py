@@ -39,6 +39,8 @@ OPERATIONS = (
     "view_refusedaction",
     "view_approval",
     "view_fraudrules",
+    "view_export",
+    "view_exportplan",
 )
 
 #: what each role sees

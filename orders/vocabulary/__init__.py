@@ -8,6 +8,7 @@ Standard library only: workflow code imports this module, and a Django import he
 
 from orders.vocabulary.commands import *
 from orders.vocabulary.events import *
+from orders.vocabulary.exports import *
 from orders.vocabulary.feeds import *
 from orders.vocabulary.money import *
 from orders.vocabulary.orders import *

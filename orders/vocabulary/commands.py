@@ -45,6 +45,13 @@ class CommandKind(StrEnum):
     RETURN_WITHDRAW = "return_withdraw"
     RETURN_REFUND = "return_refund"
     RETURN_CLOSE = "return_close"
+    EXPORT = "export"
+    EXPORT_CANCEL = "export_cancel"
+    EXPORT_DOWNLOAD = "export_download"
+    EXPORT_PLAN = "export_plan"
+    EXPORT_PLAN_PAUSE = "export_plan_pause"
+    EXPORT_PLAN_RESUME = "export_plan_resume"
+    EXPORT_PLAN_RUN = "export_plan_run"
 
 
 class CommandStatus(StrEnum):
@@ -72,3 +79,4 @@ class Topic(StrEnum):
     START_FEED_IMPORT = "feed_import.start"
     SEND_REFUND = "refund.send"  # there is something to do for the refund's process
     COMMAND_OVER = "command.over"  # the time of a hold or a pause is over; obeyed in the database, Temporal hears after
+    RUN_EXPORT = "export.run"

@@ -32,7 +32,7 @@ from orders.models.customer import Personal
 from orders.services import catalogue, customers, holding, seals, stepping
 from orders.vocabulary import Channel, TaskLevel
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order, make_product
-from tests.orders import attempts_returns, driving
+from tests.orders import attempts_exports, attempts_returns, driving
 from tests.orders.api_calls import make_token, new_key, order_body, token_client
 from tests.orders.feed_files import csv_of, row
 
@@ -563,4 +563,5 @@ ATTEMPTS: tuple[Attempt, ...] = (
         do=_tick("admin:axes_accessattempt_changelist", "delete_selected"),
     ),
     *attempts_returns.attempts(Attempt),
+    *attempts_exports.attempts(Attempt),
 )

@@ -18,7 +18,14 @@ pytestmark = pytest.mark.django_db
 #: rows that staff may delete; everything else that the admin shows stays for ever
 DELETABLE = {door.split(".")[0] for channel, door in DOORS if channel is Channel.ADMIN and door.endswith(".delete")}
 UUID = "00000000-0000-0000-0000-000000000000"
-SAMPLES = {"<uuid:feed_id>": UUID, "<path:object_id>": UUID, "<int:sequence>": "1", "<str:number>": "SO-1"}
+SAMPLES = {
+    "<uuid:feed_id>": UUID,
+    "<uuid:export_id>": UUID,
+    "<uuid:plan_id>": UUID,
+    "<path:object_id>": UUID,
+    "<int:sequence>": "1",
+    "<str:number>": "SO-1",
+}
 #: pages that every admin has; what they write are the actions and forms that test_access_table.py finds
 USUAL = ("changelist", "history", "add", "change", "delete")
 
