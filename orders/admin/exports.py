@@ -21,7 +21,7 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from orders.actor import person
@@ -77,7 +77,7 @@ class ExportAdmin(ReadOnlyAdmin):
         return [
             path("new/", view(self.new_view), name="orders_export_new"),
             path("<uuid:export_id>/live/", polled(self.live_view), name="orders_export_live"),
-            path("<uuid:export_id>/file/", view(require_safe(self.download_view)), name="orders_export_download"),
+            path("<uuid:export_id>/file/", view(self.download_view), name="orders_export_download"),
             path("<uuid:export_id>/cancel/", view(require_POST(self.cancel_view)), name="orders_export_cancel"),
             *super().get_urls(),
         ]

@@ -119,7 +119,7 @@ def attempts(attempt: Callable[..., Attempt]) -> list[Attempt]:
             channel=ADMIN,
             door="admin:orders_export_download",
             prepare=make_written,
-            do=lambda person, export: person.browser.get(f"/admin/orders/export/{export.pk}/file/"),
+            do=lambda person, export: person.post("admin:orders_export_download", {}, export.pk),
         ),
         attempt(
             command="export_plan",

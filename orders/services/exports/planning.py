@@ -119,9 +119,12 @@ def _round(plan_id: UUID) -> bool:
         except DomainError as problem:
             found.last_problem = str(problem)[:500]
         found.last_at = now
-        # A plan by the hour keeps its minute.
-        start = max(found.next_at, now - timedelta(hours=found.every_hours)) if found.every_hours else now
-        found.next_at = next_round(start, every_hours=found.every_hours, daily_at=found.daily_at)
+        if found.every_hours:
+            # It keeps its minute, however late the look comes.
+            pause = timedelta(hours=found.every_hours)
+            found.next_at += pause * ((now - found.next_at) // pause + 1)
+        else:
+            found.next_at = next_round(now, every_hours=None, daily_at=found.daily_at)
         found.save(update_fields=["last_at", "last_problem", "skipped", "next_at"])
     return not found.last_problem
 
