@@ -226,6 +226,7 @@ SPECTACULAR_SETTINGS = {
             "ProcessStepStatus",
             "BatchStatus",
             "BatchItemStatus",
+            "ExportStatus",
         )
     },
 }
@@ -241,6 +242,12 @@ FEED_UPLOAD_MAX_ROWS = 5_000
 BULK_ORDERS_UNDER_WAY = env.int("BULK_ORDERS_UNDER_WAY", default=100)
 FEED_COMMAND_MAX_BYTES = 200 * 1024 * 1024
 FEED_COMMAND_MAX_ROWS = 1_000_000
+
+# --- Exports ----------------------------------------------------------------------------------------------------------
+#: rows of one export; a sheet of a workbook ends at 1,048,576
+EXPORT_MAX_ROWS = env.int("EXPORT_MAX_ROWS", default=500_000)
+#: how long the file of an export is kept
+EXPORT_KEEP_DAYS = env.int("EXPORT_KEEP_DAYS", default=7)
 
 # --- Temporal ---------------------------------------------------------------------------------------------------------
 TEMPORAL_ADDRESS = env("TEMPORAL_ADDRESS", default="")

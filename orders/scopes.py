@@ -62,6 +62,8 @@ FULL_ONLY = frozenset(
         "orders.run_partner_calls",
         # So are orders by the thousand.
         "orders.run_batch",
+        # It takes orders by the thousand out of the house.
+        "orders.export_orders",
         # It stops everybody's orders.
         "orders.drive_breaker",
         # So are the books of the day, and what runs by itself.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from orders.vocabulary import (
     BatchMode,
+    ExportStatus,
     FailureType,
     FeedStatus,
     NoticeStatus,
@@ -343,3 +344,33 @@ class BatchResult:
     batch_id: str
     #: status of an item -> how many
     counts: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportInput:
+    """Starts an `ExportWorkflow`, and is the input of its activity."""
+
+    export_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbandonExport:
+    """Why an export cannot go on."""
+
+    export_id: str
+    #: for people; at most 500 characters
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportResult:
+    export_id: str
+    status: ExportStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRoundResult:
+    #: files whose days were over
+    expired: int
+    #: exports that plans asked for
+    asked: int

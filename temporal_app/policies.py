@@ -142,3 +142,19 @@ def partner_check(summary: str) -> ActivityConfig:
         retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)),
         cancellation_type=ActivityCancellationType.TRY_CANCEL,
     )
+
+
+def long_export(summary: str) -> ActivityConfig:
+    """The file of one export: it heartbeats after every part and resumes after the last one that was stored."""
+    return long_import(summary)
+
+
+def round_of_exports(summary: str) -> ActivityConfig:
+    """A look at what is due: short, and the next one comes in minutes, so it is given up before that."""
+    return ActivityConfig(
+        summary=summary,
+        start_to_close_timeout=timedelta(minutes=2),
+        schedule_to_close_timeout=timedelta(minutes=10),
+        retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )

@@ -7,6 +7,7 @@ from typing import Any
 from temporal_app.activities import (
     batches,
     engine,
+    exports,
     feeds,
     notices,
     orders,
@@ -20,6 +21,7 @@ from temporal_app.activities import (
 )
 from temporal_app.task_queues import TaskQueue
 from temporal_app.workflows.batch import BatchWorkflow
+from temporal_app.workflows.export import ExportRoundWorkflow, ExportWorkflow
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.notice import NoticeWorkflow
 from temporal_app.workflows.order import OrderWorkflow
@@ -68,6 +70,8 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
             SweepWorkflow,
             QualitySampleWorkflow,
             BatchWorkflow,
+            ExportWorkflow,
+            ExportRoundWorkflow,
         ),
         activities=(
             feeds.validate_feed,
@@ -96,6 +100,10 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
             batches.fail_item,
             batches.stop_batch,
             batches.summarise_batch,
+            exports.write_export,
+            exports.abandon_export,
+            exports.expire_exports,
+            exports.ask_for_planned_exports,
         ),
     ),
     TaskQueue.PARTNERS: QueueContents(

@@ -35,7 +35,8 @@ from orders.services import scheduling
 from orders.vocabulary import ProcessName
 from temporal_app.connections import with_fresh_connection
 from temporal_app.task_queues import TaskQueue
-from temporal_app.workflow_ids import DAY_END_CLOSE, HISTORY_SEAL, QUALITY_SAMPLE, SWEEP
+from temporal_app.workflow_ids import DAY_END_CLOSE, EXPORT_ROUND, HISTORY_SEAL, QUALITY_SAMPLE, SWEEP
+from temporal_app.workflows.export import ExportRoundWorkflow
 from temporal_app.workflows.process import OpenProcessWorkflow
 from temporal_app.workflows.quality import QualitySampleWorkflow
 from temporal_app.workflows.seal import SealWorkflow
@@ -95,6 +96,17 @@ SCHEDULES: dict[str, Schedule] = {
         # Twenty past midnight, UTC: the day before is over for every worker's clock.
         spec=ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(0)], minute=[ScheduleRange(20)])]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=12)),
+    ),
+    EXPORT_ROUND: Schedule(
+        action=ScheduleActionStartWorkflow(
+            ExportRoundWorkflow.run,
+            id=EXPORT_ROUND,
+            task_queue=TaskQueue.BATCHES,
+            static_summary="Planned exports, and files whose days are over",
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(minutes=2))]),
+        # A look that was missed is nothing that the next one does not see.
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
     ),
 }
 

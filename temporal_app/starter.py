@@ -32,6 +32,7 @@ from orders.vocabulary import BatchMode, CommandKind, StepName, Topic
 from temporal_app.payloads import (
     BatchInput,
     CommandGiven,
+    ExportInput,
     FeedInput,
     NoticeInput,
     OrderInput,
@@ -46,6 +47,7 @@ from temporal_app.task_queues import TaskQueue
 from temporal_app.workflow_ids import (
     SCHEDULE_PREFIX,
     batch_workflow_id,
+    export_workflow_id,
     feed_import_workflow_id,
     notice_workflow_id,
     order_workflow_id,
@@ -55,6 +57,7 @@ from temporal_app.workflow_ids import (
     refund_workflow_id,
 )
 from temporal_app.workflows.batch import BatchWorkflow
+from temporal_app.workflows.export import ExportWorkflow
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.notice import NoticeWorkflow
 from temporal_app.workflows.order import OrderWorkflow
@@ -296,6 +299,17 @@ async def run_batch(client: Client, body: dict[str, Any]) -> None:
     )
 
 
+async def run_export(client: Client, body: dict[str, Any]) -> None:
+    await start_once(
+        client,
+        ExportWorkflow.run,
+        ExportInput(export_id=body["export_id"]),
+        id=export_workflow_id(body["export_id"]),
+        task_queue=TaskQueue.BATCHES,
+        static_summary="Export of orders",
+    )
+
+
 #: a function that answers a bool says whether the command of the message was taken
 DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]] = {
     Topic.START_ORDER: start_order,
@@ -312,4 +326,5 @@ DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]]
     Topic.CANCEL_PARTNER_RUN: cancel_partner_run,
     Topic.RECOVER_ORDER: recover_order,
     Topic.RUN_BATCH: run_batch,
+    Topic.RUN_EXPORT: run_export,
 }

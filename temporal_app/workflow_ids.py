@@ -43,7 +43,12 @@ def batch_workflow_id(batch_id: str) -> str:
     return f"batch:{batch_id}"
 
 
+def export_workflow_id(export_id: str) -> str:
+    return f"export:{export_id}"
+
+
 #: Temporal appends the planned time to it; the schedule has the same name
 HISTORY_SEAL = "backoffice:history-seal"
 SWEEP = "backoffice:sweep"
 QUALITY_SAMPLE = "backoffice:quality-sample"
+EXPORT_ROUND = "backoffice:export-round"

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from orders.access.accounts import ACCOUNT_COMMANDS
 from orders.access.batches import BATCH_COMMANDS
 from orders.access.data import DATA_COMMANDS
+from orders.access.exports import EXPORT_COMMANDS
 from orders.access.order_commands import ORDER_COMMANDS
 from orders.access.partner_runs import PARTNER_RUN_COMMANDS
 from orders.access.processes import PROCESS_COMMANDS
@@ -36,6 +37,7 @@ COMMANDS: tuple[CommandRule, ...] = (
     *PARTNER_RUN_COMMANDS,
     *QUALITY_COMMANDS,
     *BATCH_COMMANDS,
+    *EXPORT_COMMANDS,
 )
 
 #: management commands that are no command of a person: what each is for. They need a shell on the machine.

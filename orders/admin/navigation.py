@@ -23,6 +23,8 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
             ("Tasks", "task_alt", "orders_stafftask_changelist", "orders.view_stafftask"),
             ("Quality checks", "fact_check", "orders_qualitycheck_changelist", "orders.view_qualitycheck"),
             ("Imports", "upload_file", "orders_feedimport_changelist", "orders.view_feedimport"),
+            ("Exports", "file_download", "orders_export_changelist", "orders.view_export"),
+            ("Export plans", "event_repeat", "orders_exportplan_changelist", "orders.view_exportplan"),
             ("Second person", "how_to_reg", "orders_approval_changelist", "orders.view_approval"),
             ("Credit notes", "assignment_return", "orders_creditnote_changelist", "orders.view_creditnote"),
             ("Returns", "move_to_inbox", "orders_returncase_changelist", "orders.view_returncase"),

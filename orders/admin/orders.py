@@ -46,6 +46,15 @@ class StartDialog(BaseDialogForm):
     reason = forms.CharField(required=False, max_length=500, widget=UnfoldAdminTextInputWidget)
 
 
+def _ask_about(request: HttpRequest, queryset: QuerySet[Order], address: str) -> HttpResponse:
+    """To the page that asks, with the ticked orders, or with the list's filter when all that match it are chosen."""
+    if request.POST.get("select_across") == "1":
+        asked = {"filter": request.GET.urlencode()}
+    else:
+        asked = {"ids": ",".join(map(str, queryset.order_by().values_list("pk", flat=True)[:MAX_TICKED]))}
+    return redirect(f"{reverse(address)}?{urlencode(asked)}")
+
+
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin):
     list_display = (
@@ -73,7 +82,7 @@ class OrderAdmin(ReadOnlyAdmin):
     )
     search_fields = ("number",)
     search_help_text = "Number, reference or customer"
-    actions = ("start_processing", "run_batch")
+    actions = ("start_processing", "run_batch", "export_orders")
     actions_row = ("start_one",)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -84,6 +93,9 @@ class OrderAdmin(ReadOnlyAdmin):
 
     def has_run_batch_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return request.user.has_perm("orders.run_batch")  # type: ignore[union-attr]
+
+    def has_export_orders_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return request.user.has_perm("orders.export_orders")  # type: ignore[union-attr]
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """Links that Django and Unfold make by themselves end on the order's page too."""
@@ -132,11 +144,12 @@ class OrderAdmin(ReadOnlyAdmin):
     @admin.action(description="Batch…", permissions=["run_batch"])
     def run_batch(self, request: HttpRequest, queryset: QuerySet[Order]) -> HttpResponse:
         """To the preview: with the ticked orders, or with the list's filter when all that match it are chosen."""
-        if request.POST.get("select_across") == "1":
-            asked = {"filter": request.GET.urlencode()}
-        else:
-            asked = {"ids": ",".join(map(str, queryset.order_by().values_list("pk", flat=True)[:MAX_TICKED]))}
-        return redirect(f"{reverse('admin:orders_batch_new')}?{urlencode(asked)}")
+        return _ask_about(request, queryset, "admin:orders_batch_new")
+
+    @admin.action(description="Export…", permissions=["export_orders"])
+    def export_orders(self, request: HttpRequest, queryset: QuerySet[Order]) -> HttpResponse:
+        """To the form: with the ticked orders, or with the list's filter when all that match it are chosen."""
+        return _ask_about(request, queryset, "admin:orders_export_new")
 
     @action(  # type: ignore[untyped-decorator]
         description="Start processing",

@@ -323,6 +323,7 @@ class RootOutput(serializers.Serializer):
     orders = serializers.URLField()
     batches = serializers.URLField()
     imports = serializers.URLField()
+    exports = serializers.URLField()
     tokens = serializers.URLField()
     reviews = serializers.URLField()
     tasks = serializers.URLField()

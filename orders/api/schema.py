@@ -37,6 +37,8 @@ class Words:
     BatchStatus = choices(vocabulary.BatchStatus)
     BatchItemStatus = choices(vocabulary.ItemStatus)
     BatchAction = choices(vocabulary.BatchAction)
+    ExportStatus = choices(vocabulary.ExportStatus)
+    ExportFormat = choices(vocabulary.ExportFormat)
 
 
 #: what every address may answer

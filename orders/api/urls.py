@@ -5,6 +5,7 @@ from django.urls import path, re_path
 from orders.api.approval_views import Approvals
 from orders.api.batch_views import BatchCommands, Batches, BatchItems
 from orders.api.customer_views import Customers
+from orders.api.export_views import Exports
 from orders.api.finding_views import Findings
 from orders.api.import_command_views import ImportCommands
 from orders.api.import_views import Imports
@@ -78,6 +79,10 @@ urlpatterns = [
     path("imports/<uuid:pk>/pause/", ImportCommands.as_view({"post": "pause"}), name="import-pause"),
     path("imports/<uuid:pk>/resume/", ImportCommands.as_view({"post": "resume"}), name="import-resume"),
     path("imports/<uuid:pk>/cancel/", ImportCommands.as_view({"post": "cancel"}), name="import-cancel"),
+    path("exports/", Exports.as_view({"post": "create"}), name="exports"),
+    path("exports/<uuid:pk>/", Exports.as_view({"get": "retrieve"}), name="export"),
+    path("exports/<uuid:pk>/cancel/", Exports.as_view({"post": "cancel"}), name="export-cancel"),
+    path("exports/<uuid:pk>/download/", Exports.as_view({"get": "download"}), name="export-download"),
     path("approvals/", Approvals.as_view({"get": "list"}), name="approvals"),
     path("approvals/<uuid:pk>/approve/", Approvals.as_view({"post": "approve"}), name="approval-approve"),
     path("approvals/<uuid:pk>/decline/", Approvals.as_view({"post": "decline"}), name="approval-decline"),

@@ -77,6 +77,7 @@ class Root(StrictRequests, APIView):
             "tokens",
             "schema",
             "docs",
+            "exports",
         )
         return Response({name: reverse(f"api:{name}", request=request) for name in names})
 

@@ -6,6 +6,7 @@ from orders.models.catalogue import Product, StockItem
 from orders.models.command import Command, IdempotencyRecord
 from orders.models.credit import CreditNote, CreditNoteLine
 from orders.models.customer import Customer, CustomerKey
+from orders.models.export import Export, ExportPart, ExportPlan
 from orders.models.feed import FeedDocument, FeedImport, FeedRow
 from orders.models.feed_layout import FeedLayout
 from orders.models.finding import Finding, Recovery, SweepProgress
@@ -41,6 +42,9 @@ __all__ = [
     "CreditNoteLine",
     "Customer",
     "CustomerKey",
+    "Export",
+    "ExportPart",
+    "ExportPlan",
     "FeedDocument",
     "FeedImport",
     "FeedLayout",

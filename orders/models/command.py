@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from orders.models.batch import Batch
 from orders.models.customer import Customer
+from orders.models.export import Export, ExportPlan
 from orders.models.order import Order
 from orders.models.rules import check, one_of, word_field
 from orders.vocabulary import Channel, CommandKind, CommandStatus, StepName
@@ -39,6 +40,11 @@ class Command(models.Model):
     feed = models.ForeignKey("FeedImport", on_delete=models.PROTECT, null=True, blank=True, related_name="commands")
     #: the batch that it is about, or that gave it to the order
     batch = models.ForeignKey(Batch, on_delete=models.PROTECT, null=True, blank=True, related_name="commands")
+    #: the export, or the plan of exports, that it is about
+    export = models.ForeignKey(Export, on_delete=models.PROTECT, null=True, blank=True, related_name="commands")
+    export_plan = models.ForeignKey(
+        ExportPlan, on_delete=models.PROTECT, null=True, blank=True, related_name="commands"
+    )
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True)
     actor = models.CharField(max_length=150)
     channel = word_field(Channel)

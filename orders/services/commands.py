@@ -12,13 +12,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from orders import current_request, history, outbox
 from orders.actor import Actor
 from orders.errors import CancelAsked, OnHold, WrongState
-from orders.models import Batch, Command, Order, OutboxMessage
+from orders.models import Command, Order, OutboxMessage
 from orders.vocabulary import CommandKind, CommandStatus, EventType, StepName, Topic
 
 #: commands that stay open until they are taken back or the order ends
@@ -37,12 +37,12 @@ def record(
     until: datetime | None = None,
     details: dict[str, Any] | None = None,
     subject: str = "",
-    batch: Batch | None = None,
+    **about: Model | None,
 ) -> Command:
     """Write the command; `done` is its outcome where there is nothing left to do, `tell` sends it to the process.
 
     `step` is the one it drives, if any; `until` is when it ends by itself (`orders.services.ending`); `subject` what it
-    is about where that is no order.
+    is about where that is no order. `about` are other rows that it concerns: batch, export, export_plan, feed.
 
     The caller holds the order's lock, in the transaction of the change.
     """
@@ -56,7 +56,7 @@ def record(
         until=until,
         details=details,
         subject=subject,
-        batch=batch,
+        **about,
     )
     command.save(force_insert=True)
     outbox.publish_all(messages_of(command, tell))
@@ -74,7 +74,7 @@ def new(
     until: datetime | None = None,
     details: dict[str, Any] | None = None,
     subject: str = "",
-    batch: Batch | None = None,
+    **about: Model | None,
 ) -> Command:
     """The command, not yet saved."""
     user = actor.user if actor.user is not None and actor.user.pk else None
@@ -83,7 +83,7 @@ def new(
         order=order,
         step=step or "",
         subject=subject,
-        batch=batch,
+        **about,  # type: ignore[misc]
         requested_by=user,  # type: ignore[misc]
         actor=actor.name,
         channel=actor.channel,

@@ -18,7 +18,7 @@ from orders.actor import Actor
 from orders.errors import InvalidInput, WrongState
 from orders.models import Command, Customer, Order, OrderEvent, OutboxMessage, Payment, ReturnCase, Shipment
 from orders.models.customer import ERASED
-from orders.services import customers, saved_answers
+from orders.services import customers, exports, saved_answers
 from orders.services.feeds import forgetting
 from orders.vocabulary import OPEN_RETURNS, TERMINAL_STATUSES, CommandKind, CommandStatus, EventType, Topic
 
@@ -64,6 +64,7 @@ def erase_customer(reference: str, *, actor: Actor, reason: str) -> Erasure:
         known = [word for word in (customer.reference, *_names(customer)) if word]
         reason = _without(known, reason)
         _erase(customer, orders)
+        exports.forget(orders)
         for order in orders:
             order.payment_method = ERASED
             history.record(order, EventType.CUSTOMER_ERASED, actor=actor, reason=reason, save=["payment_method"])

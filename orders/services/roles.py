@@ -55,6 +55,8 @@ OPERATIONS = (
     "view_recovery",
     "view_sweepprogress",
     "view_qualitysample",
+    "view_export",
+    "view_exportplan",
 )
 
 #: what each role sees

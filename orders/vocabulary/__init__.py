@@ -10,6 +10,7 @@ from orders.vocabulary.batches import *
 from orders.vocabulary.commands import *
 from orders.vocabulary.errors import *
 from orders.vocabulary.events import *
+from orders.vocabulary.exports import *
 from orders.vocabulary.feeds import *
 from orders.vocabulary.money import *
 from orders.vocabulary.orders import *

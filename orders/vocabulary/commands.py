@@ -68,6 +68,13 @@ class CommandKind(StrEnum):
     BATCH_CANCEL = "batch_cancel"
     BATCH_RETRY = "batch_retry"
     BATCH_UNDO = "batch_undo"
+    EXPORT = "export"
+    EXPORT_CANCEL = "export_cancel"
+    EXPORT_DOWNLOAD = "export_download"
+    EXPORT_PLAN = "export_plan"
+    EXPORT_PLAN_PAUSE = "export_plan_pause"
+    EXPORT_PLAN_RESUME = "export_plan_resume"
+    EXPORT_PLAN_RUN = "export_plan_run"
 
 
 class CommandStatus(StrEnum):
@@ -103,3 +110,4 @@ class Topic(StrEnum):
     CANCEL_PARTNER_RUN = "partner_run.cancel"
     RECOVER_ORDER = "order.recover"  # its process ended from outside; another one undoes it
     RUN_BATCH = "batch.run"  # there is something to do for the batch's process
+    RUN_EXPORT = "export.run"

@@ -7,11 +7,10 @@ not read that cursor: what the phase wrote is the cursor, and unlike a heartbeat
 from dataclasses import replace
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, CancelledError
 
 from orders.services import feeds
 from orders.vocabulary import Channel, FeedStatus
-from temporal_app.activities.context import engine_actor
+from temporal_app.activities import context
 from temporal_app.errors import translated_errors
 from temporal_app.payloads import AbandonFeed, FeedInput
 
@@ -34,7 +33,7 @@ def transform_feed(feed: FeedInput) -> FeedStatus:
 def store_feed(feed: FeedInput) -> FeedStatus:
     with translated_errors():
         # The orders come through the feed's door, whatever process carries them.
-        actor = replace(engine_actor(ACTOR), channel=Channel.FEED)
+        actor = replace(context.engine_actor(ACTOR), channel=Channel.FEED)
         return feeds.store(feed.feed_id, actor=actor, beat=beat)
 
 
@@ -46,14 +45,4 @@ def abandon_feed(feed: AbandonFeed) -> FeedStatus:
 
 
 def beat(cursor: int) -> None:
-    """Between two chunks: say how far the phase is, and leave when told to."""
-    activity.heartbeat(cursor)
-    if activity.is_cancelled():
-        raise CancelledError("The import was cancelled")
-    if activity.is_worker_shutdown():
-        # Retryable: another worker goes on, and this one need not be killed after its grace period.
-        raise ApplicationError(
-            "The worker is leaving; the import goes on elsewhere",
-            type="worker_shutdown",
-            category=ApplicationErrorCategory.BENIGN,
-        )
+    context.beat(cursor, what="import")

@@ -32,7 +32,7 @@ from orders.models.customer import Personal
 from orders.services import catalogue, customers, holding, seals, stepping
 from orders.vocabulary import Channel, TaskLevel
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order, make_product
-from tests.orders import attempts_batches, attempts_processes, attempts_returns, driving
+from tests.orders import attempts_batches, attempts_exports, attempts_processes, attempts_returns, driving
 from tests.orders.api_calls import make_token, new_key, order_body, token_client
 from tests.orders.feed_files import csv_of, row
 
@@ -565,4 +565,5 @@ ATTEMPTS: tuple[Attempt, ...] = (
     *attempts_returns.attempts(Attempt),
     *attempts_processes.attempts(Attempt),
     *attempts_batches.attempts(Attempt),
+    *attempts_exports.attempts(Attempt),
 )

@@ -46,11 +46,12 @@ def bad_rows_csv(feed: FeedImport) -> Iterator[str]:
 def csv_line(cells: Sequence[str]) -> str:
     """One line of a download, harmless for a spreadsheet."""
     text = io.StringIO()
-    csv.writer(text).writerow([_harmless(cell) for cell in cells])
+    csv.writer(text).writerow([harmless(cell) for cell in cells])
     return text.getvalue()
 
 
-def _harmless(cell: str) -> str:
+def harmless(cell: str) -> str:
+    """The text, unless a spreadsheet would run it as a formula."""
     if cell.startswith(FORMULA_STARTS) and not NUMBER.fullmatch(cell):
         return f"'{cell}"
     return cell

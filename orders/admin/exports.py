@@ -1,0 +1,249 @@
+"""Exports: say what the file is for, watch it being made, download it while it is kept.
+
+A selection arrives here as the list's own filter, and is built by the list's own code: what staff saw there is what is
+in the file.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+
+from orders.actor import person
+from orders.admin.reading import ReadOnlyAdmin, badge
+from orders.amounts import counted, number
+from orders.errors import InvalidInput, NotPermitted, WrongState
+from orders.frames import in_frame
+from orders.models import Export, Order
+from orders.models.rules import choices
+from orders.polling import STOP_POLLING, polled
+from orders.services import exports
+from orders.services.exports.keeping import is_over
+from orders.streaming import attachment
+from orders.vocabulary import Channel, ExportFormat, ExportStatus
+from orders.wording import Tone, status_word
+
+TONES = {
+    ExportStatus.QUEUED: Tone.NEUTRAL,
+    ExportStatus.RUNNING: Tone.MOVING,
+    ExportStatus.COMPLETED: Tone.DONE,
+    ExportStatus.FAILED: Tone.TROUBLE,
+    ExportStatus.CANCELLED: Tone.NEUTRAL,
+    ExportStatus.EXPIRED: Tone.NEUTRAL,
+}
+SELECTED_WORDS = {"ticked": "ticked", "numbers": "named"}
+
+
+class ExportForm(forms.Form):
+    format = forms.ChoiceField(choices=choices(ExportFormat), initial=ExportFormat.CSV)
+    reason = forms.CharField(max_length=500)
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(max_length=500)
+
+
+def status_badge(export: Export) -> SafeString:
+    return badge(TONES[ExportStatus(export.status)], status_word(export.status))
+
+
+def has_file(export: Export) -> bool:
+    return export.status == ExportStatus.COMPLETED and not is_over(export)
+
+
+@admin.register(Export)
+class ExportAdmin(ReadOnlyAdmin):
+    list_display = ("title", "status_", "rows_", "reason", "actor", "created_at", "file_")
+    list_filter = (("status", ChoicesDropdownFilter), ("format", ChoicesDropdownFilter))
+    sortable_by = ()
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("new/", view(self.new_view), name="orders_export_new"),
+            path("<uuid:export_id>/live/", polled(self.live_view), name="orders_export_live"),
+            path("<uuid:export_id>/file/", view(self.download_view), name="orders_export_download"),
+            path("<uuid:export_id>/cancel/", view(require_POST(self.cancel_view)), name="orders_export_cancel"),
+            *super().get_urls(),
+        ]
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        may = request.user.has_perm("orders.export_orders")  # type: ignore[union-attr]
+        return tuple(name for name in self.list_display if may or name != "file_")
+
+    # --- Asking -------------------------------------------------------------------------------------------------------
+
+    def new_view(self, request: HttpRequest) -> HttpResponse:
+        """How many orders are chosen, and the form that asks for their file."""
+        actor = person(request.user, Channel.ADMIN)
+        for permission in ("orders.export_orders", "orders.view_order"):
+            if not actor.may(permission):
+                raise PermissionDenied(f"This needs the permission {permission}.")
+        selection = self._selection(request)
+        form = ExportForm(request.POST or None)
+        refusal = ""
+        if request.method == "POST" and form.is_valid():
+            try:
+                export = exports.request(
+                    selection,
+                    ExportFormat(form.cleaned_data["format"]),
+                    actor=actor,
+                    reason=form.cleaned_data["reason"],
+                )
+            except InvalidInput as mistake:
+                refusal = str(mistake)
+            else:
+                messages.success(request, "The orders are chosen; the file is made by itself from here.")
+                return redirect("admin:orders_export_change", export.pk)
+        elif request.method == "POST":
+            refusal = "Choose a format and say what the file is for."
+        most = settings.EXPORT_MAX_ROWS
+        count = selection.orders.order_by()[: most + 1].count()
+        context = {
+            "form": form,
+            "refusal": refusal or (f"One export takes {counted(most, 'order')} at most." if count > most else ""),
+            "chosen": f"More than {number(most)} orders" if count > most else counted(count, "order"),
+            "is_possible": 0 < count <= most,
+            "keep": counted(settings.EXPORT_KEEP_DAYS, "day"),
+        }
+        return in_frame(request, "orders/export_new.html", "Export", context, status=400 if refusal else 200)
+
+    def _selection(self, request: HttpRequest) -> exports.Selection:
+        """The ticked orders, or all that the list's filter matches, by the list's own code."""
+        if "ids" in request.GET:
+            try:
+                ids = [UUID(text) for text in request.GET["ids"].split(",")]
+            except ValueError as error:
+                raise Http404("These are no orders.") from error
+            return exports.Selection(orders=Order.objects.filter(pk__in=ids), asked={"ticked": len(ids)})
+        asked = QueryDict(request.GET.get("filter", ""))
+        if any("\x00" in value for values in asked.lists() for value in (values[0], *values[1])):
+            raise Http404("The list has no such filter.")
+        list_request = copy.copy(request)
+        list_request.method, list_request.GET = "GET", asked  # type: ignore[assignment]
+        try:
+            changelist = self.admin_site._registry[Order].get_changelist_instance(list_request)
+        except IncorrectLookupParameters as error:
+            raise Http404("The list has no such filter.") from error
+        chosen = Order.objects.filter(pk__in=changelist.queryset.order_by().values("pk"))
+        return exports.Selection(orders=chosen, asked={"list": {name: asked.getlist(name) for name in asked}})
+
+    # --- Watching -----------------------------------------------------------------------------------------------------
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        export = self._visible(request, object_id)
+        return in_frame(request, "orders/export.html", self.title(export), self._live(request, export))
+
+    def live_view(self, request: HttpRequest, export_id: UUID) -> HttpResponse:
+        export = self._visible(request, str(export_id))
+        response = render(request, "orders/export_live.html", {**self._live(request, export), "polled": True})
+        if export.is_ended:
+            response.status_code = STOP_POLLING
+        return response
+
+    def download_view(self, request: HttpRequest, export_id: UUID) -> StreamingHttpResponse | HttpResponse:
+        try:
+            file = exports.download(export_id, actor=person(request.user, Channel.ADMIN))
+        except Export.DoesNotExist as error:
+            raise Http404("There is no such export.") from error
+        except NotPermitted as refusal:
+            raise PermissionDenied(str(refusal)) from refusal
+        except WrongState as refusal:
+            messages.warning(request, str(refusal))
+            return redirect("admin:orders_export_change", export_id)
+        return attachment(request, file.pieces, name=file.name, content_type=file.content_type)
+
+    def cancel_view(self, request: HttpRequest, export_id: UUID) -> HttpResponse:
+        actor = person(request.user, Channel.ADMIN)
+        if not actor.may("orders.export_orders"):
+            raise PermissionDenied("This needs the permission orders.export_orders.")
+        form = ReasonForm(request.POST)
+        if not form.is_valid():
+            messages.error(request, "Say why: it is what your colleagues read.")
+            return redirect("admin:orders_export_change", export_id)
+        try:
+            exports.cancel(export_id, actor=actor, reason=form.cleaned_data["reason"])
+        except Export.DoesNotExist as error:
+            raise Http404("There is no such export.") from error
+        except WrongState as refusal:
+            messages.warning(request, str(refusal))
+        else:
+            messages.success(request, "The export is cancelled, and what was made of it is deleted.")
+        return redirect("admin:orders_export_change", export_id)
+
+    def _live(self, request: HttpRequest, export: Export) -> dict[str, Any]:
+        may = request.user.has_perm("orders.export_orders")  # type: ignore[union-attr]
+        return {
+            "export": export,
+            "heading": self.title(export),
+            "status": status_word(export.status),
+            "tone": TONES[ExportStatus(export.status)],
+            "chosen": chosen_words(export),
+            "has_file": has_file(export),
+            "may": may,
+            "steps": export.commands.order_by("created_at"),
+        }
+
+    def _visible(self, request: HttpRequest, object_id: str) -> Export:
+        if not self.has_view_permission(request):
+            raise PermissionDenied("This needs the permission orders.view_export.")
+        try:
+            return Export.objects.select_related("plan").get(pk=UUID(object_id))
+        except (ValueError, Export.DoesNotExist) as error:
+            raise Http404("There is no such export.") from error
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.has_perm("orders.view_export")  # type: ignore[union-attr]
+
+    # --- Columns ------------------------------------------------------------------------------------------------------
+
+    @admin.display(description="Export")
+    def title(self, export: Export) -> str:
+        return f"{counted(export.row_count, 'order')} as {export.format.upper()}"
+
+    @admin.display(description="Status")
+    def status_(self, export: Export) -> SafeString:
+        return status_badge(export)
+
+    @admin.display(description="Rows")
+    def rows_(self, export: Export) -> str:
+        return f"{number(export.rows_written)} of {number(export.row_count)}"
+
+    @admin.display(description="File", empty_value="None")
+    def file_(self, export: Export) -> SafeString | None:
+        if not has_file(export):
+            return None
+        address = reverse("admin:orders_export_download", args=[export.pk])
+        return format_html('<a href="{}">Download</a>', address)
+
+
+def chosen_words(export: Export) -> str:
+    """How the orders were chosen, as it was asked."""
+    asked = export.selection
+    for kind, words in SELECTED_WORDS.items():
+        if kind in asked:
+            return f"{counted(asked[kind], 'order')} {words}"
+    filters = asked.get("filter") or asked.get("list") or {}
+    return filter_words(filters)
+
+
+def filter_words(filters: dict[str, Any]) -> str:
+    said = [
+        f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}" for name, value in filters.items()
+    ]
+    return "; ".join(said) or "All orders"
