@@ -6,7 +6,8 @@ would put personal data into Temporal's history. Fields added later need a defau
 
 from dataclasses import dataclass
 
-from orders.vocabulary import FailureType, FeedStatus, OrderStatus, RefundStatus
+from orders.playbooks.definition import Definition
+from orders.vocabulary import FailureType, FeedStatus, OrderStatus, PlaybookEnding, PlaybookRunStatus, RefundStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,3 +108,56 @@ class RefundResult:
     refund_id: str
     #: done, settled or dropped
     status: RefundStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaybookInput:
+    """Starts a `PlaybookWorkflow`, and is the input of what concerns the whole run."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaybookPlan:
+    """What a run follows and how far it is."""
+
+    definition: Definition
+    #: "slug@version" -> what a sub-playbook says
+    subs: dict[str, Definition]
+    #: paths of steps that are closed
+    done: list[str]
+    #: path of a loop -> times round it that are finished
+    rounds: dict[str, int]
+    undoing: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaybookStep:
+    """A step of a run, by its path."""
+
+    run_id: str
+    path: str
+    #: of a loop: which time round is asked about
+    number: int = 0
+    #: why it failed, for people; at most 500 characters
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaybookStepStanding:
+    closed: bool
+    #: seconds until it must be asked again without any command
+    wait_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndPlaybook:
+    run_id: str
+    ending: PlaybookEnding
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaybookResult:
+    run_id: str
+    status: PlaybookRunStatus

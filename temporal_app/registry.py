@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from temporal_app.activities import feeds, orders, refunds, seals
+from temporal_app.activities import feeds, orders, playbooks, refunds, seals
 from temporal_app.task_queues import TaskQueue
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.order import OrderWorkflow
+from temporal_app.workflows.playbook import PlaybookWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
 from temporal_app.workflows.seal import SealWorkflow
 
@@ -20,7 +21,7 @@ class QueueContents:
 
 REGISTRY: dict[TaskQueue, QueueContents] = {
     TaskQueue.ORDERS: QueueContents(
-        workflows=(OrderWorkflow, RefundWorkflow),
+        workflows=(OrderWorkflow, RefundWorkflow, PlaybookWorkflow),
         activities=(
             orders.prepare_order,
             orders.check_fraud,
@@ -35,6 +36,20 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
             orders.release_stock,
             orders.close_order,
             refunds.send_refund,
+            playbooks.load_playbook,
+            playbooks.run_playbook_step,
+            playbooks.decide_playbook_step,
+            playbooks.next_playbook_round,
+            playbooks.settle_playbook_step,
+            playbooks.finish_playbook_step,
+            playbooks.fail_playbook_step,
+            playbooks.decision_on_playbook_step,
+            playbooks.playbook_stands_still,
+            playbooks.begin_playbook_undo,
+            playbooks.next_playbook_undo,
+            playbooks.undo_playbook_step,
+            playbooks.fail_playbook_undo,
+            playbooks.end_playbook,
         ),
     ),
     TaskQueue.BATCHES: QueueContents(

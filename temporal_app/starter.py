@@ -22,13 +22,19 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from orders.vocabulary import CommandKind, OrderStatus, StepName, Topic
-from temporal_app.payloads import CommandGiven, FeedInput, OrderInput, RefundInput
+from temporal_app.payloads import CommandGiven, FeedInput, OrderInput, PlaybookInput, RefundInput
 from temporal_app.search_attributes import CUSTOMER, ORDER_NUMBER, ORDER_STATUS
 from temporal_app.step_activities import ACTIVITY_OF_STEP
 from temporal_app.task_queues import TaskQueue
-from temporal_app.workflow_ids import feed_import_workflow_id, order_workflow_id, refund_workflow_id
+from temporal_app.workflow_ids import (
+    feed_import_workflow_id,
+    order_workflow_id,
+    playbook_run_workflow_id,
+    refund_workflow_id,
+)
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.order import OrderWorkflow
+from temporal_app.workflows.playbook import PlaybookWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
 
 #: for one attempt; the relay tries again
@@ -153,6 +159,29 @@ async def send_refund(client: Client, body: dict[str, Any]) -> None:
     )
 
 
+async def start_playbook(client: Client, body: dict[str, Any]) -> None:
+    await start_once(
+        client,
+        PlaybookWorkflow.run,
+        PlaybookInput(run_id=body["run_id"]),
+        id=playbook_run_workflow_id(body["run_id"]),
+        task_queue=TaskQueue.ORDERS,
+        static_summary="Playbook",
+    )
+
+
+async def tell_playbook(client: Client, body: dict[str, Any]) -> None:
+    with ended_needs_nothing():
+        await client.get_workflow_handle(playbook_run_workflow_id(body["run_id"])).signal(
+            PlaybookWorkflow.look_again, rpc_timeout=RPC_TIMEOUT
+        )
+
+
+async def cancel_playbook(client: Client, body: dict[str, Any]) -> None:
+    with ended_needs_nothing():
+        await client.get_workflow_handle(playbook_run_workflow_id(body["run_id"])).cancel(rpc_timeout=RPC_TIMEOUT)
+
+
 #: a function that answers a bool says whether the command of the message was taken
 DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]] = {
     Topic.START_ORDER: start_order,
@@ -161,4 +190,7 @@ DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]]
     Topic.DRIVE_STEP: drive_step,
     Topic.START_FEED_IMPORT: start_feed_import,
     Topic.SEND_REFUND: send_refund,
+    Topic.START_PLAYBOOK: start_playbook,
+    Topic.TELL_PLAYBOOK: tell_playbook,
+    Topic.CANCEL_PLAYBOOK: cancel_playbook,
 }

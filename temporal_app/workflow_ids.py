@@ -13,5 +13,9 @@ def refund_workflow_id(refund_id: str) -> str:
     return f"refund:{refund_id}"
 
 
+def playbook_run_workflow_id(run_id: str) -> str:
+    return f"playbook-run:{run_id}"
+
+
 #: Temporal appends the planned time to it; the schedule has the same name
 HISTORY_SEAL = "backoffice:history-seal"

@@ -15,13 +15,20 @@ from collections.abc import Mapping
 from orders.access.accounts import ACCOUNT_COMMANDS
 from orders.access.data import DATA_COMMANDS
 from orders.access.order_commands import ORDER_COMMANDS
+from orders.access.playbooks import PLAYBOOK_COMMANDS
 from orders.access.queues import QUEUE_COMMANDS
 from orders.access.rules import CHANNELS, CommandRule, Role
 from orders.vocabulary import Channel
 
 __all__ = ["CHANNELS", "COMMANDS", "DOORS", "MACHINE_COMMANDS", "RULES", "CommandRule", "Role"]
 
-COMMANDS: tuple[CommandRule, ...] = (*ORDER_COMMANDS, *QUEUE_COMMANDS, *DATA_COMMANDS, *ACCOUNT_COMMANDS)
+COMMANDS: tuple[CommandRule, ...] = (
+    *ORDER_COMMANDS,
+    *QUEUE_COMMANDS,
+    *PLAYBOOK_COMMANDS,
+    *DATA_COMMANDS,
+    *ACCOUNT_COMMANDS,
+)
 
 #: management commands that are no command of a person: what each is for. They need a shell on the machine.
 MACHINE_COMMANDS: Mapping[str, str] = {

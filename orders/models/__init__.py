@@ -1,6 +1,7 @@
 """The tables. Rows are the truth; services are the only writers."""
 
 from orders.models.approval import Approval
+from orders.models.care import OrderTag, PartnerEndpoint, Voucher
 from orders.models.catalogue import Product, StockItem
 from orders.models.command import Command, IdempotencyRecord
 from orders.models.credit import CreditNote, CreditNoteLine
@@ -12,6 +13,7 @@ from orders.models.history import OrderEvent
 from orders.models.money import LedgerTransfer, Payment
 from orders.models.order import Order, OrderLine
 from orders.models.outbox import OutboxMessage
+from orders.models.playbook import Playbook, PlaybookRun, PlaybookStepRun, PlaybookTrigger, PlaybookVersion
 from orders.models.refund import Refund
 from orders.models.refusal import RefusedAction
 from orders.models.review import FraudCheck, FraudRules, ReviewCase
@@ -39,9 +41,16 @@ __all__ = [
     "Order",
     "OrderEvent",
     "OrderLine",
+    "OrderTag",
     "OutboxMessage",
+    "PartnerEndpoint",
     "PartnerHealth",
     "Payment",
+    "Playbook",
+    "PlaybookRun",
+    "PlaybookStepRun",
+    "PlaybookTrigger",
+    "PlaybookVersion",
     "Product",
     "Refund",
     "RefusedAction",
@@ -54,4 +63,5 @@ __all__ = [
     "StaffTask",
     "Step",
     "StockItem",
+    "Voucher",
 ]

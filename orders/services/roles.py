@@ -27,6 +27,12 @@ VIEW = (
     "view_reviewcase",
     "view_fraudcheck",
     "view_stafftask",
+    "view_playbook",
+    "view_playbookversion",
+    "view_playbookrun",
+    "view_playbooksteprun",
+    "view_ordertag",
+    "view_voucher",
 )
 FEEDS = ("view_feedimport", "view_feeddocument")
 OPERATIONS = (
@@ -38,6 +44,8 @@ OPERATIONS = (
     "view_refusedaction",
     "view_approval",
     "view_fraudrules",
+    "view_playbooktrigger",
+    "view_partnerendpoint",
 )
 
 #: what each role sees

@@ -12,5 +12,6 @@ from orders.vocabulary.feeds import *
 from orders.vocabulary.money import *
 from orders.vocabulary.orders import *
 from orders.vocabulary.partners import *
+from orders.vocabulary.playbooks import *
 from orders.vocabulary.staff import *
 from orders.vocabulary.steps import *

@@ -38,6 +38,13 @@ class CommandKind(StrEnum):
     PARTNER_HOLD = "partner_hold"
     PARTNER_PROBE = "partner_probe"
     PARTNER_CLOSE = "partner_close"
+    PLAYBOOK_START = "playbook_start"
+    PLAYBOOK_PAUSE = "playbook_pause"
+    PLAYBOOK_RESUME = "playbook_resume"
+    PLAYBOOK_CANCEL = "playbook_cancel"
+    PLAYBOOK_RETRY = "playbook_retry"
+    PLAYBOOK_SKIP = "playbook_skip"
+    PLAYBOOK_ANSWER = "playbook_answer"
 
 
 class CommandStatus(StrEnum):
@@ -64,3 +71,6 @@ class Topic(StrEnum):
     DRIVE_STEP = "order.step"  # try again at once, pause or resume; the kind of the command says which
     START_FEED_IMPORT = "feed_import.start"
     SEND_REFUND = "refund.send"  # there is something to do for the refund's process
+    START_PLAYBOOK = "playbook.start"
+    TELL_PLAYBOOK = "playbook.tell"  # something was decided about a run; its process must look
+    CANCEL_PLAYBOOK = "playbook.cancel"

@@ -14,6 +14,7 @@ class TaskKind(StrEnum):
     """Work that only a person can do; the process has no way on without them."""
 
     REFUND_OWED = "refund_owed"  # the gateway refuses to give money back that the customer is owed
+    PLAYBOOK = "playbook"  # a playbook asks for it
 
 
 class TaskLevel(StrEnum):

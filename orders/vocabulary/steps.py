@@ -45,3 +45,6 @@ class FailureType(StrEnum):
     REVIEW_REJECTED = "review_rejected"
     ON_HOLD = "on_hold"  # not a failure: the step waits until a person releases the order
     INVALID_FEED = "invalid_feed"
+    STEP_FAILED = "step_failed"  # a step of a playbook has used its attempts
+    RUN_PAUSED = "run_paused"  # not a failure: the step waits until a person resumes the run
+    INVALID_PLAYBOOK = "invalid_playbook"
