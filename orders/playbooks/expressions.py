@@ -242,7 +242,7 @@ def _function(children: Sequence[Any], scope: Mapping[str, Type]) -> Type:
         raise BadExpression(f'"{name}" cannot be used here; size(x) and string(x) can.')
     given = type_of(arguments[0], scope)
     if name == "size":
-        if given not in {"string", LIST_OF_STRINGS}:
+        if not isinstance(given, str) or given not in {"string", LIST_OF_STRINGS}:
             raise BadExpression("size(x) is of a text or a list.")
         return "int"
     _require("int", given, "in string(x)")
