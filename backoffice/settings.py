@@ -208,7 +208,17 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
         word: f"orders.api.schema.Words.{word}"
-        for word in ("OrderStatus", "PaymentStatus", "ShipmentStatus", "CommandStatus", "FeedStatus", "ApprovalStatus")
+        for word in (
+            "OrderStatus",
+            "PaymentStatus",
+            "ShipmentStatus",
+            "CommandStatus",
+            "FeedStatus",
+            "ApprovalStatus",
+            "VersionStatus",
+            "PlaybookRunStatus",
+            "PlaybookStepStatus",
+        )
     },
 }
 #: refusals name this limit; it is checked before the body is parsed

@@ -28,6 +28,9 @@ class Words:
     ApprovalStatus = choices(vocabulary.ApprovalStatus)
     FeedStatus = choices(vocabulary.FeedStatus)
     ReviewStatus = choices(vocabulary.ReviewStatus)
+    VersionStatus = choices(vocabulary.VersionStatus)
+    PlaybookRunStatus = choices(vocabulary.PlaybookRunStatus)
+    PlaybookStepStatus = choices(vocabulary.PlaybookStepStatus)
 
 
 #: what every address may answer

@@ -8,6 +8,8 @@ from orders.api.import_views import Imports
 from orders.api.order_command_views import OrderCommands, Reviews, StepCommands
 from orders.api.order_views import OrderHistory, Orders
 from orders.api.partner_views import Partners
+from orders.api.playbook_run_views import PlaybookRuns
+from orders.api.playbook_views import Playbooks
 from orders.api.refund_views import Refunds
 from orders.api.task_views import Tasks
 from orders.api.token_views import Tokens
@@ -19,6 +21,8 @@ app_name = "api"
 # An address that cannot be an order's number never reaches the database.
 ORDER = r"^orders/(?P<number>[A-Za-z0-9-]{1,32})/"
 PARTNER = rf"^partners/(?P<code>{'|'.join(PartnerCode)})/"
+PLAYBOOK = r"^playbooks/(?P<slug>[a-z][a-z0-9_]{0,39})/"
+VERSION = rf"{PLAYBOOK}versions/(?P<number>[1-9][0-9]{{0,8}})/"
 
 urlpatterns = [
     path("", Root.as_view(), name="root"),
@@ -59,6 +63,22 @@ urlpatterns = [
     path("tasks/", Tasks.as_view({"get": "list"}), name="tasks"),
     path("tasks/<uuid:pk>/acknowledge/", Tasks.as_view({"post": "acknowledge"}), name="task-acknowledge"),
     path("tasks/<uuid:pk>/resolve/", Tasks.as_view({"post": "resolve"}), name="task-resolve"),
+    path("playbooks/", Playbooks.as_view({"get": "list"}), name="playbooks"),
+    path("playbook-catalogue/", Playbooks.as_view({"get": "catalogue"}), name="playbook-catalogue"),
+    path("playbook-schema/", Playbooks.as_view({"get": "definition"}), name="playbook-schema"),
+    re_path(
+        rf"{PLAYBOOK}versions/\Z", Playbooks.as_view({"get": "versions", "post": "save"}), name="playbook-versions"
+    ),
+    re_path(rf"{PLAYBOOK}simulate/\Z", Playbooks.as_view({"post": "simulate"}), name="playbook-simulate"),
+    re_path(rf"{VERSION}\Z", Playbooks.as_view({"get": "version"}), name="playbook-version"),
+    re_path(rf"{VERSION}publish/\Z", Playbooks.as_view({"post": "publish"}), name="playbook-publish"),
+    re_path(rf"{VERSION}retire/\Z", Playbooks.as_view({"post": "retire"}), name="playbook-retire"),
+    path("playbook-runs/", PlaybookRuns.as_view({"get": "list", "post": "start"}), name="playbook-runs"),
+    path("playbook-runs/<uuid:pk>/", PlaybookRuns.as_view({"get": "retrieve"}), name="playbook-run"),
+    *(
+        path(f"playbook-runs/<uuid:pk>/{verb}/", PlaybookRuns.as_view({"post": verb}), name=f"playbook-run-{verb}")
+        for verb in ("pause", "resume", "cancel", "retry", "skip", "answer")
+    ),
     path("tokens/", Tokens.as_view({"get": "list", "post": "create"}), name="tokens"),
     path("tokens/<uuid:token_id>/revoke/", Tokens.as_view({"post": "revoke"}), name="token-revoke"),
     path("schema/", Schema.as_view(), name="schema"),

@@ -65,7 +65,7 @@ class Root(StrictRequests, APIView):
         summary="Where everything is", description="", responses=answers({200: RootOutput}), operation_id="root"
     )
     def get(self, request: Request) -> Response:
-        names = ("orders", "imports", "partners", "reviews", "tasks", "tokens", "schema", "docs")
+        names = ("orders", "imports", "partners", "reviews", "tasks", "playbooks", "tokens", "schema", "docs")
         return Response({name: reverse(f"api:{name}", request=request) for name in names})
 
 

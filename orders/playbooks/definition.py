@@ -25,6 +25,8 @@ MAX_EXECUTIONS = 5_000
 #: the same inside one parallel step, which a run cannot put down half-way
 MAX_EXECUTIONS_IN_PARALLEL = 500
 MAX_SECONDS = 30 * 24 * 3600
+#: how often a wait may ask its condition
+MAX_ASKED = 1_000
 MAX_TEXT = 500
 MAX_ATTEMPTS = 20
 

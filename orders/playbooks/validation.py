@@ -168,6 +168,8 @@ class _Judge:
             self._expression(step.condition, "bool", f"{path}.condition", in_loop=True)
         elif isinstance(step, WaitStep) and step.until is not None:
             self._expression(step.until, "bool", f"{path}.until", in_loop=in_loop)
+            if (times := step.seconds // step.every_seconds) > limits.MAX_ASKED:
+                self._add(f"{path}.every_seconds", f"It would be asked {times} times; at most {limits.MAX_ASKED} are.")
         elif isinstance(step, AskStep):
             self._ask(step, path)
         elif isinstance(step, SubPlaybookStep):

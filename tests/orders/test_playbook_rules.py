@@ -58,6 +58,11 @@ ASK = {"type": "ask", "id": "ask", "question": "Yes?", "options": ["yes", "no"],
         ([{**ASK, "default": "maybe"}], "steps.0.default", "none of the options"),
         ([{"type": "wait", "id": "w", "seconds": 31 * 86_400}], "steps.0.seconds", "less than or equal to"),
         (
+            [{"type": "wait", "id": "w", "seconds": 20_000, "until": "order.is_guest", "every_seconds": 10}],
+            "steps.0.every_seconds",
+            "asked 2000 times",
+        ),
+        (
             [{"type": "sub_playbook", "id": "s", "playbook": "nobody", "version": 1}],
             "steps.0",
             "no published version 1",
