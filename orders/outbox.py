@@ -17,10 +17,9 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from orders.models import OutboxMessage
-from orders.vocabulary import Topic
+from orders.vocabulary import OUTBOX_CHANNEL, Topic
 
-#: PostgreSQL channel that wakes relays
-CHANNEL = "backoffice_outbox"
+CHANNEL = OUTBOX_CHANNEL
 LEASE = timedelta(seconds=10)
 
 # The rows are chosen in a materialised CTE: as a plain sub-select, some query plans run the choice again for every row

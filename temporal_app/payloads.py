@@ -118,6 +118,13 @@ class PlaybookInput:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OrderEventHappened:
+    """An event of an order that may start playbooks."""
+
+    event_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlaybookPlan:
     """What a run follows and how far it is."""
 

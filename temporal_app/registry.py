@@ -9,6 +9,7 @@ from temporal_app.task_queues import TaskQueue
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.order import OrderWorkflow
 from temporal_app.workflows.playbook import PlaybookWorkflow
+from temporal_app.workflows.playbook_start import PlaybookEventWorkflow, PlaybookScheduleWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
 from temporal_app.workflows.seal import SealWorkflow
 
@@ -21,7 +22,7 @@ class QueueContents:
 
 REGISTRY: dict[TaskQueue, QueueContents] = {
     TaskQueue.ORDERS: QueueContents(
-        workflows=(OrderWorkflow, RefundWorkflow, PlaybookWorkflow),
+        workflows=(OrderWorkflow, RefundWorkflow, PlaybookWorkflow, PlaybookEventWorkflow),
         activities=(
             orders.prepare_order,
             orders.check_fraud,
@@ -50,16 +51,18 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
             playbooks.undo_playbook_step,
             playbooks.fail_playbook_undo,
             playbooks.end_playbook,
+            playbooks.fire_playbook_triggers,
         ),
     ),
     TaskQueue.BATCHES: QueueContents(
-        workflows=(FeedImportWorkflow, SealWorkflow),
+        workflows=(FeedImportWorkflow, SealWorkflow, PlaybookScheduleWorkflow),
         activities=(
             feeds.validate_feed,
             feeds.transform_feed,
             feeds.store_feed,
             feeds.abandon_feed,
             seals.seal_history,
+            playbooks.start_due_playbooks,
         ),
     ),
 }

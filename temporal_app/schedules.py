@@ -16,6 +16,7 @@ from temporalio.client import (
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleCalendarSpec,
+    ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleRange,
@@ -26,7 +27,8 @@ from temporalio.client import (
 from temporalio.service import RPCError
 
 from temporal_app.task_queues import TaskQueue
-from temporal_app.workflow_ids import HISTORY_SEAL
+from temporal_app.workflow_ids import HISTORY_SEAL, PLAYBOOK_SCHEDULE
+from temporal_app.workflows.playbook_start import PlaybookScheduleWorkflow
 from temporal_app.workflows.seal import SealWorkflow
 
 logger = logging.getLogger(__name__)
@@ -45,7 +47,18 @@ SCHEDULES: dict[str, Schedule] = {
         spec=ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(0)], minute=[ScheduleRange(5)])]),
         # A night in which Temporal was away is made up for, once; older ones are in the next seal anyway.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(days=1)),
-    )
+    ),
+    PLAYBOOK_SCHEDULE: Schedule(
+        action=ScheduleActionStartWorkflow(
+            PlaybookScheduleWorkflow.run,
+            id=PLAYBOOK_SCHEDULE,
+            task_queue=TaskQueue.BATCHES,
+            static_summary="Playbooks that are due",
+        ),
+        # What is due stands in the database; this only looks.
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(minutes=5))]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=10)),
+    ),
 }
 
 

@@ -22,12 +22,13 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from orders.vocabulary import CommandKind, OrderStatus, StepName, Topic
-from temporal_app.payloads import CommandGiven, FeedInput, OrderInput, PlaybookInput, RefundInput
+from temporal_app.payloads import CommandGiven, FeedInput, OrderEventHappened, OrderInput, PlaybookInput, RefundInput
 from temporal_app.search_attributes import CUSTOMER, ORDER_NUMBER, ORDER_STATUS
 from temporal_app.step_activities import ACTIVITY_OF_STEP
 from temporal_app.task_queues import TaskQueue
 from temporal_app.workflow_ids import (
     feed_import_workflow_id,
+    order_event_workflow_id,
     order_workflow_id,
     playbook_run_workflow_id,
     refund_workflow_id,
@@ -35,6 +36,7 @@ from temporal_app.workflow_ids import (
 from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.order import OrderWorkflow
 from temporal_app.workflows.playbook import PlaybookWorkflow
+from temporal_app.workflows.playbook_start import PlaybookEventWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
 
 #: for one attempt; the relay tries again
@@ -170,6 +172,17 @@ async def start_playbook(client: Client, body: dict[str, Any]) -> None:
     )
 
 
+async def fire_triggers(client: Client, body: dict[str, Any]) -> None:
+    await start_once(
+        client,
+        PlaybookEventWorkflow.run,
+        OrderEventHappened(event_id=body["event_id"]),
+        id=order_event_workflow_id(body["event_id"]),
+        task_queue=TaskQueue.ORDERS,
+        static_summary="Playbooks that an event starts",
+    )
+
+
 async def tell_playbook(client: Client, body: dict[str, Any]) -> None:
     with ended_needs_nothing():
         await client.get_workflow_handle(playbook_run_workflow_id(body["run_id"])).signal(
@@ -193,4 +206,5 @@ DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]]
     Topic.START_PLAYBOOK: start_playbook,
     Topic.TELL_PLAYBOOK: tell_playbook,
     Topic.CANCEL_PLAYBOOK: cancel_playbook,
+    Topic.FIRE_TRIGGERS: fire_triggers,
 }

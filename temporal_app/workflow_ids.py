@@ -17,5 +17,10 @@ def playbook_run_workflow_id(run_id: str) -> str:
     return f"playbook-run:{run_id}"
 
 
+def order_event_workflow_id(event_id: int) -> str:
+    return f"order-event:{event_id}"
+
+
 #: Temporal appends the planned time to it; the schedule has the same name
 HISTORY_SEAL = "backoffice:history-seal"
+PLAYBOOK_SCHEDULE = "backoffice:playbooks"

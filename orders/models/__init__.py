@@ -13,7 +13,14 @@ from orders.models.history import OrderEvent
 from orders.models.money import LedgerTransfer, Payment
 from orders.models.order import Order, OrderLine
 from orders.models.outbox import OutboxMessage
-from orders.models.playbook import Playbook, PlaybookRun, PlaybookStepRun, PlaybookTrigger, PlaybookVersion
+from orders.models.playbook import (
+    Playbook,
+    PlaybookRun,
+    PlaybookSchedule,
+    PlaybookStepRun,
+    PlaybookTrigger,
+    PlaybookVersion,
+)
 from orders.models.refund import Refund
 from orders.models.refusal import RefusedAction
 from orders.models.review import FraudCheck, FraudRules, ReviewCase
@@ -48,6 +55,7 @@ __all__ = [
     "Payment",
     "Playbook",
     "PlaybookRun",
+    "PlaybookSchedule",
     "PlaybookStepRun",
     "PlaybookTrigger",
     "PlaybookVersion",

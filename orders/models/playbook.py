@@ -87,21 +87,54 @@ class PlaybookVersion(models.Model):
 class PlaybookTrigger(models.Model):
     """Starts the newest published version by itself when something happens to an order."""
 
-    playbook = models.ForeignKey(Playbook, on_delete=models.PROTECT, related_name="triggers_of")
+    playbook = models.ForeignKey(Playbook, on_delete=models.PROTECT, related_name="event_triggers")
     event = word_field(EventType)
     #: an expression over the order; "true" for every order
     condition = models.CharField(max_length=500, default="true")
     enabled = models.BooleanField(default=True)
     made_by = models.CharField(max_length=150)
     created_at = models.DateTimeField(default=timezone.now)
+    last_fired_at = models.DateTimeField(null=True, blank=True)
+    #: why an event that met it started nothing
+    last_problem = models.CharField(max_length=500, blank=True)
 
     class Meta:
         default_permissions = ("view",)
-        permissions = [("set_trigger", "May say which events start a playbook")]
-        constraints = [one_of("playbooktrigger", "event", EventType)]
+        permissions = [("set_trigger", "May say what starts a playbook by itself")]
+        constraints = [
+            one_of("playbooktrigger", "event", EventType),
+            models.UniqueConstraint(fields=["playbook", "event"], name="playbook_trigger_once"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.playbook.slug} on {self.event}"
+
+
+class PlaybookSchedule(models.Model):
+    """Starts the newest published version every so often on the open orders that meet a condition."""
+
+    playbook = models.ForeignKey(Playbook, on_delete=models.PROTECT, related_name="schedules")
+    every_hours = models.PositiveSmallIntegerField()
+    #: an expression over the order
+    condition = models.CharField(max_length=500)
+    enabled = models.BooleanField(default=True)
+    next_at = models.DateTimeField(default=timezone.now)
+    made_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_fired_at = models.DateTimeField(null=True, blank=True)
+    #: how many runs the last round started
+    last_started = models.PositiveIntegerField(default=0)
+    last_problem = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["playbook"], name="playbook_schedule_once"),
+            check("playbook_schedule_hours", Q(every_hours__gte=1, every_hours__lte=24 * 30)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.playbook.slug} every {self.every_hours} h"
 
 
 class PlaybookRun(models.Model):

@@ -62,6 +62,10 @@ class ApprovalStatus(StrEnum):
     VOID = "void"  # approved too late: what it was about had changed
 
 
+#: PostgreSQL channel that wakes relays
+OUTBOX_CHANNEL = "backoffice_outbox"
+
+
 class Topic(StrEnum):
     """Outbox topics: imperative; the starter has one function for each."""
 
@@ -74,3 +78,4 @@ class Topic(StrEnum):
     START_PLAYBOOK = "playbook.start"
     TELL_PLAYBOOK = "playbook.tell"  # something was decided about a run; its process must look
     CANCEL_PLAYBOOK = "playbook.cancel"
+    FIRE_TRIGGERS = "playbook.event"  # an event of an order starts playbooks by itself

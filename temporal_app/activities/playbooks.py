@@ -3,11 +3,18 @@
 from temporalio import activity
 
 from orders.playbooks.definition import OnFailure
-from orders.services.playbooks import following
+from orders.services.playbooks import following, triggering
 from orders.vocabulary import PlaybookRunStatus, PlaybookStepStatus
 from temporal_app.activities.context import engine_actor
 from temporal_app.errors import translated_errors
-from temporal_app.payloads import EndPlaybook, PlaybookInput, PlaybookPlan, PlaybookStep, PlaybookStepStanding
+from temporal_app.payloads import (
+    EndPlaybook,
+    OrderEventHappened,
+    PlaybookInput,
+    PlaybookPlan,
+    PlaybookStep,
+    PlaybookStepStanding,
+)
 
 ACTOR = "playbook"
 
@@ -100,3 +107,17 @@ def fail_playbook_undo(step: PlaybookStep) -> None:
 def end_playbook(ending: EndPlaybook) -> PlaybookRunStatus:
     with translated_errors(undoing=True):
         return following.end(ending.run_id, ending.ending, message=ending.message, actor=engine_actor(ACTOR))
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def fire_playbook_triggers(happened: OrderEventHappened) -> int:
+    """How many runs the event started."""
+    with translated_errors():
+        return triggering.fire(happened.event_id)
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def start_due_playbooks() -> int:
+    """How many runs were started by what was due."""
+    with translated_errors():
+        return triggering.start_due()
