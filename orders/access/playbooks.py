@@ -37,10 +37,13 @@ PLAYBOOK_COMMANDS: tuple[CommandRule, ...] = (
     ),
     CommandRule(
         name="set_trigger",
-        says="Say which events start a playbook by themselves",
+        says="Say which events, or which time, start a playbook by themselves",
         permission="orders.set_trigger",
         roles=LEADS,
-        doors={Channel.ADMIN: ("orders:playbook-trigger",), Channel.API: ("Playbooks.trigger",)},
+        doors={
+            Channel.ADMIN: ("orders:playbook-trigger",),
+            Channel.API: ("PlaybookStarts.trigger", "PlaybookStarts.schedule"),
+        },
         not_offered={Channel.CLI: BY_A_PERSON},
     ),
     CommandRule(

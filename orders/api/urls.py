@@ -9,6 +9,7 @@ from orders.api.order_command_views import OrderCommands, Reviews, StepCommands
 from orders.api.order_views import OrderHistory, Orders
 from orders.api.partner_views import Partners
 from orders.api.playbook_run_views import PlaybookRuns
+from orders.api.playbook_trigger_views import PlaybookStarts
 from orders.api.playbook_views import Playbooks
 from orders.api.refund_views import Refunds
 from orders.api.task_views import Tasks
@@ -69,6 +70,10 @@ urlpatterns = [
     re_path(
         rf"{PLAYBOOK}versions/\Z", Playbooks.as_view({"get": "versions", "post": "save"}), name="playbook-versions"
     ),
+    re_path(
+        rf"{PLAYBOOK}starts/\Z", PlaybookStarts.as_view({"get": "list", "post": "trigger"}), name="playbook-starts"
+    ),
+    re_path(rf"{PLAYBOOK}starts/schedule/\Z", PlaybookStarts.as_view({"post": "schedule"}), name="playbook-schedule"),
     re_path(rf"{PLAYBOOK}simulate/\Z", Playbooks.as_view({"post": "simulate"}), name="playbook-simulate"),
     re_path(rf"{VERSION}\Z", Playbooks.as_view({"get": "version"}), name="playbook-version"),
     re_path(rf"{VERSION}publish/\Z", Playbooks.as_view({"post": "publish"}), name="playbook-publish"),
