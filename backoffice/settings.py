@@ -216,6 +216,7 @@ SPECTACULAR_SETTINGS = {
             "FeedStatus",
             "ApprovalStatus",
             "VersionStatus",
+            "EventType",
             "PlaybookRunStatus",
             "PlaybookStepStatus",
         )

@@ -28,6 +28,7 @@ class Words:
     ApprovalStatus = choices(vocabulary.ApprovalStatus)
     FeedStatus = choices(vocabulary.FeedStatus)
     ReviewStatus = choices(vocabulary.ReviewStatus)
+    EventType = choices(vocabulary.EventType)
     VersionStatus = choices(vocabulary.VersionStatus)
     PlaybookRunStatus = choices(vocabulary.PlaybookRunStatus)
     PlaybookStepStatus = choices(vocabulary.PlaybookStepStatus)
