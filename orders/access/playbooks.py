@@ -4,6 +4,7 @@ from orders.access.rules import AGENTS, CHANNELS, LEADS, CommandRule
 from orders.vocabulary import Channel, CommandKind
 
 BY_A_PERSON = "done on the playbook's page, by a person who sees its steps"
+ENDPOINTS = "named in the admin, by a person who sees the others"
 INSIDE = "given by a step of a playbook, for whom the run acts"
 
 #: what steps of playbooks do and no other door offers: (name, permission, what it does)
@@ -45,6 +46,22 @@ PLAYBOOK_COMMANDS: tuple[CommandRule, ...] = (
             Channel.API: ("PlaybookStarts.trigger", "PlaybookStarts.schedule"),
         },
         not_offered={Channel.CLI: BY_A_PERSON},
+    ),
+    CommandRule(
+        name="add_endpoint",
+        says="Name an address that playbooks may call",
+        permission="orders.add_partnerendpoint",
+        roles=LEADS,
+        doors={Channel.ADMIN: ("PartnerEndpointAdmin.add",)},
+        not_offered={Channel.API: ENDPOINTS, Channel.CLI: ENDPOINTS},
+    ),
+    CommandRule(
+        name="change_endpoint",
+        says="Change the address of an endpoint, or switch it off",
+        permission="orders.change_partnerendpoint",
+        roles=LEADS,
+        doors={Channel.ADMIN: ("PartnerEndpointAdmin.change",)},
+        not_offered={Channel.API: ENDPOINTS, Channel.CLI: ENDPOINTS},
     ),
     CommandRule(
         name=CommandKind.PLAYBOOK_START,

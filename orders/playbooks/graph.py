@@ -44,10 +44,27 @@ class Node:
     #: what became of it, in a run; empty in a definition
     status: str = ""
     error: str = ""
+    #: when and how long, in a run
+    note: str = ""
 
     @property
     def middle(self) -> int:
         return self.x + self.width // 2
+
+    @property
+    def hexagon(self) -> str:
+        """For the `points` of an SVG polygon: the shape of what decides."""
+        left, right, half = self.x, self.x + self.width, self.y + self.height // 2
+        top, bottom = self.y, self.y + self.height
+        inner = left + 16, right - 16
+        above = f"{inner[0]},{top} {inner[1]},{top}"
+        return f"{left},{half} {above} {right},{half} {inner[1]},{bottom} {inner[0]},{bottom}"
+
+    @property
+    def slant(self) -> str:
+        """For the `points` of an SVG polygon: the shape of a question."""
+        left, right, bottom = self.x, self.x + self.width, self.y + self.height
+        return f"{left + 12},{self.y} {right},{self.y} {right - 12},{bottom} {left},{bottom}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +78,15 @@ class Edge:
     def line(self) -> str:
         """For the `points` of an SVG polyline."""
         return " ".join(f"{x},{y}" for x, y in self.points)
+
+    @property
+    def label_at(self) -> Point:
+        """Where the label begins: beside the arrow, or under the box that a loop is left from."""
+        (_, first_y), (second_x, second_y) = self.points[:2]
+        if len(self.points) > 2 and first_y == second_y:
+            return second_x - 34, first_y + BOX_HEIGHT // 2 + 14
+        x, y = self.points[-1]
+        return x + 6, (first_y + y) // 2 + 4 if len(self.points) == 2 else y - 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +103,8 @@ class State:
 
     status: str
     error: str = ""
+    #: shown in the box in place of what the step says
+    note: str = ""
 
 
 def draw(definition: Definition, states: Mapping[str, State] | None = None) -> Graph:
@@ -130,7 +158,7 @@ class _Drawing:
         return leave[1]
 
     def _step(self, step: StepType, path: str, middle: int, top: int) -> int:
-        node = self.node(path, step.type, step.title or step.id, _says(step), middle - BOX_WIDTH // 2, top)
+        node = self.node(path, step.type, step.title or step.id, says(step), middle - BOX_WIDTH // 2, top)
         below = (middle, node.y + node.height)
         if isinstance(step, ConditionalStep | ParallelStep):
             return self._branches(step, path, below)
@@ -207,6 +235,7 @@ class _Drawing:
             height=height,
             status=state.status,
             error=state.error,
+            note=_short(state.note, 30),
         )
         self.nodes.append(made)
         return made
@@ -222,7 +251,7 @@ def _columns(step: ConditionalStep | ParallelStep) -> list[tuple[str, tuple[Step
     return [(f"branches.{number}", branch) for number, branch in enumerate(step.branches)]
 
 
-def _says(step: StepType) -> str:
+def says(step: StepType) -> str:
     """The second line of a box."""
     if isinstance(step, ActivityStep):
         return step.activity.replace("_", " ")

@@ -45,6 +45,7 @@ OPERATIONS = (
     "view_approval",
     "view_fraudrules",
     "view_playbooktrigger",
+    "view_playbookschedule",
     "view_partnerendpoint",
 )
 

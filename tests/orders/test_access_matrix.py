@@ -13,8 +13,11 @@ from orders.models import RefusedAction
 from orders.services.refusals import NOBODY
 from orders.services.roles import ensure_roles
 from orders.vocabulary import Channel
-from tests.orders.access_attempts import ATTEMPTS, Attempt, Person
+from tests.orders import access_attempts
+from tests.orders.access_attempts import Attempt, Person
+from tests.orders.attempts_playbooks import PLAYBOOK_ATTEMPTS
 
+ATTEMPTS = (*access_attempts.ATTEMPTS, *PLAYBOOK_ATTEMPTS)
 #: what a request writes by itself, whether it is refused or not
 BY_THE_WAY = {"orders_refusedaction", "orders_requestcount", "django_session"}
 

@@ -18,7 +18,7 @@ from orders.actor import Actor
 from orders.errors import InvalidInput, WrongState
 from orders.models import Approval, Playbook, PlaybookVersion
 from orders.playbooks import validation
-from orders.playbooks.catalogue import CATALOGUE
+from orders.playbooks.catalogue import CATALOGUE, Entry
 from orders.playbooks.definition import ActivityStep, Definition, SubPlaybookStep, walk
 from orders.services import approvals
 from orders.vocabulary import VersionStatus
@@ -66,8 +66,8 @@ def publish(slug: str, number: int, *, actor: Actor, reason: str) -> Approval:
     actor.require("orders.publish_playbook")
     version = PlaybookVersion.objects.select_related("playbook").get(playbook__slug=slug, number=number)
     _require_draft(version)
-    for permission in permissions_of(definition_of(version)):
-        actor.require(permission)
+    for entry in entries_of(definition_of(version)):
+        actor.require(entry.permission)
     return approvals.ask(
         COMMAND,
         subject=f"{slug} v{number}",
@@ -84,8 +84,8 @@ def carry_out(parameters: dict[str, Any], *, actor: Actor) -> None:
         playbook__slug=parameters["slug"], number=parameters["number"]
     )
     _require_draft(version)
-    for permission in permissions_of(definition_of(version)):
-        actor.require(permission)
+    for entry in entries_of(definition_of(version)):
+        actor.require(entry.permission)
     version.status, version.published_at = VersionStatus.PUBLISHED, timezone.now()
     version.published_by_id = actor.user.pk if actor.user is not None else None
     version.save(update_fields=["status", "published_at", "published_by"])
@@ -146,14 +146,14 @@ def subs_of(definition: Definition) -> list[tuple[str, int]]:
     return [(step.playbook, step.version) for _, step, _ in walk(definition.steps) if isinstance(step, SubPlaybookStep)]
 
 
-def permissions_of(definition: Definition) -> list[str]:
-    """What whoever runs it must be allowed to do, sub-playbooks and undo included."""
+def entries_of(definition: Definition) -> list[Entry]:
+    """All that it does, sub-playbooks and undo included: whoever runs it needs the permission of each."""
     calls = []
     for one in [definition, *known_to(definition.model_dump(mode="json")).values()]:
         for _, step, _ in walk(one.steps):
             if isinstance(step, ActivityStep):
                 calls += [step.activity, *([step.undo.activity] if step.undo else [])]
-    return list(dict.fromkeys(CATALOGUE[name].permission for name in calls))
+    return [CATALOGUE[name] for name in dict.fromkeys(calls)]
 
 
 def hash_of(document: Any) -> str:

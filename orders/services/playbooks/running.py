@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from orders import history, outbox
+from orders.access import RULES
 from orders.actor import Actor
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.models import Order, PlaybookRun, PlaybookStepRun, PlaybookVersion
@@ -22,7 +23,7 @@ from orders.playbooks.definition import AskStep
 from orders.playbooks.validation import given_inputs
 from orders.services import commands
 from orders.services.playbooks import places
-from orders.services.playbooks.publishing import definition_of, newest_published, permissions_of
+from orders.services.playbooks.publishing import definition_of, entries_of, newest_published
 from orders.vocabulary import (
     ENDED_RUNS,
     CommandKind,
@@ -57,8 +58,8 @@ def start(
         raise NotPermitted("A playbook acts for a person: sign in.", permission="orders.run_playbook")
     chosen = _published(slug, version)
     definition = definition_of(chosen)
-    for permission in permissions_of(definition):
-        actor.require(permission)
+    for entry in entries_of(definition):
+        actor.require(entry.permission)
     given = given_inputs(definition.inputs, inputs or {})
     with transaction.atomic():
         order = Order.objects.select_for_update().get(number=order_number)
@@ -149,7 +150,6 @@ def answer(run_id: UUID | str, path: str, *, option: str, actor: Actor, reason: 
         actor,
         reason or option,
         f"{path}: {option}.",
-        permission="orders.run_playbook",
     ) as run:
         step = run.steps.select_for_update().filter(path=path, type="ask").first()
         if step is None:
@@ -204,10 +204,9 @@ def _open_run(
     outcome: str,
     *,
     topic: Topic = Topic.TELL_PLAYBOOK,
-    permission: str = "orders.drive_playbook",
 ) -> Iterator[PlaybookRun]:
     """The locked run, for one command; what the block decided is recorded and told when it did not raise."""
-    actor.require(permission)
+    actor.require(RULES[kind].permission)
     with transaction.atomic():
         order, run = lock(run_id)
         if run.status in ENDED_RUNS:
