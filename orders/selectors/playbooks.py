@@ -57,8 +57,8 @@ def choices() -> list[Choice]:
     newest = (
         PlaybookVersion.objects.filter(status=VersionStatus.PUBLISHED)
         .select_related("playbook")
-        .order_by("playbook", "-number")
-        .distinct("playbook")[:MOST]
+        .order_by("playbook__slug", "-number")
+        .distinct("playbook__slug")[:MOST]
     )
     found = [Choice(slug=one.playbook.slug, number=one.number, title=one.title, definition=read(one)) for one in newest]
     return sorted(found, key=lambda one: (one.title, one.slug))

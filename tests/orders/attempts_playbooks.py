@@ -160,7 +160,7 @@ PLAYBOOK_ATTEMPTS: tuple[Attempt, ...] = (
         prepare=_draft,
         do=lambda person, version: person.post(
             "orders:playbook-trigger",
-            {"start": "event", "event": "order.payment_declined", "condition": "true", "enabled": "on"},
+            {"start": "event", "event": "order.failed", "condition": "true", "enabled": "on"},
             version.playbook.slug,
         ),
     ),
@@ -170,7 +170,7 @@ PLAYBOOK_ATTEMPTS: tuple[Attempt, ...] = (
         door="PlaybookStarts.trigger",
         prepare=_draft,
         do=lambda person, version: person.call(
-            f"/api/playbooks/{version.playbook.slug}/starts/", {"event": "order.payment_declined"}
+            f"/api/playbooks/{version.playbook.slug}/starts/", {"event": "order.failed"}
         ),
     ),
     Attempt(
