@@ -227,6 +227,10 @@ SPECTACULAR_SETTINGS = {
             "BatchStatus",
             "BatchItemStatus",
             "ExportStatus",
+            "VersionStatus",
+            "EventType",
+            "PlaybookRunStatus",
+            "PlaybookStepStatus",
         )
     },
 }
@@ -275,6 +279,8 @@ ADDRESSES_URL = env("ADDRESSES_URL", default=SIMULATOR_URL)
 PARTNER_TIMEOUT_SECONDS = env.float("PARTNER_TIMEOUT_SECONDS", default=4.0)
 
 #: this many failures in a row open a partner's circuit breaker; then it waits, twice as long after each failed try
+#: "host:port" of addresses inside our own network that playbooks may call by name; all others must be public
+PLAYBOOK_ENDPOINT_HOSTS = env.list("PLAYBOOK_ENDPOINT_HOSTS", default=[])
 BREAKER_FAILURES = env.int("BREAKER_FAILURES", default=5)
 BREAKER_FIRST_SECONDS = env.float("BREAKER_FIRST_SECONDS", default=5.0)
 BREAKER_LONGEST_SECONDS = env.float("BREAKER_LONGEST_SECONDS", default=120.0)

@@ -141,3 +141,15 @@ class InvalidFeed(DomainError):
     """The file cannot be read as the layout says."""
 
     failure_type = FailureType.INVALID_FEED
+
+
+class RunPaused(DomainError):
+    """The run is paused; its next step begins when a person resumes it."""
+
+    failure_type = FailureType.RUN_PAUSED
+
+
+class StepFailed(DomainError):
+    """A step of a playbook has used all its attempts."""
+
+    failure_type = FailureType.STEP_FAILED

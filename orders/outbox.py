@@ -18,10 +18,9 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from orders.models import OutboxMessage
-from orders.vocabulary import MOVING_STATUSES, OrderStatus, Topic
+from orders.vocabulary import MOVING_STATUSES, OUTBOX_CHANNEL, OrderStatus, Topic
 
-#: PostgreSQL channel that wakes relays
-CHANNEL = "backoffice_outbox"
+CHANNEL = OUTBOX_CHANNEL
 LEASE = timedelta(seconds=10)
 #: a bulk start that was delivered counts as under way from then on, until its order says so itself
 DELIVERED_LATELY = timedelta(minutes=1)

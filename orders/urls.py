@@ -2,11 +2,44 @@
 
 from django.urls import path
 
-from orders import command_pages, command_views, engine_views, return_views, views
+from orders import (
+    command_pages,
+    command_views,
+    engine_views,
+    playbook_editor_pages,
+    playbook_pages,
+    playbook_run_pages,
+    return_views,
+    views,
+)
 
 app_name = "orders"
 urlpatterns = [
     path("dashboard/live/", views.dashboard_live, name="dashboard-live"),
+    path("playbooks/", playbook_pages.playbook_list, name="playbooks"),
+    path("playbooks/<slug:slug>/", playbook_pages.playbook_page, name="playbook"),
+    path("playbooks/<slug:slug>/edit/", playbook_editor_pages.edit, name="playbook-edit"),
+    path("playbooks/<slug:slug>/simulate/", playbook_editor_pages.simulate, name="playbook-simulate"),
+    path("playbooks/<slug:slug>/diff/", playbook_pages.diff, name="playbook-diff"),
+    path("playbooks/<slug:slug>/starts/", playbook_pages.starts, name="playbook-trigger"),
+    *(
+        path(
+            f"playbooks/<slug:slug>/<int:number>/{name}/",
+            playbook_pages.give,
+            {"command": name},
+            name=f"playbook-{name}",
+        )
+        for name in playbook_pages.BUTTONS
+    ),
+    path("playbook-new/", playbook_editor_pages.edit, name="playbook-new"),
+    path("playbook-runs/<uuid:pk>/", playbook_run_pages.run_page, name="playbook-run"),
+    path("playbook-runs/<uuid:pk>/live/", playbook_run_pages.run_live, name="playbook-run-live"),
+    *(
+        path(f"playbook-runs/<uuid:pk>/{name}/", playbook_run_pages.give, {"command": name}, name=f"playbook-{name}")
+        for name in playbook_run_pages.BUTTONS
+    ),
+    path("<str:number>/playbook/", playbook_run_pages.start, name="playbook-start"),
+    path("<str:number>/playbook/runs/", playbook_run_pages.order_runs, name="playbook-runs"),
     path("<str:number>/", views.order_page, name="page"),
     path("<str:number>/live/", views.order_live, name="live"),
     path("<str:number>/engine/", engine_views.order_engine, name="engine"),

@@ -27,11 +27,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
-def translated_errors(*, undoing: bool = False) -> Iterator[None]:
+def translated_errors(*, undoing: bool = False, final: tuple[type[DomainError], ...] | None = None) -> Iterator[None]:
     """Around the body of every activity: our own errors leave as `ApplicationError`.
 
     With `undoing` nothing is final: an undo that was given up would leave money or stock where it does not belong. It
-    is retried until it succeeds, and staff see it among the steps that fail.
+    is retried until it succeeds, and staff see it among the steps that fail. With `final` only errors of those types
+    are final: whoever counts the attempts says when there are no more.
     """
     try:
         yield
@@ -48,7 +49,7 @@ def translated_errors(*, undoing: bool = False) -> Iterator[None]:
         raise ApplicationError(
             str(error)[:500],
             type=error.failure_type,
-            non_retryable=not undoing,
+            non_retryable=not undoing if final is None else isinstance(error, final),
             category=ApplicationErrorCategory.UNSPECIFIED if undoing else ApplicationErrorCategory.BENIGN,
         ) from None
     except DatabaseError as error:

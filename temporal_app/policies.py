@@ -158,3 +158,13 @@ def round_of_exports(summary: str) -> ActivityConfig:
         retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     )
+
+
+def playbook_step(summary: str, timeout_seconds: int) -> ActivityConfig:
+    """A step of a playbook. Its row counts the attempts that failed; a database that is away uses up none of them."""
+    return ActivityConfig(
+        summary=summary,
+        start_to_close_timeout=timedelta(seconds=timeout_seconds) * SCALE,
+        retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )

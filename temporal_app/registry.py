@@ -12,6 +12,7 @@ from temporal_app.activities import (
     notices,
     orders,
     partner_calls,
+    playbooks,
     processes,
     quality,
     recoveries,
@@ -26,6 +27,8 @@ from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.notice import NoticeWorkflow
 from temporal_app.workflows.order import OrderWorkflow
 from temporal_app.workflows.partner_calls import PartnerCallsWorkflow
+from temporal_app.workflows.playbook import PlaybookWorkflow
+from temporal_app.workflows.playbook_start import PlaybookEventWorkflow, PlaybookScheduleWorkflow
 from temporal_app.workflows.process import OpenProcessWorkflow, ProcessWorkflow
 from temporal_app.workflows.quality import QualitySampleWorkflow
 from temporal_app.workflows.recovery import RecoveryWorkflow
@@ -42,7 +45,7 @@ class QueueContents:
 
 REGISTRY: dict[TaskQueue, QueueContents] = {
     TaskQueue.ORDERS: QueueContents(
-        workflows=(OrderWorkflow, RefundWorkflow, RecoveryWorkflow),
+        workflows=(OrderWorkflow, RefundWorkflow, RecoveryWorkflow, PlaybookWorkflow, PlaybookEventWorkflow),
         activities=(
             orders.prepare_order,
             orders.check_fraud,
@@ -58,6 +61,21 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
             orders.close_order,
             refunds.send_refund,
             recoveries.adopt_recovery,
+            playbooks.load_playbook,
+            playbooks.run_playbook_step,
+            playbooks.decide_playbook_step,
+            playbooks.next_playbook_round,
+            playbooks.settle_playbook_step,
+            playbooks.finish_playbook_step,
+            playbooks.fail_playbook_step,
+            playbooks.decision_on_playbook_step,
+            playbooks.playbook_stands_still,
+            playbooks.begin_playbook_undo,
+            playbooks.next_playbook_undo,
+            playbooks.undo_playbook_step,
+            playbooks.fail_playbook_undo,
+            playbooks.end_playbook,
+            playbooks.fire_playbook_triggers,
         ),
     ),
     TaskQueue.BATCHES: QueueContents(
@@ -72,6 +90,7 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
             BatchWorkflow,
             ExportWorkflow,
             ExportRoundWorkflow,
+            PlaybookScheduleWorkflow,
         ),
         activities=(
             feeds.validate_feed,
@@ -79,6 +98,7 @@ REGISTRY: dict[TaskQueue, QueueContents] = {
             feeds.store_feed,
             feeds.abandon_feed,
             seals.seal_history,
+            playbooks.start_due_playbooks,
             processes.look_at_process,
             processes.work_process_step,
             processes.give_up_process_step,

@@ -35,8 +35,16 @@ from orders.services import scheduling
 from orders.vocabulary import ProcessName
 from temporal_app.connections import with_fresh_connection
 from temporal_app.task_queues import TaskQueue
-from temporal_app.workflow_ids import DAY_END_CLOSE, EXPORT_ROUND, HISTORY_SEAL, QUALITY_SAMPLE, SWEEP
+from temporal_app.workflow_ids import (
+    DAY_END_CLOSE,
+    EXPORT_ROUND,
+    HISTORY_SEAL,
+    PLAYBOOK_SCHEDULE,
+    QUALITY_SAMPLE,
+    SWEEP,
+)
 from temporal_app.workflows.export import ExportRoundWorkflow
+from temporal_app.workflows.playbook_start import PlaybookScheduleWorkflow
 from temporal_app.workflows.process import OpenProcessWorkflow
 from temporal_app.workflows.quality import QualitySampleWorkflow
 from temporal_app.workflows.seal import SealWorkflow
@@ -107,6 +115,17 @@ SCHEDULES: dict[str, Schedule] = {
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(minutes=2))]),
         # A look that was missed is nothing that the next one does not see.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
+    ),
+    PLAYBOOK_SCHEDULE: Schedule(
+        action=ScheduleActionStartWorkflow(
+            PlaybookScheduleWorkflow.run,
+            id=PLAYBOOK_SCHEDULE,
+            task_queue=TaskQueue.BATCHES,
+            static_summary="Playbooks that are due",
+        ),
+        # What is due stands in the database; this only looks.
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(minutes=5))]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=10)),
     ),
 }
 

@@ -35,8 +35,10 @@ from temporal_app.payloads import (
     ExportInput,
     FeedInput,
     NoticeInput,
+    OrderEventHappened,
     OrderInput,
     PartnerRunInput,
+    PlaybookInput,
     ProcessInput,
     RecoveryInput,
     RefundInput,
@@ -50,8 +52,10 @@ from temporal_app.workflow_ids import (
     export_workflow_id,
     feed_import_workflow_id,
     notice_workflow_id,
+    order_event_workflow_id,
     order_workflow_id,
     partner_run_workflow_id,
+    playbook_run_workflow_id,
     process_workflow_id,
     recovery_workflow_id,
     refund_workflow_id,
@@ -62,6 +66,8 @@ from temporal_app.workflows.feed_import import FeedImportWorkflow
 from temporal_app.workflows.notice import NoticeWorkflow
 from temporal_app.workflows.order import OrderWorkflow
 from temporal_app.workflows.partner_calls import PartnerCallsWorkflow
+from temporal_app.workflows.playbook import PlaybookWorkflow
+from temporal_app.workflows.playbook_start import PlaybookEventWorkflow
 from temporal_app.workflows.process import ProcessWorkflow
 from temporal_app.workflows.recovery import RecoveryWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
@@ -310,6 +316,40 @@ async def run_export(client: Client, body: dict[str, Any]) -> None:
     )
 
 
+async def start_playbook(client: Client, body: dict[str, Any]) -> None:
+    await start_once(
+        client,
+        PlaybookWorkflow.run,
+        PlaybookInput(run_id=body["run_id"]),
+        id=playbook_run_workflow_id(body["run_id"]),
+        task_queue=TaskQueue.ORDERS,
+        static_summary="Playbook",
+    )
+
+
+async def fire_triggers(client: Client, body: dict[str, Any]) -> None:
+    await start_once(
+        client,
+        PlaybookEventWorkflow.run,
+        OrderEventHappened(event_id=body["event_id"]),
+        id=order_event_workflow_id(body["event_id"]),
+        task_queue=TaskQueue.ORDERS,
+        static_summary="Playbooks that an event starts",
+    )
+
+
+async def tell_playbook(client: Client, body: dict[str, Any]) -> None:
+    with ended_needs_nothing():
+        await client.get_workflow_handle(playbook_run_workflow_id(body["run_id"])).signal(
+            PlaybookWorkflow.look_again, rpc_timeout=RPC_TIMEOUT
+        )
+
+
+async def cancel_playbook(client: Client, body: dict[str, Any]) -> None:
+    with ended_needs_nothing():
+        await client.get_workflow_handle(playbook_run_workflow_id(body["run_id"])).cancel(rpc_timeout=RPC_TIMEOUT)
+
+
 #: a function that answers a bool says whether the command of the message was taken
 DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]] = {
     Topic.START_ORDER: start_order,
@@ -327,4 +367,8 @@ DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]]
     Topic.RECOVER_ORDER: recover_order,
     Topic.RUN_BATCH: run_batch,
     Topic.RUN_EXPORT: run_export,
+    Topic.START_PLAYBOOK: start_playbook,
+    Topic.TELL_PLAYBOOK: tell_playbook,
+    Topic.CANCEL_PLAYBOOK: cancel_playbook,
+    Topic.FIRE_TRIGGERS: fire_triggers,
 }

@@ -47,8 +47,17 @@ def export_workflow_id(export_id: str) -> str:
     return f"export:{export_id}"
 
 
+def playbook_run_workflow_id(run_id: str) -> str:
+    return f"playbook-run:{run_id}"
+
+
+def order_event_workflow_id(event_id: int) -> str:
+    return f"order-event:{event_id}"
+
+
 #: Temporal appends the planned time to it; the schedule has the same name
 HISTORY_SEAL = "backoffice:history-seal"
 SWEEP = "backoffice:sweep"
 QUALITY_SAMPLE = "backoffice:quality-sample"
 EXPORT_ROUND = "backoffice:export-round"
+PLAYBOOK_SCHEDULE = "backoffice:playbooks"

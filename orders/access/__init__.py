@@ -18,6 +18,7 @@ from orders.access.data import DATA_COMMANDS
 from orders.access.exports import EXPORT_COMMANDS
 from orders.access.order_commands import ORDER_COMMANDS
 from orders.access.partner_runs import PARTNER_RUN_COMMANDS
+from orders.access.playbooks import PLAYBOOK_COMMANDS
 from orders.access.processes import PROCESS_COMMANDS
 from orders.access.quality import QUALITY_COMMANDS
 from orders.access.queues import QUEUE_COMMANDS
@@ -38,6 +39,7 @@ COMMANDS: tuple[CommandRule, ...] = (
     *QUALITY_COMMANDS,
     *BATCH_COMMANDS,
     *EXPORT_COMMANDS,
+    *PLAYBOOK_COMMANDS,
 )
 
 #: management commands that are no command of a person: what each is for. They need a shell on the machine.

@@ -11,7 +11,7 @@ from unfold.dataclasses import SearchResult
 from orders.models import Order
 from orders.selectors.dashboard import needs_a_human
 
-#: (title, icon, admin url name, permission)
+#: (title, icon, name of its address, in the admin unless it says otherwise, permission)
 SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
     (
         "Orders",
@@ -28,6 +28,16 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
             ("Second person", "how_to_reg", "orders_approval_changelist", "orders.view_approval"),
             ("Credit notes", "assignment_return", "orders_creditnote_changelist", "orders.view_creditnote"),
             ("Returns", "move_to_inbox", "orders_returncase_changelist", "orders.view_returncase"),
+        ],
+    ),
+    (
+        "Playbooks",
+        False,
+        [
+            ("Playbooks", "account_tree", "orders:playbooks", "orders.view_playbook"),
+            ("Runs", "directions_run", "orders_playbookrun_changelist", "orders.view_playbookrun"),
+            ("Vouchers", "redeem", "orders_voucher_changelist", "orders.view_voucher"),
+            ("Endpoints", "hub", "orders_partnerendpoint_changelist", "orders.view_partnerendpoint"),
         ],
     ),
     (
@@ -96,7 +106,7 @@ def sections(request: HttpRequest) -> list[dict[str, Any]]:
     groups: list[dict[str, Any]] = [{"items": [today]}]
     for title, collapsible, entries in SECTIONS:
         items = [
-            {"title": name, "icon": icon, "link": reverse(f"admin:{url}"), "active": _active(request, url)}
+            {"title": name, "icon": icon, "link": reverse(_named(url)), "active": _active(request, url)}
             for name, icon, url, permission in entries
             if request.user.has_perm(permission)  # type: ignore[union-attr]
         ]
@@ -105,10 +115,16 @@ def sections(request: HttpRequest) -> list[dict[str, Any]]:
     return groups
 
 
+def _named(url: str) -> str:
+    return url if ":" in url else f"admin:{url}"
+
+
 def _active(request: HttpRequest, url: str) -> bool:
     if url == "orders_order_changelist" and request.path.startswith("/orders/"):
+        return not request.path.startswith("/orders/playbook")
+    if url == "orders:playbooks" and request.path.startswith("/orders/playbook"):
         return True
-    return request.path.startswith(reverse(f"admin:{url}"))
+    return request.path.startswith(reverse(_named(url)))
 
 
 def search(request: HttpRequest, term: str) -> list[SearchResult]:

@@ -327,5 +327,6 @@ class RootOutput(serializers.Serializer):
     tokens = serializers.URLField()
     reviews = serializers.URLField()
     tasks = serializers.URLField()
+    playbooks = serializers.URLField()
     schema = serializers.URLField()
     docs = serializers.URLField()

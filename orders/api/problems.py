@@ -19,6 +19,7 @@ from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 
 from orders import errors as domain
+from orders.playbooks.validation import InvalidPlaybook
 from orders.request_ids import request_id
 
 logger = logging.getLogger(__name__)
@@ -146,6 +147,9 @@ def describe(error: Exception) -> Refused:
             return error
         case domain.DomainError():
             return _of_domain(error)
+        case InvalidPlaybook():
+            found = [FieldError(field=one.path or "document", message=one.message) for one in error.problems]
+            return Refused(INVALID_INPUT, errors=found[:MAX_ERRORS])
         case ValidationError():
             return Refused(INVALID_INPUT, errors=list(_flatten(error.detail, "")))
         case APIException():

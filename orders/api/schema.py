@@ -39,6 +39,10 @@ class Words:
     BatchAction = choices(vocabulary.BatchAction)
     ExportStatus = choices(vocabulary.ExportStatus)
     ExportFormat = choices(vocabulary.ExportFormat)
+    EventType = choices(vocabulary.EventType)
+    VersionStatus = choices(vocabulary.VersionStatus)
+    PlaybookRunStatus = choices(vocabulary.PlaybookRunStatus)
+    PlaybookStepStatus = choices(vocabulary.PlaybookStepStatus)
 
 
 #: what every address may answer

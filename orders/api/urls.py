@@ -14,6 +14,9 @@ from orders.api.order_command_views import OrderCommands, Reviews, StepCommands
 from orders.api.order_views import OrderHistory, Orders
 from orders.api.partner_run_views import OrderAnswers, PartnerRunCalls, PartnerRuns
 from orders.api.partner_views import Partners
+from orders.api.playbook_run_views import PlaybookRuns
+from orders.api.playbook_trigger_views import PlaybookStarts
+from orders.api.playbook_views import Playbooks
 from orders.api.process_views import Processes
 from orders.api.quality_views import QualityChecks
 from orders.api.refund_views import Refunds
@@ -32,6 +35,8 @@ ORDER = r"^orders/(?P<number>[A-Za-z0-9-]{1,32})/"
 #: a schedule of ours
 SCHEDULE = r"^schedules/(?P<name>backoffice:[a-z0-9-]{1,64})/"
 PARTNER = rf"^partners/(?P<code>{'|'.join(PartnerCode)})/"
+PLAYBOOK = r"^playbooks/(?P<slug>[a-z][a-z0-9_]{0,39})/"
+VERSION = rf"{PLAYBOOK}versions/(?P<number>[1-9][0-9]{{0,8}})/"
 
 urlpatterns = [
     path("", Root.as_view(), name="root"),
@@ -120,6 +125,26 @@ urlpatterns = [
     path("quality-checks/", QualityChecks.as_view({"get": "list"}), name="quality-checks"),
     path("quality-checks/<uuid:pk>/pass/", QualityChecks.as_view({"post": "passed"}), name="quality-check-pass"),
     path("quality-checks/<uuid:pk>/fail/", QualityChecks.as_view({"post": "failed"}), name="quality-check-fail"),
+    path("playbooks/", Playbooks.as_view({"get": "list"}), name="playbooks"),
+    path("playbook-catalogue/", Playbooks.as_view({"get": "catalogue"}), name="playbook-catalogue"),
+    path("playbook-schema/", Playbooks.as_view({"get": "definition"}), name="playbook-schema"),
+    re_path(
+        rf"{PLAYBOOK}versions/\Z", Playbooks.as_view({"get": "versions", "post": "save"}), name="playbook-versions"
+    ),
+    re_path(
+        rf"{PLAYBOOK}starts/\Z", PlaybookStarts.as_view({"get": "list", "post": "trigger"}), name="playbook-starts"
+    ),
+    re_path(rf"{PLAYBOOK}starts/schedule/\Z", PlaybookStarts.as_view({"post": "schedule"}), name="playbook-schedule"),
+    re_path(rf"{PLAYBOOK}simulate/\Z", Playbooks.as_view({"post": "simulate"}), name="playbook-simulate"),
+    re_path(rf"{VERSION}\Z", Playbooks.as_view({"get": "version"}), name="playbook-version"),
+    re_path(rf"{VERSION}publish/\Z", Playbooks.as_view({"post": "publish"}), name="playbook-publish"),
+    re_path(rf"{VERSION}retire/\Z", Playbooks.as_view({"post": "retire"}), name="playbook-retire"),
+    path("playbook-runs/", PlaybookRuns.as_view({"get": "list", "post": "start"}), name="playbook-runs"),
+    path("playbook-runs/<uuid:pk>/", PlaybookRuns.as_view({"get": "retrieve"}), name="playbook-run"),
+    *(
+        path(f"playbook-runs/<uuid:pk>/{verb}/", PlaybookRuns.as_view({"post": verb}), name=f"playbook-run-{verb}")
+        for verb in ("pause", "resume", "cancel", "retry", "skip", "answer")
+    ),
     path("tokens/", Tokens.as_view({"get": "list", "post": "create"}), name="tokens"),
     path("tokens/<uuid:token_id>/revoke/", Tokens.as_view({"post": "revoke"}), name="token-revoke"),
     path("batches/", Batches.as_view({"get": "list", "post": "create"}), name="batches"),

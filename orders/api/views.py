@@ -78,6 +78,7 @@ class Root(StrictRequests, APIView):
             "schema",
             "docs",
             "exports",
+            "playbooks",
         )
         return Response({name: reverse(f"api:{name}", request=request) for name in names})
 

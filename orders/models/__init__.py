@@ -2,6 +2,7 @@
 
 from orders.models.approval import Approval
 from orders.models.batch import Batch, BatchItem
+from orders.models.care import OrderTag, PartnerEndpoint, Voucher
 from orders.models.catalogue import Product, StockItem
 from orders.models.command import Command, IdempotencyRecord
 from orders.models.credit import CreditNote, CreditNoteLine
@@ -19,6 +20,14 @@ from orders.models.order import Order, OrderLine
 from orders.models.outbox import OutboxMessage
 from orders.models.partner_answer import PartnerAnswer
 from orders.models.partner_run import PartnerCall, PartnerRun
+from orders.models.playbook import (
+    Playbook,
+    PlaybookRun,
+    PlaybookSchedule,
+    PlaybookStepRun,
+    PlaybookTrigger,
+    PlaybookVersion,
+)
 from orders.models.process import ProcessDifference, ProcessRun, ProcessStep
 from orders.models.quality import QualityCheck, QualitySample
 from orders.models.refund import Refund
@@ -59,12 +68,20 @@ __all__ = [
     "Order",
     "OrderEvent",
     "OrderLine",
+    "OrderTag",
     "OutboxMessage",
     "PartnerAnswer",
     "PartnerCall",
+    "PartnerEndpoint",
     "PartnerHealth",
     "PartnerRun",
     "Payment",
+    "Playbook",
+    "PlaybookRun",
+    "PlaybookSchedule",
+    "PlaybookStepRun",
+    "PlaybookTrigger",
+    "PlaybookVersion",
     "ProcessDifference",
     "ProcessRun",
     "ProcessStep",
@@ -90,4 +107,5 @@ __all__ = [
     "SweepProgress",
     "SystemEvent",
     "TrackingEvent",
+    "Voucher",
 ]

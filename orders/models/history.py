@@ -4,12 +4,37 @@ Each row's hash covers the row and the hash before it, per order, so a changed, 
 any global lock. Triggers refuse UPDATE, DELETE and TRUNCATE.
 """
 
+import pgtrigger
 from django.db import models
 from django.db.models import Q
 
 from orders.models.order import Order
 from orders.models.rules import append_only, check, one_of, word_field
-from orders.vocabulary import ActorKind, Channel, EventType
+from orders.vocabulary import OUTBOX_CHANNEL, ActorKind, Channel, EventType, Topic
+
+
+def tell_playbooks() -> pgtrigger.Trigger:
+    """An event that starts playbooks publishes a message, in its own transaction, whoever wrote it and however many.
+
+    In the database, because history is also written for hundreds of orders at once. What playbooks write themselves
+    starts none, or two of them could start each other for ever.
+    """
+    return pgtrigger.Trigger(
+        name="tell_playbooks",
+        when=pgtrigger.After,
+        operation=pgtrigger.Insert,
+        func=f"""
+            IF NEW.type NOT LIKE 'order.playbook\\_%' AND EXISTS (
+                SELECT 1 FROM orders_playbooktrigger t WHERE t.event = NEW.type AND t.enabled
+            ) THEN
+                INSERT INTO orders_outboxmessage (topic, aggregate, body, created_at, attempts, last_error, bulk)
+                VALUES ('{Topic.FIRE_TRIGGERS}', 'order-event:' || NEW.id, jsonb_build_object('event_id', NEW.id),
+                        now(), 0, '', false);
+                PERFORM pg_notify('{OUTBOX_CHANNEL}', '');
+            END IF;
+            RETURN NULL;
+        """,
+    )
 
 
 class OrderEvent(models.Model):
@@ -35,7 +60,7 @@ class OrderEvent(models.Model):
     class Meta:
         ordering = ["order", "sequence"]
         default_permissions = ("view",)
-        triggers = append_only()
+        triggers = [*append_only(), tell_playbooks()]
         constraints = [
             models.UniqueConstraint(fields=["order", "sequence"], name="event_sequence"),
             one_of("event", "type", EventType),

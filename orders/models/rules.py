@@ -59,3 +59,8 @@ def never_deleted() -> list[pgtrigger.Trigger]:
         pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
         _no_truncate(),
     ]
+
+
+def unchanged(*but: str) -> pgtrigger.Trigger:
+    """A trigger that refuses changes of every column except those named."""
+    return pgtrigger.ReadOnly(name="written_once", exclude=list(but))

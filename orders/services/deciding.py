@@ -12,6 +12,7 @@ from orders.actor import Actor
 from orders.errors import InvalidInput, WrongState
 from orders.models import Approval
 from orders.services import approvals, catalogue, refunding
+from orders.services.playbooks import publishing
 from orders.vocabulary import ApprovalStatus
 
 #: command -> what does its work, given the parameters and the person who asked
@@ -19,6 +20,7 @@ WORK: Mapping[str, Callable[..., None]] = {
     "change_product": catalogue.carry_out,
     refunding.COMMAND: refunding.carry_out,
     refunding.FOR_RETURN: refunding.carry_out,
+    publishing.COMMAND: publishing.carry_out,
 }
 
 

@@ -34,6 +34,12 @@ VIEW = (
     "view_qualitycheck",
     "view_batch",
     "view_batchitem",
+    "view_playbook",
+    "view_playbookversion",
+    "view_playbookrun",
+    "view_playbooksteprun",
+    "view_ordertag",
+    "view_voucher",
 )
 FEEDS = ("view_feedimport", "view_feeddocument", "view_feedlayout")
 REFRESHES = ("view_partnerrun", "view_partnercall", "view_partneranswer")
@@ -57,6 +63,9 @@ OPERATIONS = (
     "view_qualitysample",
     "view_export",
     "view_exportplan",
+    "view_playbooktrigger",
+    "view_playbookschedule",
+    "view_partnerendpoint",
 )
 
 #: what each role sees

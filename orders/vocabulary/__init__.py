@@ -16,6 +16,7 @@ from orders.vocabulary.money import *
 from orders.vocabulary.orders import *
 from orders.vocabulary.partner_runs import *
 from orders.vocabulary.partners import *
+from orders.vocabulary.playbooks import *
 from orders.vocabulary.processes import *
 from orders.vocabulary.quality import *
 from orders.vocabulary.returns import *

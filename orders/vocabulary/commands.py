@@ -75,6 +75,13 @@ class CommandKind(StrEnum):
     EXPORT_PLAN_PAUSE = "export_plan_pause"
     EXPORT_PLAN_RESUME = "export_plan_resume"
     EXPORT_PLAN_RUN = "export_plan_run"
+    PLAYBOOK_START = "playbook_start"
+    PLAYBOOK_PAUSE = "playbook_pause"
+    PLAYBOOK_RESUME = "playbook_resume"
+    PLAYBOOK_CANCEL = "playbook_cancel"
+    PLAYBOOK_RETRY = "playbook_retry"
+    PLAYBOOK_SKIP = "playbook_skip"
+    PLAYBOOK_ANSWER = "playbook_answer"
 
 
 class CommandStatus(StrEnum):
@@ -90,6 +97,10 @@ class ApprovalStatus(StrEnum):
     DECLINED = "declined"
     EXPIRED = "expired"
     VOID = "void"  # approved too late: what it was about had changed
+
+
+#: PostgreSQL channel that wakes relays
+OUTBOX_CHANNEL = "backoffice_outbox"
 
 
 class Topic(StrEnum):
@@ -111,3 +122,7 @@ class Topic(StrEnum):
     RECOVER_ORDER = "order.recover"  # its process ended from outside; another one undoes it
     RUN_BATCH = "batch.run"  # there is something to do for the batch's process
     RUN_EXPORT = "export.run"
+    START_PLAYBOOK = "playbook.start"
+    TELL_PLAYBOOK = "playbook.tell"  # something was decided about a run; its process must look
+    CANCEL_PLAYBOOK = "playbook.cancel"
+    FIRE_TRIGGERS = "playbook.event"  # an event of an order starts playbooks by itself

@@ -23,6 +23,7 @@ class TaskKind(StrEnum):
     PROCESS_ENDED = "process_ended"  # too many processes ended at once to undo them unasked
     DRIFT = "drift"  # database, Temporal and payment gateway tell different stories
     QUALITY_FAILED = "quality_failed"  # a shipped order did not pass its check
+    PLAYBOOK = "playbook"  # a playbook asks for it
 
 
 class TaskLevel(StrEnum):

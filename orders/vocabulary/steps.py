@@ -51,3 +51,6 @@ class FailureType(StrEnum):
     SHIPMENT_REFUSED = "shipment_refused"  # by the carrier, for a reason that is not the address
     PARTNER_REFUSED = "partner_refused"
     PROCESS_ENDED = "process_ended"  # terminated or lost at Temporal; the sweep had it undone
+    STEP_FAILED = "step_failed"  # a step of a playbook has used its attempts
+    RUN_PAUSED = "run_paused"  # not a failure: the step waits until a person resumes the run
+    INVALID_PLAYBOOK = "invalid_playbook"

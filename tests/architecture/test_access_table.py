@@ -16,6 +16,7 @@ from orders import access
 from orders.access import CHANNELS, COMMANDS, MACHINE_COMMANDS, RULES, CommandRule
 from orders.api import urls as api_urls
 from orders.management.acting import ActingCommand
+from orders.playbooks.catalogue import CATALOGUE
 from orders.services import deciding
 from orders.vocabulary import Channel, CommandKind
 
@@ -122,6 +123,10 @@ def test_services_require_only_permissions_of_the_table() -> None:
     ]
     assert not unknown, f"{unknown}. {HINT}"
     assert list(required_permissions()), "The search finds nothing any more."
+
+
+def test_what_playbooks_do_needs_only_permissions_of_the_table() -> None:
+    assert {entry.permission for entry in CATALOGUE.values()} <= {rule.permission for rule in COMMANDS}, HINT
 
 
 def test_every_admin_action_has_a_row_and_asks_for_its_permission() -> None:

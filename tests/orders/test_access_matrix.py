@@ -16,6 +16,7 @@ from orders.vocabulary import Channel
 from tests.orders import access_attempts, attempts_errors, attempts_feeds, attempts_steps
 from tests.orders.access_attempts import Attempt, Person
 from tests.orders.attempts_partner_runs import PARTNER_RUN_ATTEMPTS
+from tests.orders.attempts_playbooks import PLAYBOOK_ATTEMPTS
 from tests.orders.attempts_quality import QUALITY_ATTEMPTS
 
 ATTEMPTS = (
@@ -25,6 +26,7 @@ ATTEMPTS = (
     *attempts_feeds.ATTEMPTS,
     *PARTNER_RUN_ATTEMPTS,
     *QUALITY_ATTEMPTS,
+    *PLAYBOOK_ATTEMPTS,
 )
 #: what a request writes by itself, whether it is refused or not
 BY_THE_WAY = {"orders_refusedaction", "orders_requestcount", "django_session"}

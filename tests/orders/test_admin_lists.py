@@ -16,7 +16,14 @@ from tests.orders.staff import make_user, signed_in
 
 pytestmark = pytest.mark.django_db
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
-EDITABLE = {"orders.Product", "orders.FraudRules", "orders.FeedLayout", "auth.User", "auth.Group"}
+EDITABLE = {
+    "orders.Product",
+    "orders.FraudRules",
+    "orders.FeedLayout",
+    "orders.PartnerEndpoint",
+    "auth.User",
+    "auth.Group",
+}
 
 
 def url_of(model: type[Model]) -> str:

@@ -1,4 +1,4 @@
-"""`manage.py bootstrap`: the roles of people and of the database; for `./dev` also a login, a token and a catalogue."""
+"""`manage.py bootstrap`: roles, database accounts and shipped playbooks; for `./dev` also a login and goods."""
 
 import json as jsonlib
 import os
@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 
 from orders.services import demo, tokens
+from orders.services.playbooks import installing
 from orders.services.roles import ensure_roles
 
 USERNAME = "admin"
@@ -19,7 +20,8 @@ USERNAME = "admin"
 
 class Command(BaseCommand):
     help = (
-        "Make the roles; with BACKOFFICE_ENV=dev also the login of BACKOFFICE_ADMIN_PASSWORD and BACKOFFICE_API_TOKEN."
+        "Make the roles and the shipped playbooks; with BACKOFFICE_ENV=dev also the login of BACKOFFICE_ADMIN_PASSWORD "
+        "and BACKOFFICE_API_TOKEN."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -31,11 +33,12 @@ class Command(BaseCommand):
         if settings.DATABASE_OWNER_URL:
             # A migration may have made tables; without rights on them web and worker would stop at the first query.
             call_command("grant_roles", stdout=self.stderr, stderr=self.stderr)
+        installing.install_examples()
         made: dict[str, Any] = {"roles": True}
         if settings.ENVIRONMENT == "dev":
             demo.ensure_catalogue()
             made = {"login": self.login(), "sample_order": demo.sample_order()}
-        self.stdout.write(jsonlib.dumps(made) if json else "Roles and logins are in place.")
+        self.stdout.write(jsonlib.dumps(made) if json else "Roles, playbooks and logins are in place.")
 
     def login(self) -> dict[str, str]:
         password, token = os.environ["BACKOFFICE_ADMIN_PASSWORD"], os.environ["BACKOFFICE_API_TOKEN"]

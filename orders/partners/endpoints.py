@@ -1,0 +1,110 @@
+"""Endpoints that playbooks may call by name, and nothing else on the network.
+
+Whoever writes a playbook must not be able to reach the machines around us. An administrator names the address; it is
+resolved once, every address that it has must be public, and the connection goes to exactly the one that was judged, so
+a name that changes its address in between gains nothing. Redirects are not followed. Addresses of our own network are
+allowed one by one in `PLAYBOOK_ENDPOINT_HOSTS` ("host:port").
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+from urllib.parse import urlsplit
+
+import certifi
+import urllib3
+from django.conf import settings
+
+from orders.errors import InvalidInput, PartnerUnavailable
+from orders.models import PartnerEndpoint
+
+MAX_BYTES = 1_000_000
+#: of the answer that is kept as the step's result
+MAX_KEPT = 2_000
+SECONDS = 10.0
+
+
+def call(name: str, *, order: str, text: str, key: str) -> str:
+    """Post the order's number and the text; answers what the endpoint said, cut to `MAX_KEPT` characters.
+
+    Raises `InvalidInput` for a name that is not known or an address that is not allowed, `PartnerUnavailable` when
+    there is no answer or one that says "later".
+    """
+    endpoint = PartnerEndpoint.objects.filter(name=name, enabled=True).first()
+    if endpoint is None:
+        raise InvalidInput("endpoint", f"There is no endpoint {name}.")
+    pool, path = _pool(endpoint.url)
+    body = json.dumps({"order": order, "text": text}).encode()
+    headers = {"Content-Type": "application/json", "Idempotency-Key": key, "Host": urlsplit(endpoint.url).netloc}
+    try:
+        with pool.request(
+            "POST", path, body=body, headers=headers, redirect=False, preload_content=False, retries=False
+        ) as answer:
+            told = answer.read(MAX_BYTES + 1)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise PartnerUnavailable(f"{name} did not answer: {type(error).__name__}.") from error
+    if answer.status >= 500 or answer.status in {408, 425, 429}:
+        raise PartnerUnavailable(f"{name} answered {answer.status}.")
+    if answer.status >= 300:
+        raise InvalidInput("endpoint", f"{name} refused: status {answer.status}.")
+    if len(told) > MAX_BYTES:
+        raise InvalidInput("endpoint", f"{name} answered with more than {MAX_BYTES} bytes.")
+    return told.decode(errors="replace").replace("\x00", "")[:MAX_KEPT]
+
+
+def require_allowed(url: str) -> str:
+    """The network address to connect to. Raises `InvalidInput` unless the URL may be called."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        raise InvalidInput("url", "The port is no number.") from None
+    ours = f"{host}:{port}" in settings.PLAYBOOK_ENDPOINT_HOSTS
+    if parts.scheme != "https" and not (ours and parts.scheme == "http"):
+        raise InvalidInput("url", "An address that begins with https:// is needed.")
+    if not host or parts.username or parts.password:
+        raise InvalidInput("url", "A host is needed, and no user name or password.")
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError) as error:
+        raise PartnerUnavailable(f"{host} has no address: {type(error).__name__}.") from error
+    if not ours and not all(is_public(one) for one in found):
+        raise InvalidInput("url", f"{host} is an address inside of a network; only public ones may be called.")
+    return sorted(found)[0]
+
+
+def is_public(address: str) -> bool:
+    """Whether an address belongs to the open internet, however it is written (IPv4 inside of IPv6 too)."""
+    try:
+        found = ipaddress.ip_address(address.split("%")[0])
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
+        if inner is not None:
+            return is_public(str(inner))
+        if found in ipaddress.ip_network("64:ff9b::/96"):
+            return is_public(str(ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)))
+    return found.is_global and not found.is_multicast
+
+
+def _pool(url: str) -> tuple[urllib3.HTTPConnectionPool, str]:
+    """A connection to the address that was judged, and the path on it."""
+    address = require_allowed(url)
+    parts = urlsplit(url)
+    path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+    timeout = urllib3.Timeout(total=SECONDS)
+    if parts.scheme == "http":
+        return urllib3.HTTPConnectionPool(address, parts.port or 80, timeout=timeout), path
+    pool = urllib3.HTTPSConnectionPool(
+        address,
+        parts.port or 443,
+        timeout=timeout,
+        server_hostname=parts.hostname,
+        assert_hostname=parts.hostname,
+        ca_certs=certifi.where(),
+    )
+    return pool, path

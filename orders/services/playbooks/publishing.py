@@ -1,0 +1,197 @@
+"""Writing playbooks: every save is a new version that never changes, and two people publish one.
+
+A version is judged when it is saved, with every rule; what is published is therefore what was judged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from orders.actor import Actor
+from orders.errors import InvalidInput, WrongState
+from orders.models import Approval, Playbook, PlaybookVersion
+from orders.playbooks import validation
+from orders.playbooks.catalogue import CATALOGUE, Entry
+from orders.playbooks.definition import ActivityStep, Definition, SubPlaybookStep, walk
+from orders.services import approvals
+from orders.vocabulary import VersionStatus
+
+COMMAND = "publish_playbook"
+#: bytes of a version with all that it runs: what travels to Temporal when a run begins
+MAX_BYTES_WITH_ALL = 200_000
+
+
+def save(slug: str, document: Any, *, actor: Actor) -> PlaybookVersion:
+    """Store the document as the playbook's next version, a draft.
+
+    Raises `NotPermitted`, `InvalidInput` for the name, or `InvalidPlaybook` with the path of every problem. A document
+    that says what the newest version says makes no new one.
+    """
+    actor.require("orders.edit_playbook")
+    _require_slug(slug)
+    definition = validation.parse(document, known=known_to(document))
+    _require_small_with_all(definition)
+    stored = definition.model_dump(mode="json")
+    user = actor.user if actor.user is not None and actor.user.pk else None
+    with transaction.atomic():
+        Playbook.objects.get_or_create(slug=slug, defaults={"created_by": actor.name})
+        playbook = Playbook.objects.select_for_update().get(slug=slug)
+        newest = playbook.versions.first()
+        if newest is not None and newest.hash == hash_of(stored):
+            return newest
+        last = playbook.versions.aggregate(n=Max("number"))["n"] or 0
+        return PlaybookVersion.objects.create(
+            playbook=playbook,
+            number=last + 1,
+            document=stored,
+            hash=hash_of(stored),
+            title=definition.title,
+            created_by=user,  # type: ignore[misc]
+        )
+
+
+def publish(slug: str, number: int, *, actor: Actor, reason: str) -> Approval:
+    """Ask for the publication of a draft; a second person decides it.
+
+    Raises `NotPermitted` (also for whatever the playbook does and the actor may not do), `PlaybookVersion.DoesNotExist`
+    or `WrongState`.
+    """
+    actor.require("orders.publish_playbook")
+    version = PlaybookVersion.objects.select_related("playbook").get(playbook__slug=slug, number=number)
+    _require_draft(version)
+    for entry in entries_of(definition_of(version)):
+        actor.require(entry.permission)
+    return approvals.ask(
+        COMMAND,
+        subject=f"{slug} v{number}",
+        says=f"Version {number} of the playbook {slug} ({version.title}) is published.",
+        parameters={"slug": slug, "number": number, "hash": version.hash},
+        reason=reason,
+        actor=actor,
+    )
+
+
+def carry_out(parameters: dict[str, Any], *, actor: Actor) -> None:
+    """The work of an approved publication. Raises `WrongState` when it was published or retired meanwhile."""
+    version = PlaybookVersion.objects.select_for_update(of=("self",)).get(
+        playbook__slug=parameters["slug"], number=parameters["number"]
+    )
+    _require_draft(version)
+    for entry in entries_of(definition_of(version)):
+        actor.require(entry.permission)
+    version.status, version.published_at = VersionStatus.PUBLISHED, timezone.now()
+    version.published_by_id = actor.user.pk if actor.user is not None else None
+    version.save(update_fields=["status", "published_at", "published_by"])
+
+
+def retire(slug: str, number: int, *, actor: Actor, reason: str) -> PlaybookVersion:
+    """No new run follows it any more; runs under way go on. Raises `NotPermitted`, `DoesNotExist` or `WrongState`."""
+    actor.require("orders.publish_playbook")
+    if not reason.strip():
+        raise InvalidInput("reason", "Say why; whoever misses the playbook will ask.")
+    with transaction.atomic():
+        version = PlaybookVersion.objects.select_for_update(of=("self",)).get(playbook__slug=slug, number=number)
+        if version.status != VersionStatus.PUBLISHED:
+            raise WrongState(f"Version {number} of {slug} is {version.status}; only a published one is retired.")
+        version.status = VersionStatus.RETIRED
+        version.save(update_fields=["status"])
+    return version
+
+
+def definition_of(version: PlaybookVersion) -> Definition:
+    """What a stored version says. It was judged when it was saved and cannot have changed."""
+    return _definition(version.hash, json.dumps(version.document))
+
+
+@lru_cache(maxsize=200)
+def _definition(digest: str, document: str) -> Definition:
+    return Definition.model_validate_json(document)
+
+
+def newest_published(slug: str) -> PlaybookVersion | None:
+    return (
+        PlaybookVersion.objects.select_related("playbook")
+        .filter(playbook__slug=slug, status=VersionStatus.PUBLISHED)
+        .first()
+    )
+
+
+def known_to(document: Any) -> dict[tuple[str, int], Definition]:
+    """The published versions that a document names, and those that they name in turn."""
+    found: dict[tuple[str, int], Definition] = {}
+    todo = list(_named(document))
+    while todo:
+        slug, number = todo.pop()
+        if (slug, number) in found:
+            continue
+        version = PlaybookVersion.objects.filter(
+            playbook__slug=slug, number=number, status__in=[VersionStatus.PUBLISHED, VersionStatus.RETIRED]
+        ).first()
+        if version is None:
+            continue
+        definition = found[slug, number] = definition_of(version)
+        todo.extend(subs_of(definition))
+    return found
+
+
+def subs_of(definition: Definition) -> list[tuple[str, int]]:
+    """The versions that a definition names itself."""
+    return [(step.playbook, step.version) for _, step, _ in walk(definition.steps) if isinstance(step, SubPlaybookStep)]
+
+
+def entries_of(definition: Definition) -> list[Entry]:
+    """All that it does, sub-playbooks and undo included: whoever runs it needs the permission of each."""
+    calls = []
+    for one in [definition, *known_to(definition.model_dump(mode="json")).values()]:
+        for _, step, _ in walk(one.steps):
+            if isinstance(step, ActivityStep):
+                calls += [step.activity, *([step.undo.activity] if step.undo else [])]
+    return [CATALOGUE[name] for name in dict.fromkeys(calls)]
+
+
+def hash_of(document: Any) -> str:
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _named(document: Any) -> list[tuple[str, int]]:
+    """(playbook, version) of everything in an unjudged document that looks like a sub-playbook step."""
+    found = []
+    todo, looked_at = [document], 0
+    while todo and looked_at < 10_000:
+        looked_at += 1
+        value = todo.pop()
+        if isinstance(value, dict):
+            slug, number = value.get("playbook"), value.get("version")
+            if isinstance(slug, str) and isinstance(number, int) and "\x00" not in slug and 0 < number < 2**31:
+                found.append((slug, number))
+            todo.extend(value.values())
+        elif isinstance(value, list | tuple):
+            todo.extend(value)
+    return found[:200]
+
+
+def _require_small_with_all(definition: Definition) -> None:
+    everything = [definition, *known_to(definition.model_dump(mode="json")).values()]
+    size = sum(len(one.model_dump_json().encode()) for one in everything)
+    if size > MAX_BYTES_WITH_ALL:
+        problem = f"With its sub-playbooks it has {size} bytes; at most {MAX_BYTES_WITH_ALL} are allowed."
+        raise validation.InvalidPlaybook([validation.Problem(path="", message=problem)])
+
+
+def _require_slug(slug: str) -> None:
+    allowed = slug.replace("_", "").isascii() and slug.replace("_", "").isalnum() and slug[:1].isalpha()
+    if not allowed or slug != slug.lower() or len(slug) > 40:
+        raise InvalidInput("slug", "A name of at most 40 letters a-z, digits and _ is needed, a letter first.")
+
+
+def _require_draft(version: PlaybookVersion) -> None:
+    if version.status != VersionStatus.DRAFT:
+        raise WrongState(f"Version {version.number} of {version.playbook.slug} is {version.status} already.")

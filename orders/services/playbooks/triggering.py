@@ -1,0 +1,176 @@
+"""Playbooks that start by themselves: when something happens to an order, or every so often on the orders that match.
+
+A run acts for whoever had the version published, with their permissions of the moment. One event starts a playbook on
+its order once, and one round of a schedule once on each order, however often this is tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from orders.actor import Actor, person
+from orders.errors import DomainError, InvalidInput, WrongState
+from orders.models import Order, OrderEvent, Playbook, PlaybookRun, PlaybookSchedule, PlaybookTrigger
+from orders.playbooks import expressions
+from orders.playbooks.expressions import BadExpression, EvaluationFailed
+from orders.playbooks.facts import ORDER_FACTS
+from orders.playbooks.validation import InvalidPlaybook
+from orders.services.playbooks import facts, running
+from orders.services.playbooks.publishing import newest_published
+from orders.vocabulary import TERMINAL_STATUSES, Channel, EventType, RunTrigger
+from orders.wording import EVENT_TITLES
+
+#: runs that events may start on one order in a day; more is a circle that nobody meant
+MOST_PER_ORDER = 20
+#: orders that one round of a schedule looks at and starts runs on
+MOST_LOOKED_AT = 5_000
+MOST_STARTED = 500
+SCOPE = {"order": ORDER_FACTS}
+
+
+def set_trigger(
+    slug: str, event: str, *, condition: str = "true", enabled: bool = True, actor: Actor
+) -> PlaybookTrigger:
+    """Let the event start the playbook, or not any more. Raises `NotPermitted` or `InvalidInput`."""
+    actor.require("orders.set_trigger")
+    if event not in set(EventType) or event.startswith("order.playbook_"):
+        raise InvalidInput("event", f"{event} is no event that can start a playbook.")
+    _check(condition)
+    trigger, _ = PlaybookTrigger.objects.update_or_create(
+        playbook=_playbook(slug),
+        event=event,
+        defaults={"condition": condition, "enabled": enabled, "made_by": actor.name, "last_problem": ""},
+    )
+    return trigger
+
+
+def set_schedule(
+    slug: str, *, every_hours: int, condition: str, enabled: bool = True, actor: Actor
+) -> PlaybookSchedule:
+    """Start the playbook every so often on the open orders that meet the condition. Raises as `set_trigger` does."""
+    actor.require("orders.set_trigger")
+    if not 1 <= every_hours <= 24 * 30:
+        raise InvalidInput("every_hours", f"{every_hours} is not within 1 to {24 * 30}.")
+    _check(condition)
+    schedule, _ = PlaybookSchedule.objects.update_or_create(
+        playbook=_playbook(slug),
+        defaults={
+            "every_hours": every_hours,
+            "condition": condition,
+            "enabled": enabled,
+            "made_by": actor.name,
+            "next_at": timezone.now() + timedelta(hours=every_hours),
+            "last_problem": "",
+        },
+    )
+    return schedule
+
+
+def fire(event_id: int) -> int:
+    """Start what the event starts; answers how many runs began."""
+    event = OrderEvent.objects.select_related("order").get(pk=event_id)
+    started = 0
+    for trigger in PlaybookTrigger.objects.select_related("playbook").filter(event=event.type, enabled=True):
+        problem = ""
+        try:
+            if _meets(trigger.condition, event.order):
+                _refuse_circle(event.order)
+                reason = f"{EVENT_TITLES[EventType(event.type)]} ({event.type})"
+                cause = f"event:{event.pk}:{trigger.pk}"
+                started += _start(trigger.playbook, event.order, RunTrigger.EVENT, cause, reason)
+        except (DomainError, InvalidPlaybook, EvaluationFailed) as error:
+            problem = f"{event.order.number}: {error}"
+        PlaybookTrigger.objects.filter(pk=trigger.pk).update(
+            last_fired_at=timezone.now(), **({"last_problem": problem[:500]} if problem else {})
+        )
+    return started
+
+
+def start_due() -> int:
+    """Start what is due by now; answers how many runs began."""
+    started = 0
+    for schedule in PlaybookSchedule.objects.select_related("playbook").filter(
+        enabled=True, next_at__lte=timezone.now()
+    ):
+        started += _round(schedule)
+    return started
+
+
+def _round(schedule: PlaybookSchedule) -> int:
+    """One round: every order once, also when it is tried again; then the next one is set."""
+    due: datetime = schedule.next_at
+    started, problem = 0, ""
+    for order in _open_orders():
+        try:
+            if not _meets(schedule.condition, order):
+                continue
+            cause = f"schedule:{schedule.pk}:{due:%Y%m%d%H%M}:{order.pk}"
+            reason = f"Every {schedule.every_hours} h"
+            started += _start(schedule.playbook, order, RunTrigger.SCHEDULE, cause, reason)
+        except (DomainError, InvalidPlaybook, EvaluationFailed) as error:
+            problem = f"{order.number}: {error}"
+        if started >= MOST_STARTED:
+            problem = f"Only {MOST_STARTED} runs are started in one round."
+            break
+    pause = timedelta(hours=schedule.every_hours)
+    PlaybookSchedule.objects.filter(pk=schedule.pk, next_at=due).update(
+        # A round that was missed while we were away is made up for once, not as often as it was missed.
+        next_at=max(due, timezone.now() - pause) + pause,
+        last_fired_at=timezone.now(),
+        last_started=started,
+        last_problem=problem[:500],
+    )
+    return started
+
+
+def _start(playbook: Playbook, order: Order, trigger: RunTrigger, cause: str, reason: str) -> int:
+    """1 when a run began, 0 when this cause had started one before. Raises as `running.start` does."""
+    version = newest_published(playbook.slug)
+    if version is None or version.published_by is None:
+        raise WrongState(f"No version of {playbook.slug} is published by anybody.")
+    if PlaybookRun.objects.filter(cause=cause).exists():
+        return 0
+    with transaction.atomic():
+        running.start(
+            order.number,
+            playbook.slug,
+            actor=person(version.published_by, Channel.ENGINE),
+            reason=reason,
+            version=version.number,
+            trigger=trigger,
+            cause=cause,
+        )
+    return 1
+
+
+def _meets(condition: str, order: Order) -> bool:
+    return bool(expressions.evaluate(condition, {"order": facts.of_order(order.pk)}))
+
+
+def _open_orders() -> Iterator[Order]:
+    yield from Order.objects.exclude(status__in=TERMINAL_STATUSES).order_by("created_at")[:MOST_LOOKED_AT].iterator()
+
+
+def _refuse_circle(order: Order) -> None:
+    since = timezone.now() - timedelta(days=1)
+    begun = PlaybookRun.objects.filter(order=order, trigger=RunTrigger.EVENT, created_at__gte=since).count()
+    if begun >= MOST_PER_ORDER:
+        raise WrongState(f"Events have started {begun} runs on it within a day; no more are started.")
+
+
+def _check(condition: str) -> None:
+    try:
+        expressions.check(condition, SCOPE, "bool")
+    except BadExpression as error:
+        raise InvalidInput("condition", str(error)) from error
+
+
+def _playbook(slug: str) -> Playbook:
+    playbook = Playbook.objects.filter(slug=slug).first()
+    if playbook is None:
+        raise InvalidInput("playbook", f"There is no playbook {slug}.")
+    return playbook

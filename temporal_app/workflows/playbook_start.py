@@ -1,0 +1,24 @@
+"""What starts playbooks by itself: an event of an order, or the time. Each is one activity, tried until it succeeds."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from temporal_app import policies
+    from temporal_app.activities import playbooks as activities
+    from temporal_app.payloads import OrderEventHappened
+
+
+@workflow.defn
+class PlaybookEventWorkflow:
+    @workflow.run
+    async def run(self, happened: OrderEventHappened) -> int:
+        return await workflow.execute_local_activity(
+            activities.fire_playbook_triggers, happened, **policies.database("Start playbooks")
+        )
+
+
+@workflow.defn
+class PlaybookScheduleWorkflow:
+    @workflow.run
+    async def run(self) -> int:
+        return await workflow.execute_activity(activities.start_due_playbooks, **policies.nightly("Start playbooks"))
