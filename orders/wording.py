@@ -180,7 +180,10 @@ STEP_TITLES: dict[StepName, str] = {
     StepName.CLOSE: "Close",
 }
 
-NOTICE_TITLES: dict[NoticeKind, str] = {NoticeKind.ORDER_FAILED: "that the order could not be completed"}
+NOTICE_TITLES: dict[NoticeKind, str] = {
+    NoticeKind.ORDER_FAILED: "that the order could not be completed",
+    NoticeKind.MESSAGE: "a message about the order",
+}
 NOTICE_TONES: dict[NoticeStatus, Tone] = {
     NoticeStatus.QUEUED: Tone.MOVING,
     NoticeStatus.SENT: Tone.DONE,

@@ -10,6 +10,7 @@ INSIDE = "given by a step of a playbook, for whom the run acts"
 #: what steps of playbooks do and no other door offers: (name, permission, what it does)
 EFFECTS = (
     ("note_order", "Write notes and tags on an order"),
+    ("mail_customer", "Mail an order's customer"),
     ("issue_voucher", "Issue a voucher for an order's customer, or withdraw it"),
     ("change_address", "Correct where an order ships to, before it ships"),
     ("call_partner", "Call an endpoint that an administrator named"),

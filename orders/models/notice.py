@@ -18,6 +18,10 @@ class Notice(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="notices")
     kind = word_field(NoticeKind)
+    #: what a message says, and what it was asked for, once; a notice of another kind is written when it is sent
+    subject = models.CharField(max_length=120, blank=True, default="")
+    text = models.CharField(max_length=2_000, blank=True, default="")
+    key = models.CharField(max_length=260, blank=True, default="")
     status = word_field(NoticeStatus, default=NoticeStatus.QUEUED)
     #: how often it was asked for; each has a process of its own
     tries = models.PositiveSmallIntegerField(default=1)
@@ -36,7 +40,15 @@ class Notice(models.Model):
         constraints = [
             one_of("notice", "kind", NoticeKind),
             one_of("notice", "status", NoticeStatus),
-            models.UniqueConstraint(fields=["order", "kind"], name="notice_once"),
+            models.UniqueConstraint(
+                fields=["order", "kind"], condition=~Q(kind=NoticeKind.MESSAGE), name="notice_once"
+            ),
+            models.UniqueConstraint(fields=["key"], condition=~Q(key=""), name="notice_message_once"),
+            check(
+                "notice_message_says_something",
+                Q(kind=NoticeKind.MESSAGE) & ~Q(subject="") & ~Q(text="") & ~Q(key="")
+                | ~Q(kind=NoticeKind.MESSAGE) & Q(subject="", text="", key=""),
+            ),
             check(
                 "notice_ended_has_time",
                 (Q(finished_at=None) | ~Q(status=NoticeStatus.QUEUED))

@@ -165,6 +165,7 @@ class PlaybookRun(models.Model):
             ("run_playbook", "May start playbooks and answer their questions"),
             ("drive_playbook", "May pause, resume and cancel runs, retry and skip their steps"),
             ("note_order", "May write notes and tags"),
+            ("mail_customer", "May mail customers"),
             ("issue_voucher", "May issue and withdraw vouchers"),
             ("change_address", "May correct where an order ships to"),
             ("call_partner", "May call the endpoints that an administrator named"),

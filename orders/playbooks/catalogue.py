@@ -135,6 +135,17 @@ CATALOGUE: Mapping[str, Entry] = {
             parameters=(Parameter(name="code", max_length=40), REASON),
         ),
         Entry(
+            name="mail_customer",
+            title="Mail the customer",
+            says="Queues a mail, sent once; guests and erased customers get none, and the result says why.",
+            permission="orders.mail_customer",
+            parameters=(
+                Parameter(name="subject", max_length=120),
+                Parameter(name="text", max_length=2_000),
+            ),
+            results={"queued": ValueType.BOOL, "why_not": TEXT},
+        ),
+        Entry(
             name="open_task",
             title="Give staff a task",
             says="Opens a task in the queue.",

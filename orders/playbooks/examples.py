@@ -83,7 +83,17 @@ LATE_DELIVERY = {
                 )
             ],
         ),
-        _note("told", '="Apology sent: voucher " + results.voucher.code'),
+        _do(
+            "tell",
+            "mail_customer",
+            title="Apologise",
+            on_failure="continue",
+            parameters={
+                "subject": '="Your order " + order.number + " is late"',
+                "text": '="We are sorry. Please take this voucher for your next order: " + results.voucher.code',
+            },
+        ),
+        _note("told", '=results.tell.queued ? "Apology sent" : "No mail: " + results.tell.why_not'),
     ],
 }
 

@@ -28,10 +28,17 @@ NO_SERVER = "Not sent: no mail server is configured."
 def queue(order: Order, kind: NoticeKind) -> Notice:
     """The notice of that kind, on its way or dropped with the reason. The caller holds the order's lock."""
     notice = Notice.objects.filter(order=order, kind=kind).first()
-    if notice is not None:
-        return notice
-    why = _why_not(order)
-    notice = Notice(order=order, kind=kind)
+    return notice or _new(Notice(order=order, kind=kind))
+
+
+def message(order: Order, *, subject: str, text: str, key: str) -> Notice:
+    """A mail with these words, once for `key`. The caller holds the order's lock and has asked for the permission."""
+    notice = Notice.objects.filter(key=key).first()
+    return notice or _new(Notice(order=order, kind=NoticeKind.MESSAGE, subject=subject, text=text, key=key))
+
+
+def _new(notice: Notice) -> Notice:
+    why = _why_not(notice.order)
     if why:
         notice.status, notice.note, notice.finished_at = NoticeStatus.DROPPED, why, timezone.now()
     notice.save(force_insert=True)
@@ -130,7 +137,8 @@ def _claim(notice_id: str, tries: int) -> Notice:
 
 
 def _message(notice: Notice, order: Order) -> EmailMessage:
-    subject, text = letter(NoticeKind(notice.kind), order)
+    kind = NoticeKind(notice.kind)
+    subject, text = (notice.subject, notice.text) if kind is NoticeKind.MESSAGE else letter(kind, order)
     sender = settings.DEFAULT_FROM_EMAIL
     domain = sender.rpartition("@")[2].rstrip(">") or "localhost"
     assert order.customer is not None
@@ -165,6 +173,6 @@ def _end(held: Notice, status: NoticeStatus, note: str, *, actor: Actor) -> Noti
         if not mine.update(status=status, note=note[:500], finished_at=timezone.now()):
             return NoticeStatus(Notice.objects.values_list("status", flat=True).get(pk=held.pk))
         event = EventType.NOTICE_SENT if status is NoticeStatus.SENT else EventType.NOTICE_FAILED
-        reason = note or "The mail server took the notice about the order's end"
+        reason = note or "The mail server took the mail to the customer"
         history.record(order, event, actor=actor, reason=reason, data={"notice": str(held.pk), "claim": held.attempts})
     return status

@@ -32,6 +32,7 @@ class NoticeKind(StrEnum):
     """What a customer is told."""
 
     ORDER_FAILED = "order_failed"
+    MESSAGE = "message"  # what a playbook writes to the customer
 
 
 class NoticeStatus(StrEnum):

@@ -11,7 +11,7 @@ from django.db.utils import DatabaseError
 
 from orders.actor import person
 from orders.errors import InvalidInput, NotPermitted, RunPaused, StepVoided, WrongState
-from orders.models import OrderEvent, OrderTag, OutboxMessage, PlaybookRun, PlaybookVersion, Voucher
+from orders.models import Notice, OrderEvent, OrderTag, OutboxMessage, PlaybookRun, PlaybookVersion, Voucher
 from orders.playbooks.examples import EXAMPLES
 from orders.playbooks.validation import InvalidPlaybook, parse
 from orders.services import deciding
@@ -318,3 +318,20 @@ def test_a_path_that_is_none_of_the_runs_is_refused() -> None:
     run = start(make_order(), note("a"))
     with pytest.raises(WrongState, match="has run no step"):
         running.retry(run.pk, "steps.7", actor=chief(), reason="x")
+
+
+def test_a_mail_is_queued_once_and_says_why_when_it_is_not(settings: Any) -> None:
+    mail = {"type": "activity", "id": "m", "activity": "mail_customer"}
+    mail["parameters"] = {"subject": "Hello\nBcc: x", "text": "We are sorry"}
+    settings.EMAIL_HOST = ""
+    run = start(make_order(), mail, slug="first")
+    act(run, "steps.0")
+    assert step(run, "steps.0").result == {"queued": False, "why_not": "Not sent: no mail server is configured."}
+    settings.EMAIL_HOST = "mail.example"
+    order = make_order()
+    run = start(order, mail, slug="second")
+    act(run, "steps.0")
+    act(run, "steps.0")
+    notice = Notice.objects.get(order=order)
+    assert notice.subject == "Hello Bcc: x"
+    assert (notice.status == "queued") is step(run, "steps.0").result["queued"]

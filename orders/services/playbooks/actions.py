@@ -22,9 +22,9 @@ from orders.partners import endpoints
 from orders.playbooks.catalogue import CATALOGUE
 from orders.playbooks.definition import ActivityCall, ValueType
 from orders.playbooks.validation import problem_of
-from orders.services import cancelling, holding, placing, refunding, tasks
+from orders.services import cancelling, holding, notices, placing, refunding, tasks
 from orders.services.playbooks import places
-from orders.vocabulary import Channel, EventType, OrderStatus, TaskKind, TaskLevel
+from orders.vocabulary import Channel, EventType, NoticeStatus, OrderStatus, TaskKind, TaskLevel
 
 #: where a country may still be corrected
 BEFORE_SHIPPING = frozenset(
@@ -144,6 +144,16 @@ def _withdraw_voucher(order: Order, given: dict[str, Any], _: Any, key: str, act
     return {}
 
 
+def _mail(order: Order, given: dict[str, Any], _: Any, key: str, actor: Actor) -> dict[str, Any]:
+    # A line break in a subject would begin another header.
+    subject = " ".join(given["subject"].split())
+    notice = notices.message(order, subject=subject, text=given["text"], key=key)
+    queued = notice.status == NoticeStatus.QUEUED
+    why = "" if queued else notice.note
+    history.record(order, EventType.MAIL_ASKED, actor=actor, reason=why or subject, data={"notice": str(notice.pk)})
+    return {"queued": queued, "why_not": why}
+
+
 def _open_task(order: Order, given: dict[str, Any], _: Any, key: str, actor: Actor) -> dict[str, Any]:
     level = TaskLevel(given["level"])
     tasks.open_task(TaskKind.PLAYBOOK, order, level=level, says=given["says"], actor=actor)
@@ -187,6 +197,7 @@ WORK: Mapping[str, Work] = {
     "refund_order": _refund,
     "issue_voucher": _issue_voucher,
     "withdraw_voucher": _withdraw_voucher,
+    "mail_customer": _mail,
     "open_task": _open_task,
     "change_country": _change_country,
     "call_partner": _call_partner,
