@@ -227,6 +227,8 @@ SPECTACULAR_SETTINGS = {
             "BatchStatus",
             "BatchItemStatus",
             "ExportStatus",
+            "ExportFormat",
+            "FeedFormat",
             "VersionStatus",
             "EventType",
             "PlaybookRunStatus",

@@ -30,7 +30,7 @@ class TriggerInput(StrictSerializer):
     enabled = YesNo(default=True)
 
 
-class ScheduleInput(StrictSerializer):
+class PlaybookScheduleInput(StrictSerializer):
     every_hours = WholeNumber(min_value=1, max_value=24 * 30)
     condition = Text(max_length=500, help_text="An expression over the order; open orders that meet it get a run.")
     enabled = YesNo(default=True)
@@ -44,7 +44,7 @@ class TriggerOutput(serializers.ModelSerializer):
         fields = ["event", "condition", "enabled", "made_by", "last_fired_at", "last_problem"]
 
 
-class ScheduleOutput(serializers.ModelSerializer):
+class PlaybookScheduleOutput(serializers.ModelSerializer):
     class Meta:
         model = PlaybookSchedule
         fields = [
@@ -61,7 +61,7 @@ class ScheduleOutput(serializers.ModelSerializer):
 
 class StartsOutput(serializers.Serializer):
     events = TriggerOutput(many=True)
-    schedule = ScheduleOutput(allow_null=True)
+    schedule = PlaybookScheduleOutput(allow_null=True)
 
 
 class PlaybookStarts(StrictViewSet):
@@ -99,12 +99,12 @@ class PlaybookStarts(StrictViewSet):
     @extend_schema(
         summary="Start a playbook every so often",
         description="On the open orders that meet the condition, each once in a round.",
-        request=ScheduleInput,
+        request=PlaybookScheduleInput,
         responses=answers({200: StartsOutput}, 404, body=True),
         parameters=[key_header(required=False), *answer_headers(200)],
     )
     def schedule(self, request: Request, slug: str) -> HttpResponse:
-        return self._set(slug, ScheduleInput, triggering.set_schedule)
+        return self._set(slug, PlaybookScheduleInput, triggering.set_schedule)
 
     def _set(self, slug: str, body_class: type[StrictSerializer], service: Any) -> HttpResponse:
         def work() -> Answer:

@@ -40,6 +40,8 @@ class Words:
     ExportStatus = choices(vocabulary.ExportStatus)
     ExportFormat = choices(vocabulary.ExportFormat)
     EventType = choices(vocabulary.EventType)
+    ExportFormat = choices(vocabulary.ExportFormat)
+    FeedFormat = choices(vocabulary.FeedFormat)
     VersionStatus = choices(vocabulary.VersionStatus)
     PlaybookRunStatus = choices(vocabulary.PlaybookRunStatus)
     PlaybookStepStatus = choices(vocabulary.PlaybookStepStatus)

@@ -57,14 +57,15 @@ def test_a_listed_point_strikes_once(tmp_path: Path) -> None:
 
 
 def test_the_table_of_points_is_what_the_code_reaches() -> None:
-    """`claim`, `commit` and `committed` are in the fence, hence in every step."""
+    """`claim`, `commit` and `committed` are in the fence, hence in every step; two ways through a step share a point."""
     reached = [
         word
         for path in [ROOT / "orders/fence.py", *(ROOT / "orders/services").glob("*.py")]
         for word in re.findall(r'failpoints\.reach\([^"]*"(\w+)"\)', path.read_text())
     ]
     listed = [point for points in failpoints.POINTS.values() for point in points if point not in failpoints.EVERYWHERE]
-    assert sorted(reached) == sorted([*failpoints.EVERYWHERE, *listed])
+    assert set(reached) == {*failpoints.EVERYWHERE, *listed}
+    assert len(reached) >= len([*failpoints.EVERYWHERE, *listed]), "A step of the table reaches no point any more."
 
 
 def test_a_crash_ends_the_process_at_once() -> None:

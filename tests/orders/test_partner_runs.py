@@ -156,7 +156,7 @@ def test_forty_calls_with_failures_in_the_middle_are_forty_results(partners: Htt
     assert results(run) == {"done": 36, "failed": 4}
     failed = run.calls.filter(status=PartnerCallStatus.FAILED).first()
     assert failed is not None
-    assert (failed.error_type, failed.attempts) == ("carrier_rejected", 1)
+    assert (failed.error_type, failed.attempts) == ("shipment_refused", 1)
     assert failed.error_message.startswith("The carrier refused: no shipment")
     assert partner_runs.end(run.pk) is PartnerRunStatus.COMPLETED
 

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from orders.models import QueueState
+from orders.selectors import findings
 from orders.selectors import health as selectors
 from orders.services import health
 from tests.orders.api_calls import token_client
@@ -40,7 +41,7 @@ def test_a_queue_that_no_worker_polls_is_told_within_a_minute_and_the_others_are
         assert timezone.now() - start == MINUTE
         assert alarms(timezone.now()) == ["batches"]
         assert selectors.unserved()[0][1] == start
-        lines = {line.name: line for line in selectors.machinery(selectors.outbox_backlog())}
+        lines = {line.name: line for line in selectors.machinery(selectors.outbox_backlog(), findings.sweep_health())}
         assert (lines["Queues"].word, lines["Queues"].detail) == (
             "No worker",
             "batches has no worker for 1 min: its work waits",
