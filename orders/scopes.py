@@ -64,6 +64,12 @@ FULL_ONLY = frozenset(
         "orders.run_batch",
         # It takes orders by the thousand out of the house.
         "orders.export_orders",
+        # So are procedures, and who answers or steers them.
+        "orders.edit_playbook",
+        "orders.publish_playbook",
+        "orders.set_trigger",
+        "orders.run_playbook",
+        "orders.drive_playbook",
         # It stops everybody's orders.
         "orders.drive_breaker",
         # So are the books of the day, and what runs by itself.

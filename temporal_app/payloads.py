@@ -6,7 +6,6 @@ would put personal data into Temporal's history. Fields added later need a defau
 
 from dataclasses import dataclass, field
 
-from orders.playbooks.definition import Definition
 from orders.vocabulary import (
     BatchMode,
     ExportStatus,
@@ -15,8 +14,6 @@ from orders.vocabulary import (
     NoticeStatus,
     OrderStatus,
     PartnerRunStatus,
-    PlaybookEnding,
-    PlaybookRunStatus,
     ProcessNext,
     ProcessStatus,
     RefundStatus,
@@ -377,63 +374,3 @@ class ExportRoundResult:
     expired: int
     #: exports that plans asked for
     asked: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlaybookInput:
-    """Starts a `PlaybookWorkflow`, and is the input of what concerns the whole run."""
-
-    run_id: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class OrderEventHappened:
-    """An event of an order that may start playbooks."""
-
-    event_id: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlaybookPlan:
-    """What a run follows and how far it is."""
-
-    definition: Definition
-    #: "slug@version" -> what a sub-playbook says
-    subs: dict[str, Definition]
-    #: paths of steps that are closed
-    done: list[str]
-    #: path of a loop -> times round it that are finished
-    rounds: dict[str, int]
-    undoing: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlaybookStep:
-    """A step of a run, by its path."""
-
-    run_id: str
-    path: str
-    #: of a loop: which time round is asked about
-    number: int = 0
-    #: why it failed, for people; at most 500 characters
-    message: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlaybookStepStanding:
-    closed: bool
-    #: seconds until it must be asked again without any command
-    wait_seconds: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class EndPlaybook:
-    run_id: str
-    ending: PlaybookEnding
-    message: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlaybookResult:
-    run_id: str
-    status: PlaybookRunStatus

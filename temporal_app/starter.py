@@ -35,14 +35,13 @@ from temporal_app.payloads import (
     ExportInput,
     FeedInput,
     NoticeInput,
-    OrderEventHappened,
     OrderInput,
     PartnerRunInput,
-    PlaybookInput,
     ProcessInput,
     RecoveryInput,
     RefundInput,
 )
+from temporal_app.playbook_payloads import OrderEventHappened, PlaybookInput
 from temporal_app.search_attributes import ORDER_NUMBER, of_order
 from temporal_app.step_activities import ACTIVITY_OF_STEP
 from temporal_app.task_queues import TaskQueue

@@ -40,7 +40,6 @@ class Words:
     ExportStatus = choices(vocabulary.ExportStatus)
     ExportFormat = choices(vocabulary.ExportFormat)
     EventType = choices(vocabulary.EventType)
-    ExportFormat = choices(vocabulary.ExportFormat)
     FeedFormat = choices(vocabulary.FeedFormat)
     VersionStatus = choices(vocabulary.VersionStatus)
     PlaybookRunStatus = choices(vocabulary.PlaybookRunStatus)

@@ -3,11 +3,11 @@
 from temporalio import activity
 
 from orders.playbooks.definition import OnFailure
-from orders.services.playbooks import following, triggering
+from orders.services.playbooks import following, rows, taking_back, triggering
 from orders.vocabulary import PlaybookRunStatus, PlaybookStepStatus
 from temporal_app.activities.context import engine_actor
 from temporal_app.errors import translated_errors
-from temporal_app.payloads import (
+from temporal_app.playbook_payloads import (
     EndPlaybook,
     OrderEventHappened,
     PlaybookInput,
@@ -30,7 +30,7 @@ def load_playbook(run: PlaybookInput) -> PlaybookPlan:
 
 @activity.defn(no_thread_cancel_exception=True)
 def run_playbook_step(step: PlaybookStep) -> None:
-    with translated_errors(final=following.FINAL):
+    with translated_errors(final=rows.FINAL):
         following.execute(step.run_id, step.path, actor=engine_actor(ACTOR))
 
 
@@ -81,26 +81,26 @@ def playbook_stands_still(run: PlaybookInput) -> bool:
 @activity.defn(no_thread_cancel_exception=True)
 def begin_playbook_undo(step: PlaybookStep) -> None:
     with translated_errors(undoing=True):
-        following.begin_undo(step.run_id, message=step.message, actor=engine_actor(ACTOR))
+        taking_back.begin_undo(step.run_id, message=step.message, actor=engine_actor(ACTOR))
 
 
 @activity.defn(no_thread_cancel_exception=True)
 def next_playbook_undo(run: PlaybookInput) -> str | None:
     """The path of the step to take back next; None when nothing is left."""
     with translated_errors(undoing=True):
-        return following.next_undo(run.run_id)
+        return taking_back.next_undo(run.run_id)
 
 
 @activity.defn(no_thread_cancel_exception=True)
 def undo_playbook_step(step: PlaybookStep) -> None:
-    with translated_errors(final=following.FINAL):
-        following.undo(step.run_id, step.path, actor=engine_actor(ACTOR))
+    with translated_errors(final=rows.FINAL):
+        taking_back.undo(step.run_id, step.path, actor=engine_actor(ACTOR))
 
 
 @activity.defn(no_thread_cancel_exception=True)
 def fail_playbook_undo(step: PlaybookStep) -> None:
     with translated_errors(undoing=True):
-        following.fail_undo(step.run_id, step.path, step.message, actor=engine_actor(ACTOR))
+        taking_back.fail_undo(step.run_id, step.path, step.message, actor=engine_actor(ACTOR))
 
 
 @activity.defn(no_thread_cancel_exception=True)

@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from orders.vocabulary import FailureType, PlaybookEnding, PlaybookStepStatus
     from temporal_app import policies
     from temporal_app.activities import playbooks as activities
-    from temporal_app.payloads import EndPlaybook, PlaybookInput, PlaybookPlan, PlaybookResult, PlaybookStep
+    from temporal_app.playbook_payloads import EndPlaybook, PlaybookInput, PlaybookPlan, PlaybookResult, PlaybookStep
     from temporal_app.workflows.saga import is_saga_failure, raise_if_cancelled, shielded
 
 T = TypeVar("T")

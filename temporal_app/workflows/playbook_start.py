@@ -5,7 +5,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from temporal_app import policies
     from temporal_app.activities import playbooks as activities
-    from temporal_app.payloads import OrderEventHappened
+    from temporal_app.playbook_payloads import OrderEventHappened
 
 
 @workflow.defn

@@ -57,7 +57,7 @@ def test_a_listed_point_strikes_once(tmp_path: Path) -> None:
 
 
 def test_the_table_of_points_is_what_the_code_reaches() -> None:
-    """`claim`, `commit` and `committed` are in the fence, hence in every step; two ways through a step share a point."""
+    """Those of EVERYWHERE are in the fence, hence in every step; two ways through a step may share a point."""
     reached = [
         word
         for path in [ROOT / "orders/fence.py", *(ROOT / "orders/services").glob("*.py")]

@@ -15,7 +15,7 @@ from orders.models import Notice, OrderEvent, OrderTag, OutboxMessage, PlaybookR
 from orders.playbooks.examples import EXAMPLES
 from orders.playbooks.validation import InvalidPlaybook, parse
 from orders.services import deciding
-from orders.services.playbooks import actions, following, publishing, running, simulating
+from orders.services.playbooks import actions, following, publishing, running, simulating, taking_back
 from orders.vocabulary import (
     Channel,
     PlaybookEnding,
@@ -180,12 +180,12 @@ def test_a_cancelled_run_begins_no_step_and_undoes_what_was_done_in_reverse() ->
     running.cancel(run.pk, actor=chief(), reason="enough")
     with pytest.raises(StepVoided):
         act(run, "steps.2")
-    following.begin_undo(str(run.pk), message="", actor=TEST_ACTOR)
+    taking_back.begin_undo(str(run.pk), message="", actor=TEST_ACTOR)
     order_of_undo = []
-    while (path := following.next_undo(str(run.pk))) is not None:
+    while (path := taking_back.next_undo(str(run.pk))) is not None:
         order_of_undo.append(path)
-        following.undo(str(run.pk), path, actor=TEST_ACTOR)
-        following.undo(str(run.pk), path, actor=TEST_ACTOR)
+        taking_back.undo(str(run.pk), path, actor=TEST_ACTOR)
+        taking_back.undo(str(run.pk), path, actor=TEST_ACTOR)
     assert order_of_undo == ["steps.1", "steps.0"]
     assert following.end(str(run.pk), PlaybookEnding.CANCELLED, message="", actor=TEST_ACTOR) == "cancelled"
     assert OrderTag.objects.count() == 0

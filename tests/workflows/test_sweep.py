@@ -20,14 +20,7 @@ from orders.vocabulary import OrderStatus, RunState
 from temporal_app import starter
 from temporal_app.activities import engine
 from temporal_app.activities.engine import look_at_processes
-from temporal_app.payloads import (
-    OrderResult,
-    OrderStep,
-    ProcessesAsked,
-    ProcessesSeen,
-    ProcessSeen,
-    SweepResult,
-)
+from temporal_app.payloads import OrderResult, OrderStep, ProcessesAsked, ProcessesSeen, ProcessSeen, SweepResult
 from temporal_app.task_queues import TaskQueue
 from temporal_app.workflow_ids import order_workflow_id, recovery_workflow_id
 from temporal_app.workflows.recovery import RecoveryWorkflow

@@ -1,4 +1,4 @@
-"""What the engine does with a run: where it stands, the next decision, one step, its failure, the undo, the end.
+"""What the engine does with a run: where it stands, the next decision, one step, its failure, the end.
 
 Every function may run any number of times. The rows of the steps are what counts: a process that begins anew, because
 it grew too long or an operator reset it, is told what is done already and goes on from there.
@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db import transaction
 from django.utils import timezone
 
-from orders import history
 from orders.actor import Actor
 from orders.errors import (
     DomainError,
     InvalidInput,
-    NotPermitted,
     PartnerDown,
     RunPaused,
     StaleAttempt,
@@ -37,7 +35,7 @@ from orders.playbooks.definition import (
     WaitStep,
 )
 from orders.playbooks.expressions import EvaluationFailed
-from orders.services.playbooks import actions, places, running
+from orders.services.playbooks import actions, places, rows, running
 from orders.services.playbooks.publishing import definition_of, known_to
 from orders.vocabulary import (
     ENDED_PLAYBOOK_RUNS,
@@ -48,19 +46,6 @@ from orders.vocabulary import (
 )
 
 T = TypeVar("T")
-#: nothing more happens to a step in one of these
-CLOSED_STEPS = frozenset(
-    {
-        PlaybookStepStatus.DONE,
-        PlaybookStepStatus.SKIPPED,
-        PlaybookStepStatus.GIVEN_UP,
-        PlaybookStepStatus.UNDONE,
-        PlaybookStepStatus.UNDOING,
-    }
-)
-#: what no further attempt of a step can change
-FINAL = (StepFailed, StepVoided, RunPaused)
-STOPPED = frozenset({PlaybookRunStatus.PAUSING, PlaybookRunStatus.PAUSED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,14 +71,14 @@ class StepStanding:
 
 def load(run_id: str) -> Plan:
     """Raises `InvalidInput` when the version is not the one that the run began with."""
-    run = _run(run_id)
+    run = rows.run_of(run_id)
     if run.version.hash != run.version_hash:
         raise InvalidInput("version", "The version does not say what it said when the run began.")
     known = known_to(run.version.document)
-    steps = run.steps.filter(status__in=CLOSED_STEPS)
+    steps = run.steps.filter(status__in=rows.CLOSED_STEPS)
     rounds = {
         step.path: step.result.get("rounds", 0)
-        for step in run.steps.filter(type="loop").exclude(status__in=CLOSED_STEPS)
+        for step in run.steps.filter(type="loop").exclude(status__in=rows.CLOSED_STEPS)
     }
     over = tuple(f"{path}#{number}." for path, count in rounds.items() for number in range(1, count + 1))
     return Plan(
@@ -115,7 +100,7 @@ def execute(run_id: str, path: str, *, actor: Actor) -> None:
     token = _claim(run_id, path)
     if token is None:
         return
-    run = _run(run_id)
+    run = rows.run_of(run_id)
     place = places.find(run, path)
     step = place.step
     if not isinstance(step, ActivityStep):
@@ -125,18 +110,20 @@ def execute(run_id: str, path: str, *, actor: Actor) -> None:
         parameters = actions.parameters_of(step, place, run)
         prepared = actions.prepare(step.activity, run, parameters, key=f"{run_id}:{path}", actor=acting)
         with transaction.atomic():
-            order, run, row = _mine(run_id, path, token)
+            order, run, row = rows.mine(run_id, path, token)
             result = actions.carry_out(step.activity, order, parameters, prepared, key=f"{run_id}:{path}", actor=acting)
             # The work may have changed the order's row; the history needs what it is now.
             order.refresh_from_db()
             row.parameters, row.result = parameters, result
-            _close(row, PlaybookStepStatus.DONE)
-            _settle_pause(run)
-            _record(run, EventType.PLAYBOOK_STEP_DONE, actor, step.title or step.id, path, {"activity": step.activity})
+            rows.close(row, PlaybookStepStatus.DONE)
+            rows.settle_pause(run)
+            rows.record(
+                run, EventType.PLAYBOOK_STEP_DONE, actor, step.title or step.id, path, {"activity": step.activity}
+            )
     except (StaleAttempt, StepVoided, PartnerDown):
         raise
     except (DomainError, EvaluationFailed) as error:
-        raise _counted(run_id, path, token, step, error) from error
+        raise rows.counted_failure(run_id, path, token, step, error) from error
 
 
 def decide(run_id: str, path: str, *, actor: Actor) -> bool:
@@ -186,18 +173,18 @@ def finish(run_id: str, path: str, *, actor: Actor) -> None:
     """A conditional, loop, parallel or sub-playbook step whose inside has ended."""
     with transaction.atomic():
         _, run = running.lock(run_id)
-        row, _ = _row(run, path)
-        if row.status not in CLOSED_STEPS:
-            _close(row, PlaybookStepStatus.DONE)
+        row, _ = rows.row_of(run, path)
+        if row.status not in rows.CLOSED_STEPS:
+            rows.close(row, PlaybookStepStatus.DONE)
 
 
 def fail(run_id: str, path: str, message: str, *, actor: Actor) -> OnFailure:
     """What follows from a step that used its attempts; parks the run when a person must decide."""
     with transaction.atomic():
         _, run = running.lock(run_id)
-        row, place = _row(run, path)
+        row, place = rows.row_of(run, path)
         how = place.step.on_failure if isinstance(place.step, ActivityStep) else OnFailure.PARK
-        if row.status in CLOSED_STEPS:
+        if row.status in rows.CLOSED_STEPS:
             # A person skipped it, or it was done after all.
             return OnFailure.CONTINUE
         if row.status == PlaybookStepStatus.FAILED:
@@ -205,89 +192,25 @@ def fail(run_id: str, path: str, message: str, *, actor: Actor) -> OnFailure:
         # No attempt that is still on its way may commit any more.
         row.token += 1
         row.error = message[:500]
-        _close(row, PlaybookStepStatus.FAILED if how is OnFailure.PARK else PlaybookStepStatus.GIVEN_UP)
-        _record(run, EventType.PLAYBOOK_STEP_FAILED, actor, message, path, {"on_failure": how})
+        rows.close(row, PlaybookStepStatus.FAILED if how is OnFailure.PARK else PlaybookStepStatus.GIVEN_UP)
+        rows.record(run, EventType.PLAYBOOK_STEP_FAILED, actor, message, path, {"on_failure": how})
         if how is OnFailure.PARK and run.status == PlaybookRunStatus.RUNNING:
             running.move(run, PlaybookRunStatus.PARKED)
-        _settle_pause(run)
+        rows.settle_pause(run)
     return how
 
 
 def decision(run_id: str, path: str) -> PlaybookStepStatus:
     """What a person decided of a failed step: FAILED (nothing yet), RUNNING or UNDOING (again), SKIPPED."""
-    return PlaybookStepStatus(_run(run_id).steps.values_list("status", flat=True).get(path=path))
+    return PlaybookStepStatus(rows.run_of(run_id).steps.values_list("status", flat=True).get(path=path))
 
 
 def stands_still(run_id: str) -> bool:
     """Whether the run is paused; from now on its page says "paused" if nothing is under way."""
     with transaction.atomic():
         _, run = running.lock(run_id)
-        _settle_pause(run)
-    return run.status in STOPPED
-
-
-def begin_undo(run_id: str, *, message: str, actor: Actor) -> None:
-    """No step may commit any more; from here on everything that was done is taken back."""
-    with transaction.atomic():
-        _, run = running.lock(run_id)
-        open_steps = run.steps.exclude(status__in=[*CLOSED_STEPS, PlaybookStepStatus.FAILED])
-        open_steps.update(status=PlaybookStepStatus.GIVEN_UP, finished_at=timezone.now())
-        run.steps.filter(status=PlaybookStepStatus.FAILED).update(status=PlaybookStepStatus.GIVEN_UP)
-        if run.status not in ENDED_PLAYBOOK_RUNS and run.status != PlaybookRunStatus.UNDOING:
-            running.move(run, PlaybookRunStatus.UNDOING, message=message)
-
-
-def next_undo(run_id: str) -> str | None:
-    """The path of the step to take back next: the one that was done last and names an undo."""
-    run = _run(run_id)
-    to_do = [PlaybookStepStatus.DONE, PlaybookStepStatus.UNDOING, PlaybookStepStatus.FAILED]
-    for row in run.steps.filter(type="activity", status__in=to_do).order_by("-finished_at", "-id"):
-        step = places.find(run, row.path).step
-        if isinstance(step, ActivityStep) and step.undo is not None:
-            return str(row.path)
-    return None
-
-
-def undo(run_id: str, path: str, *, actor: Actor) -> None:
-    """Take a step back, once. Raises `StepFailed` when it used its attempts, which parks it for a person."""
-    with transaction.atomic():
-        _, run = running.lock(run_id)
-        row, place = _row(run, path)
-        step = place.step
-        if row.status in {PlaybookStepStatus.UNDONE, PlaybookStepStatus.SKIPPED}:
-            return
-        assert isinstance(step, ActivityStep)
-        assert step.undo is not None
-        row.status, row.token = PlaybookStepStatus.UNDOING, row.token + 1
-        row.save(update_fields=["status", "token"])
-        token = row.token
-    acting = actions.acting_for(run, actor)
-    key = f"{run_id}:{path}:undo"
-    try:
-        parameters = actions.parameters_of(step.undo, place, run)
-        prepared = actions.prepare(step.undo.activity, run, parameters, key=key, actor=acting)
-        with transaction.atomic():
-            order, run, row = _mine(run_id, path, token, undoing=True)
-            actions.carry_out(step.undo.activity, order, parameters, prepared, key=key, actor=acting)
-            order.refresh_from_db()
-            _close(row, PlaybookStepStatus.UNDONE)
-            _record(run, EventType.PLAYBOOK_STEP_UNDONE, actor, step.title or step.id, path, {})
-    except (StaleAttempt, StepVoided, PartnerDown):
-        raise
-    except (DomainError, EvaluationFailed) as error:
-        raise _counted(run_id, path, token, step, error) from error
-
-
-def fail_undo(run_id: str, path: str, message: str, *, actor: Actor) -> None:
-    """An undo that used its attempts waits for a person: retry it, or skip it with a reason."""
-    with transaction.atomic():
-        _, run = running.lock(run_id)
-        row, _ = _row(run, path)
-        if row.status == PlaybookStepStatus.UNDOING:
-            row.token += 1
-            row.error = message[:500]
-            _close(row, PlaybookStepStatus.FAILED)
-            _record(run, EventType.PLAYBOOK_STEP_FAILED, actor, message, path, {"undo": True})
+        rows.settle_pause(run)
+    return run.status in rows.STOPPED
 
 
 def end(run_id: str, ending: PlaybookEnding, *, message: str, actor: Actor) -> PlaybookRunStatus:
@@ -301,7 +224,7 @@ def end(run_id: str, ending: PlaybookEnding, *, message: str, actor: Actor) -> P
             PlaybookEnding.CANCELLED: PlaybookRunStatus.CANCELLED,
         }.get(ending, PlaybookRunStatus.FAILED)
         running.move(run, status, message=run.message or message)
-        _record(run, EventType.PLAYBOOK_ENDED, actor, run.message or "Every step has ended", "", {"ending": ending})
+        rows.record(run, EventType.PLAYBOOK_ENDED, actor, run.message or "Every step has ended", "", {"ending": ending})
     return status
 
 
@@ -311,16 +234,16 @@ def _claim(run_id: str, path: str) -> int | None:
         _, run = running.lock(run_id)
         if run.status == PlaybookRunStatus.UNDOING or run.status in ENDED_PLAYBOOK_RUNS:
             raise StepVoided("The run is being undone; no step of it may begin.")
-        row, _ = _row(run, path)
-        if row.status in CLOSED_STEPS:
+        row, _ = rows.row_of(run, path)
+        if row.status in rows.CLOSED_STEPS:
             return None
-        if run.status in STOPPED:
+        if run.status in rows.STOPPED:
             _rest(row)
-            _settle_pause(run)
+            rows.settle_pause(run)
         else:
             row.token, row.status, row.finished_at = row.token + 1, PlaybookStepStatus.RUNNING, None
             row.save(update_fields=["token", "status", "finished_at"])
-    if run.status in STOPPED:
+    if run.status in rows.STOPPED:
         raise RunPaused
     return int(row.token)
 
@@ -332,70 +255,43 @@ def _rest(row: PlaybookStepRun) -> None:
         row.save(update_fields=["status"])
 
 
-def _mine(run_id: str, path: str, token: int, *, undoing: bool = False) -> Any:
-    """The locked order, run and row, if this attempt's claim still stands."""
-    order, run = running.lock(run_id)
-    row = run.steps.select_for_update().get(path=path)
-    wanted = PlaybookStepStatus.UNDOING if undoing else PlaybookStepStatus.RUNNING
-    if row.status == PlaybookStepStatus.GIVEN_UP:
-        raise StepVoided(f"{path} was given up while this attempt was under way.")
-    if row.token != token or row.status != wanted:
-        raise StaleAttempt(f"{path}: attempt {token} lost its claim to attempt {row.token}.")
-    return order, run, row
-
-
-def _counted(run_id: str, path: str, token: int, step: ActivityStep, error: Exception) -> DomainError:
-    """Count the failure; answers what to raise: the error while attempts are left, else `StepFailed`."""
-    with transaction.atomic():
-        _, run = running.lock(run_id)
-        row = run.steps.select_for_update().get(path=path)
-        if row.token != token:
-            return StaleAttempt(f"{path}: attempt {token} lost its claim to attempt {row.token}.")
-        row.failures, row.error = row.failures + 1, str(error)[:500]
-        row.save(update_fields=["failures", "error"])
-    final = isinstance(error, InvalidInput | NotPermitted | EvaluationFailed) or row.failures >= step.attempts
-    if final:
-        return StepFailed(str(error)[:500])
-    return error if isinstance(error, DomainError) else StepFailed(str(error)[:500])
-
-
 def _asked(run_id: str, path: str, question: Callable[[places.Place, PlaybookRun, PlaybookStepRun], T]) -> T:
     """Ask about a step that decides or waits, under the run's lock."""
     with transaction.atomic():
         _, run = running.lock(run_id)
-        row, place = _row(run, path)
+        row, place = rows.row_of(run, path)
         # A wait or a question that has begun goes on while the run is paused: its deadline does not move.
-        if run.status not in STOPPED or row.deadline_at is not None:
+        if run.status not in rows.STOPPED or row.deadline_at is not None:
             try:
                 return question(place, run, row)
             except EvaluationFailed as error:
                 raise StepFailed(str(error)[:500]) from error
         _rest(row)
-        _settle_pause(run)
+        rows.settle_pause(run)
     raise RunPaused
 
 
 def _settle_question(step: AskStep, run: PlaybookRun, row: PlaybookStepRun, actor: Actor) -> StepStanding:
-    if row.status in CLOSED_STEPS:
+    if row.status in rows.CLOSED_STEPS:
         return StepStanding(closed=True)
     now = timezone.now()
     if row.deadline_at is None:
         row.status, row.deadline_at = PlaybookStepStatus.WAITING, now + timedelta(seconds=step.deadline_seconds)
         row.save(update_fields=["status", "deadline_at"])
         data = {"options": list(step.options), "deadline_at": row.deadline_at.isoformat()}
-        _record(run, EventType.PLAYBOOK_ASKED, actor, step.question, row.path, data)
+        rows.record(run, EventType.PLAYBOOK_ASKED, actor, step.question, row.path, data)
     if "answer" not in row.result and row.deadline_at <= now:
         row.result = {"answer": step.default, "by": "", "note": "Nobody answered in time; the default counts."}
     if "answer" not in row.result:
         return StepStanding(closed=False, wait_seconds=_left(row.deadline_at, now))
-    _close(row, PlaybookStepStatus.DONE)
+    rows.close(row, PlaybookStepStatus.DONE)
     said = f"{step.question} {row.result['answer']}"
-    _record(run, EventType.PLAYBOOK_STEP_DONE, actor, said, row.path, {"by": row.result["by"]})
+    rows.record(run, EventType.PLAYBOOK_STEP_DONE, actor, said, row.path, {"by": row.result["by"]})
     return StepStanding(closed=True)
 
 
 def _settle_wait(step: WaitStep, place: places.Place, run: PlaybookRun, row: PlaybookStepRun) -> StepStanding:
-    if row.status in CLOSED_STEPS:
+    if row.status in rows.CLOSED_STEPS:
         return StepStanding(closed=True)
     now = timezone.now()
     if row.deadline_at is None:
@@ -404,7 +300,7 @@ def _settle_wait(step: WaitStep, place: places.Place, run: PlaybookRun, row: Pla
     true_now = step.until is not None and places.holds(step.until, place, run)
     if true_now or row.deadline_at <= now:
         row.result = {"came_true": true_now}
-        _close(row, PlaybookStepStatus.DONE)
+        rows.close(row, PlaybookStepStatus.DONE)
         return StepStanding(closed=True)
     left = _left(row.deadline_at, now)
     return StepStanding(closed=False, wait_seconds=min(left, float(step.every_seconds)) if step.until else left)
@@ -412,35 +308,3 @@ def _settle_wait(step: WaitStep, place: places.Place, run: PlaybookRun, row: Pla
 
 def _left(deadline: datetime, now: datetime) -> float:
     return max((deadline - now).total_seconds(), 0.5)
-
-
-def _run(run_id: str) -> PlaybookRun:
-    return PlaybookRun.objects.select_related("version__playbook").get(pk=run_id)
-
-
-def _row(run: PlaybookRun, path: str) -> tuple[PlaybookStepRun, places.Place]:
-    """The step's row, made when it is new. The caller holds the run's lock."""
-    place = places.find(run, path)
-    row, _ = PlaybookStepRun.objects.get_or_create(
-        run=run, path=path, defaults={"step_id": place.step.id, "type": place.step.type}
-    )
-    return row, place
-
-
-def _close(row: PlaybookStepRun, status: PlaybookStepStatus) -> None:
-    row.status, row.finished_at = status, timezone.now()
-    if status is PlaybookStepStatus.DONE:
-        row.error = ""
-    row.save()
-
-
-def _settle_pause(run: PlaybookRun) -> None:
-    """Say "paused" once nothing is under way any more. The caller holds the run's lock."""
-    under_way = run.steps.filter(status=PlaybookStepStatus.RUNNING, type="activity")
-    if run.status == PlaybookRunStatus.PAUSING and not under_way.exists():
-        running.move(run, PlaybookRunStatus.PAUSED)
-
-
-def _record(run: PlaybookRun, event: EventType, actor: Actor, reason: str, path: str, data: dict[str, Any]) -> None:
-    about = {"playbook_run": str(run.pk), "playbook": str(run.version), **({"path": path} if path else {}), **data}
-    history.record(run.order, event, actor=actor, reason=reason or str(run.version), data=about)
