@@ -24,7 +24,7 @@ from unfold.widgets import (
 )
 
 from orders.actor import person
-from orders.admin.exports import ReasonForm, filter_words, has_file, status_badge
+from orders.admin.exports import FORMATS, ReasonForm, filter_words, has_file, status_badge
 from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.amounts import number
 from orders.errors import AlreadyExists, InvalidInput, WrongState
@@ -50,7 +50,7 @@ BUTTONS: dict[str, tuple[Callable[..., Any], str]] = {
 
 class PlanForm(forms.Form):
     name = forms.CharField(max_length=100, widget=UnfoldAdminTextInputWidget)
-    format = forms.ChoiceField(choices=choices(ExportFormat), widget=UnfoldAdminSelectWidget)
+    format = forms.ChoiceField(choices=FORMATS, widget=UnfoldAdminSelectWidget)
     daily_at = forms.TimeField(
         label="Every day at (UTC)", required=False, widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "06:30"})
     )

@@ -30,7 +30,6 @@ from orders.amounts import counted, number
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame
 from orders.models import Export, Order
-from orders.models.rules import choices
 from orders.polling import STOP_POLLING, polled
 from orders.services import exports
 from orders.services.exports.keeping import is_over
@@ -46,11 +45,12 @@ TONES = {
     ExportStatus.CANCELLED: Tone.NEUTRAL,
     ExportStatus.EXPIRED: Tone.NEUTRAL,
 }
+FORMATS = [(ExportFormat.CSV.value, "CSV"), (ExportFormat.XLSX.value, "Excel (XLSX)")]
 SELECTED_WORDS = {"ticked": "ticked", "numbers": "named"}
 
 
 class ExportForm(forms.Form):
-    format = forms.ChoiceField(choices=choices(ExportFormat), initial=ExportFormat.CSV)
+    format = forms.ChoiceField(choices=FORMATS)
     reason = forms.CharField(max_length=500)
 
 
@@ -244,6 +244,7 @@ def chosen_words(export: Export) -> str:
 
 def filter_words(filters: dict[str, Any]) -> str:
     said = [
-        f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}" for name, value in filters.items()
+        f"{name.replace('_', ' ')}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in filters.items()
     ]
     return "; ".join(said) or "All orders"

@@ -15,7 +15,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orders', '0035_exports'),
+        ("orders", "0035_exports"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import transaction
 from django.utils import timezone
@@ -64,7 +65,7 @@ def erase_customer(reference: str, *, actor: Actor, reason: str) -> Erasure:
         known = [word for word in (customer.reference, *_names(customer)) if word]
         reason = _without(known, reason)
         _erase(customer, orders)
-        exports.forget(orders)
+        exports.forget(orders, clean=partial(_without, known))
         for order in orders:
             order.payment_method = ERASED
             history.record(order, EventType.CUSTOMER_ERASED, actor=actor, reason=reason, save=["payment_method"])

@@ -23,7 +23,7 @@ from orders.services.exports.columns import HEADER
 from orders.vocabulary import Channel, CommandKind, ExportFormat, ExportStatus, OrderStatus, Topic
 from tests.factories import TEST_ACTOR, make_order
 from tests.orders import driving
-from tests.orders.attempts_exports import make_export, make_written
+from tests.orders.attempts_exports import make_export, make_plan, make_written
 
 pytestmark = pytest.mark.django_db
 CSV, XLSX = ExportFormat.CSV, ExportFormat.XLSX
@@ -348,7 +348,16 @@ def test_erasing_a_customer_deletes_every_file_that_holds_them() -> None:
     order.refresh_from_db()
     mine, under_way, others = make_written(order), make_export(order), make_written()
     assert order.customer
+    reference = order.customer.reference
+    Export.objects.filter(pk=mine.pk).update(reason=f"For {reference}", selection={"filter": {"customer": [reference]}})
+    plan = make_plan(filter={"customer": reference})
+    exports.pause(plan.pk, actor=TEST_ACTOR, reason=f"Until {reference} has answered")
     erasing.erase_customer(order.customer.reference, actor=TEST_ACTOR, reason="Request 17")
     statuses = {export.pk: export.status for export in Export.objects.all()}
     assert statuses == {mine.pk: "expired", under_way.pk: "cancelled", others.pk: "completed"}
     assert set(ExportPart.objects.values_list("export", flat=True)) == {others.pk}
+    mine.refresh_from_db()
+    plan.refresh_from_db()
+    assert (mine.reason, mine.selection) == ("For erased", {"filter": {"customer": ["erased"]}})
+    assert plan.filter == {"customer": "erased"}
+    assert plan.commands.get(kind=CommandKind.EXPORT_PLAN_PAUSE).reason == "Until erased has answered"

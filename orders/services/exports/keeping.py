@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from orders.actor import Actor
 from orders.amounts import counted, number
 from orders.errors import WrongState
-from orders.models import Export, ExportPart, Order
+from orders.models import Command, Export, ExportPart, ExportPlan, Order
 from orders.services import commands
 from orders.services.exports import formats
 from orders.services.exports.making import end, lock
@@ -67,13 +69,35 @@ def expire() -> int:
     return sum(_delete(pk, f"Deleted after {counted(settings.EXPORT_KEEP_DAYS, 'day')}.") for pk in ids)
 
 
-def forget(orders: list[Order]) -> None:
-    """Delete what was exported of these orders: their customer is being erased. In the transaction of the erasure."""
-    ids = [order.pk for order in orders]
-    holding = ExportPart.objects.filter(order_ids__overlap=ids).values("export")
+def forget(orders: list[Order], *, clean: Callable[[str], str]) -> None:
+    """Delete what was exported of these orders: their customer is being erased. In the transaction of the erasure.
+
+    `clean` takes what names the customer out of a text; filters and reasons may hold it.
+    """
+    holding = ExportPart.objects.filter(order_ids__overlap=[order.pk for order in orders]).values("export")
     for export in Export.objects.select_for_update().filter(pk__in=holding):
         status = ExportStatus.CANCELLED if export.status in OPEN_EXPORTS else ExportStatus.EXPIRED
         end(export, status, "Deleted because a customer in it was erased. Export it again.")
+    told = Command.objects.filter(Q(export__isnull=False) | Q(export_plan__isnull=False))
+    _clean(Export.objects.all(), ("reason", "note", "selection"), clean)
+    _clean(ExportPlan.objects.all(), ("filter",), clean)
+    _clean(told, ("reason",), clean)
+
+
+def _clean(rows: QuerySet[Any], fields: tuple[str, ...], clean: Callable[[str], str]) -> None:
+    for row in rows.iterator():
+        before = [getattr(row, field) for field in fields]
+        after = [_cleaned(value, clean) for value in before]
+        if after != before:
+            rows.model._default_manager.filter(pk=row.pk).update(**dict(zip(fields, after, strict=True)))
+
+
+def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {name: _cleaned(inner, clean) for name, inner in value.items()}
+    return [_cleaned(inner, clean) for inner in value] if isinstance(value, list) else value
 
 
 def _delete(export_id: UUID, note: str) -> bool:

@@ -118,8 +118,8 @@ def _round(schedule: PlaybookSchedule) -> int:
             break
     pause = timedelta(hours=schedule.every_hours)
     PlaybookSchedule.objects.filter(pk=schedule.pk, next_at=due).update(
-        # A round that was missed while we were away is made up for once, not as often as it was missed.
-        next_at=max(due, timezone.now() - pause) + pause,
+        # The next one of the rhythm that is still to come: rounds that were missed are made up for by this one.
+        next_at=due + pause * ((timezone.now() - due) // pause + 1),
         last_fired_at=timezone.now(),
         last_started=started,
         last_problem=problem[:500],
