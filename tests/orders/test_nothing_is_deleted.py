@@ -22,10 +22,13 @@ SAMPLES = {
     "<uuid:feed_id>": UUID,
     "<uuid:run_id>": UUID,
     "<uuid:batch_id>": UUID,
+    "<uuid:export_id>": UUID,
     "<path:object_id>": UUID,
     "<int:sequence>": "1",
     "<str:number>": "SO-1",
     "<str:code>": "rates",
+    "<slug:slug>": "late_delivery",
+    "<int:version>": "1",
 }
 #: pages that every admin has; what they write are the actions and forms that test_access_table.py finds
 USUAL = ("changelist", "history", "add", "change", "delete")
