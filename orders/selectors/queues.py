@@ -40,7 +40,7 @@ class Queue(StrEnum):
 TITLES = {
     Queue.NEEDS_HUMAN: "Needs a person",
     Queue.RETRYING: "Failing and retried",
-    Queue.WAITING: "With engine or partner",
+    Queue.WAITING: "Waiting on others",
     Queue.PARKED: "Parked by a breaker",
     Queue.OVERDUE: "Overdue",
     Queue.WEDGED: "Wedged by a bug",
