@@ -22,7 +22,10 @@ PLAYBOOK_COMMANDS: tuple[CommandRule, ...] = (
         says="Write a new version of a playbook, and simulate it",
         permission="orders.edit_playbook",
         roles=LEADS,
-        doors={Channel.ADMIN: ("orders:playbook-edit",), Channel.API: ("Playbooks.save", "Playbooks.simulate")},
+        doors={
+            Channel.ADMIN: ("orders:playbook-edit", "orders:playbook-new"),
+            Channel.API: ("Playbooks.save", "Playbooks.simulate"),
+        },
         not_offered={Channel.CLI: BY_A_PERSON},
     ),
     CommandRule(

@@ -111,6 +111,12 @@ PLAYBOOK_ATTEMPTS: tuple[Attempt, ...] = (
     ),
     Attempt(
         command="edit_playbook",
+        channel=ADMIN,
+        door="orders:playbook-new",
+        do=lambda person, _: person.post("orders:playbook-new", {"name": _slug(), "document": json.dumps(_document())}),
+    ),
+    Attempt(
+        command="edit_playbook",
         channel=API,
         door="Playbooks.save",
         do=lambda person, _: person.call(f"/api/playbooks/{_slug()}/versions/", {"document": _document()}),

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.django_db
 DELETABLE = {door.split(".")[0] for channel, door in DOORS if channel is Channel.ADMIN and door.endswith(".delete")}
 UUID = "00000000-0000-0000-0000-000000000000"
 SAMPLES = {
+    "<uuid:pk>": UUID,
     "<uuid:feed_id>": UUID,
     "<uuid:run_id>": UUID,
     "<uuid:batch_id>": UUID,
@@ -29,6 +30,7 @@ SAMPLES = {
     "<str:code>": "rates",
     "<slug:slug>": "late_delivery",
     "<int:version>": "1",
+    "<int:number>": "1",
 }
 #: pages that every admin has; what they write are the actions and forms that test_access_table.py finds
 USUAL = ("changelist", "history", "add", "change", "delete")
