@@ -116,7 +116,7 @@ document.addEventListener("DOMContentLoaded", () => {
   function button(label, icon, act, more = {}) {
     const sign = make("span", { class: "material-symbols-outlined", "aria-hidden": "true" }, icon);
     const words = more.quiet ? make("span", { class: "bo-sr" }, label) : label;
-    return make("button", { type: "button", class: `bo-button bo-small`, title: more.quiet ? label : null, onclick: act }, sign, words);
+    return make("button", { type: "button", class: "bo-button bo-small", title: more.quiet ? label : null, onclick: act }, sign, words);
   }
 
   // A labelled control with the problems that belong to it; `field` is its path inside of `object`.
@@ -182,10 +182,10 @@ document.addEventListener("DOMContentLoaded", () => {
       tell();
     };
     const options = parameter.type === "bool" ? ["true", "false"] : parameter.choices || [];
-    const control = make("input", { autocomplete: "off", spellcheck: "false", oninput: change, inputmode: null });
+    const control = make("input", { autocomplete: "off", spellcheck: "false", oninput: change });
     control.value = values[parameter.name] ?? "";
     const kind = { int: "whole number", bool: "true or false", string: options.length ? options.join(" or ") : "text" }[parameter.type];
-    const made = labelled(object, field, parameter.label, control, { long: parameter.type === "string" && !options.length, hint: `${kind}, or = and an expression${parameter.required === false ? "; may be empty" : ""}` });
+    const made = labelled(object, field, parameter.label, control, { long: parameter.type === "string" && !options.length, hint: parameter.plain ? `${kind}; may be empty, and then it must be said` : `${kind}, or = and an expression` });
     if (options.length) {
       control.setAttribute("list", `${control.id}-list`);
       made.append(make("datalist", { id: `${control.id}-list` }, ...options.map((value) => make("option", { value }))));
@@ -301,7 +301,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
   function inputItem(input, number) {
     const remove = () => { playbook.inputs.splice(number, 1); tell(); draw({ object: playbook, field: "add-input" }); };
-    const asked = { name: "default", type: input.type || "string", label: "If nothing is said", required: false };
+    const asked = { name: "default", type: input.type || "string", label: "If nothing is said", plain: true };
     return make("li", { class: problems.has(input) ? "bo-wrong" : null }, make("div", { class: "bo-step-head" }, make("b", {}, `Input ${number + 1}`), button(`Delete input ${number + 1}`, "delete", remove, { quiet: true })), make("div", { class: "bo-grid" },
       textField(input, "label", "What is asked"), textField(input, "name", "Name in expressions"),
       choiceField(input, "type", "Type", known.valueTypes.map((one) => [one, { string: "Text", int: "Whole number", bool: "Yes or no" }[one] || one])),

@@ -168,9 +168,14 @@ def test_pages_of_playbooks_fit_a_phone_and_follow_a_run(live_server: LiveServer
             fits(page)
         page.goto(f"/orders/playbook-runs/{run.pk}/")
         expect(page.locator("#standing")).to_contain_text("Waiting for the engine, which is not running")
+        # A part that is drawn anew keeps what the reader opened and where the picture was moved to.
+        page.get_by_text("The same as a list").click()
+        page.locator("#graph-frame").evaluate("element => { element.scrollLeft = 77 }")
         elsewhere.begin(following.settle, str(run.pk), "steps.0", actor=TEST_ACTOR).result()
         expect(page.locator("#standing")).to_contain_text("Waits for an answer: Go on?", timeout=10_000)
         expect(page.locator(".bo-step-waiting")).to_have_count(1)
+        expect(page.locator("#graph-list")).to_have_attribute("open", "")
+        assert page.locator("#graph-frame").evaluate("element => element.scrollLeft") == 77
         fits(page)
 
     assert complaints == []
