@@ -6,7 +6,6 @@ shown here, and the count and sums of the last look come back with the click.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable
 from typing import Any
@@ -14,10 +13,9 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
@@ -26,10 +24,11 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin, badge
+from orders.admin.selecting import selection_of
 from orders.amounts import money, number
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame
-from orders.models import Batch, Order
+from orders.models import Batch
 from orders.polling import STOP_POLLING, polled
 from orders.selectors import batches as reading
 from orders.services import batches
@@ -99,7 +98,7 @@ class BatchAdmin(ReadOnlyAdmin):
         actor.require("orders.run_batch")
         if not request.user.has_perm("orders.view_order"):  # type: ignore[union-attr]
             raise PermissionDenied("This needs the permission orders.view_order.")
-        selection, offered = self._selection(request), self._offered(request)
+        selection, offered = selection_of(request, self.admin_site), self._offered(request)
         wanted = request.GET.get("action", "")
         action = BatchAction(wanted) if wanted in set(BatchAction) else None
         form = BatchForm(request.POST or None)
@@ -143,24 +142,6 @@ class BatchAdmin(ReadOnlyAdmin):
 
     def _offered(self, request: HttpRequest) -> list[batches.ActionRule]:
         return [rule for rule in batches.ACTIONS.values() if request.user.has_perm(rule.permission)]  # type: ignore[union-attr]
-
-    def _selection(self, request: HttpRequest) -> batches.Selection:
-        """The ticked orders, or all that the list's filter matches, by the list's own code."""
-        if "ids" in request.GET:
-            try:
-                ids = [UUID(text) for text in request.GET["ids"].split(",")]
-            except ValueError as error:
-                raise Http404("These are no orders.") from error
-            return batches.Selection(orders=Order.objects.filter(pk__in=ids), asked={"ticked": len(ids)})
-        asked = QueryDict(request.GET.get("filter", ""))
-        list_request = copy.copy(request)
-        list_request.method, list_request.GET = "GET", asked  # type: ignore[assignment]
-        try:
-            changelist = self.admin_site._registry[Order].get_changelist_instance(list_request)
-        except IncorrectLookupParameters as error:
-            raise Http404("The list has no such filter.") from error
-        chosen = Order.objects.filter(pk__in=changelist.queryset.order_by().values("pk"))
-        return batches.Selection(orders=chosen, asked={"list": {name: asked.getlist(name) for name in asked}})
 
     # --- Watching -----------------------------------------------------------------------------------------------------
 

@@ -6,17 +6,15 @@ in the file.
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -26,10 +24,11 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin, badge
+from orders.admin.selecting import selection_of
 from orders.amounts import counted, number
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame
-from orders.models import Export, Order
+from orders.models import Export
 from orders.polling import STOP_POLLING, polled
 from orders.services import exports
 from orders.services.exports.keeping import is_over
@@ -94,7 +93,7 @@ class ExportAdmin(ReadOnlyAdmin):
         for permission in ("orders.export_orders", "orders.view_order"):
             if not actor.may(permission):
                 raise PermissionDenied(f"This needs the permission {permission}.")
-        selection = self._selection(request)
+        selection = selection_of(request, self.admin_site)
         form = ExportForm(request.POST or None)
         refusal = ""
         if request.method == "POST" and form.is_valid():
@@ -122,26 +121,6 @@ class ExportAdmin(ReadOnlyAdmin):
             "keep": counted(settings.EXPORT_KEEP_DAYS, "day"),
         }
         return in_frame(request, "orders/export_new.html", "Export", context, status=400 if refusal else 200)
-
-    def _selection(self, request: HttpRequest) -> exports.Selection:
-        """The ticked orders, or all that the list's filter matches, by the list's own code."""
-        if "ids" in request.GET:
-            try:
-                ids = [UUID(text) for text in request.GET["ids"].split(",")]
-            except ValueError as error:
-                raise Http404("These are no orders.") from error
-            return exports.Selection(orders=Order.objects.filter(pk__in=ids), asked={"ticked": len(ids)})
-        asked = QueryDict(request.GET.get("filter", ""))
-        if any("\x00" in value for values in asked.lists() for value in (values[0], *values[1])):
-            raise Http404("The list has no such filter.")
-        list_request = copy.copy(request)
-        list_request.method, list_request.GET = "GET", asked  # type: ignore[assignment]
-        try:
-            changelist = self.admin_site._registry[Order].get_changelist_instance(list_request)
-        except IncorrectLookupParameters as error:
-            raise Http404("The list has no such filter.") from error
-        chosen = Order.objects.filter(pk__in=changelist.queryset.order_by().values("pk"))
-        return exports.Selection(orders=chosen, asked={"list": {name: asked.getlist(name) for name in asked}})
 
     # --- Watching -----------------------------------------------------------------------------------------------------
 

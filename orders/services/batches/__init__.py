@@ -9,10 +9,11 @@ from orders.services.batches.checking import check_item, claim_checks, fail_item
 from orders.services.batches.chunks import run_chunk
 from orders.services.batches.freezing import create
 from orders.services.batches.inverse import undo
-from orders.services.batches.selecting import Preview, Selection, preview
+from orders.services.batches.selecting import Preview, preview
 from orders.services.batches.starting import begin_orders
 from orders.services.batches.steering import cancel, pause, resume, retry_failed
 from orders.services.batches.working import stop_by_engine, summarise
+from orders.services.selection import Selection
 
 __all__ = [
     "ACTIONS",

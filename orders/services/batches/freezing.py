@@ -15,7 +15,8 @@ from orders.errors import InvalidInput, WrongState
 from orders.models import Batch, BatchItem
 from orders.services import commands
 from orders.services.batches.actions import ACTIONS
-from orders.services.batches.selecting import Seen, Selection, added_up, judged, require, too_many
+from orders.services.batches.selecting import Seen, added_up, judged, require, too_many
+from orders.services.selection import Selection
 from orders.vocabulary import (
     DEFAULT_AUTO_PAUSE_PERCENT,
     MAX_BATCH_ORDERS,

@@ -11,8 +11,9 @@ from orders.errors import WrongState
 from orders.models import Batch, Order
 from orders.services.batches.actions import ACTIONS
 from orders.services.batches.freezing import create
-from orders.services.batches.selecting import Selection, require
+from orders.services.batches.selecting import require
 from orders.services.batches.working import lock_batch
+from orders.services.selection import Selection
 from orders.vocabulary import BatchAction, ItemStatus
 
 

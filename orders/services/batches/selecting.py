@@ -17,18 +17,10 @@ from orders.actor import Actor
 from orders.errors import InvalidInput
 from orders.models import Batch, Order
 from orders.services.batches.actions import ACTIONS, left_out
+from orders.services.selection import Selection
 from orders.vocabulary import MAX_BATCH_ORDERS, BatchAction, Exclusion
 
 SAMPLE = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """Orders, and in which words they were asked for."""
-
-    orders: QuerySet[Order]
-    #: kept with the batch: the filter, or how many rows were ticked
-    asked: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,8 @@ their part is written. None of these modules knows Temporal.
 from orders.services.exports.keeping import Download, download, expire, forget
 from orders.services.exports.making import abandon, cancel, write
 from orders.services.exports.planning import pause, plan, resume, run_due, run_now
-from orders.services.exports.requesting import Selection, request
+from orders.services.exports.requesting import request
+from orders.services.selection import Selection
 
 __all__ = [
     "Download",

@@ -19,7 +19,8 @@ from orders.errors import AlreadyExists, DomainError, InvalidInput, WrongState
 from orders.models import Export, ExportPlan
 from orders.selectors import filtering
 from orders.services import commands
-from orders.services.exports.requesting import Selection, request
+from orders.services.exports.requesting import request
+from orders.services.selection import Selection
 from orders.vocabulary import MAX_PLAN_HOURS, OPEN_EXPORTS, Channel, CommandKind, ExportFormat
 
 OVERLAP = "The export before is still being made: this round was skipped."

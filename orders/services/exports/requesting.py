@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
 from django.conf import settings
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
@@ -17,6 +13,7 @@ from orders.amounts import number
 from orders.errors import InvalidInput
 from orders.models import Export, ExportPlan, Order
 from orders.services import commands
+from orders.services.selection import Selection
 from orders.vocabulary import EXPORT_PART_ORDERS, CommandKind, ExportFormat, Topic
 
 FREEZE = """
@@ -26,15 +23,6 @@ FREEZE = """
           FROM ({selection}) AS chosen) AS placed
     GROUP BY 2
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """Orders, and in which words they were asked for."""
-
-    orders: QuerySet[Order]
-    #: kept with the export: the filter, or how many were ticked or named
-    asked: Mapping[str, Any]
 
 
 def request(
