@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import psycopg
 
-from backoffice.chaos.clients import Doors
+from backoffice.chaos.asking import Doors
 from backoffice.chaos.plan import HOT_SKU, WORKERS
 from backoffice.devstack import environment, services, terminal
 from backoffice.devstack.errors import DevstackError

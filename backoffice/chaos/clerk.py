@@ -1,7 +1,8 @@
-"""A clerk in the middle of the faults: decides reviews, holds and releases, refunds, over the same API as everybody.
+"""A clerk in the middle of the faults: decides reviews, holds and releases, refunds, takes goods back, runs playbooks.
 
-Like the clients it repeats each request until it hears yes or a final no, and writes down only what the product
-acknowledged. Without a clerk no run would ever see an order wait for a person while workers die.
+Over the same API as everybody, and like the clients: asked until yes or a final no, and written down only when the
+product acknowledged it. Without a clerk no run would ever see an order wait for a person while workers die. Once in a
+while somebody with access to Temporal ends an order's workflow there; that is the one thing that no API offers.
 """
 
 import threading
@@ -11,32 +12,39 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-import requests
-
-from backoffice.chaos.plan import Errands
-from backoffice.chaos.verdict import TERMINAL, Hold
+from backoffice.chaos.asking import LOOK, PATIENCE, Asker
+from backoffice.chaos.facts import Hold
+from backoffice.chaos.plan import PLAYBOOK, PLAYBOOK_INPUTS, PLAYBOOK_REFUND_MINOR, Errands
 
 THREADS = 12
-PATIENCE = 300.0
-#: asks over the API; None without an answer
-Ask = Callable[..., requests.Response | None]
+FIRST_LINE = """
+    SELECT l.position, l.quantity, l.total_minor, o.total_minor FROM orders_orderline l
+    JOIN orders_order o ON o.id = l.order_id WHERE o.number = %s ORDER BY l.position LIMIT 1
+"""
+#: one refund of an order at a time
+BACK_ON_ITS_WAY = """
+    SELECT count(*) FROM orders_refund r JOIN orders_order o ON o.id = r.order_id
+    WHERE o.number = %s AND r.status IN ('requested', 'sent')
+"""
+RUN_ENDED = "SELECT ended_at IS NOT NULL FROM orders_playbookrun WHERE id = %s"
 
 
 @dataclass(kw_only=True)
 class Clerk:
-    api: str
-    ask: Ask
-    #: the order's status in the database, or None when nobody answers
-    status_of: Callable[[str], str | None]
-    complain: Callable[[str], None]
-    over: threading.Event
+    asker: Asker
     #: numbers of orders that the rules must find suspicious, and of those that were decided
     suspicious: list[str] = field(default_factory=list)
     approved: list[str] = field(default_factory=list)
     rejected: list[str] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
-    #: (number, minor units) of each refund that was accepted
+    #: (number, minor units) of each refund that was accepted, whoever asks for it
     refunds: list[tuple[str, int]] = field(default_factory=list)
+    #: (number, pieces) of each return that was received
+    returns: list[tuple[str, int]] = field(default_factory=list)
+    #: (number, id of the run) of each playbook that was started
+    playbooks: list[tuple[str, str]] = field(default_factory=list)
+    #: numbers of the orders whose workflow somebody tried to terminate
+    ended: list[str] = field(default_factory=list)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="clerk"))
     _left: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -52,39 +60,62 @@ class Clerk:
             "rejected": len(self.rejected),
             "held": len(self.holds),
             "refunded": len(self.refunds),
+            "returned": len(self.returns),
+            "playbooks": len(self.playbooks),
         }
 
     def take(self, number: str, errands: Errands) -> None:
         """Have everything done about the order that the plan says; returns at once."""
         if errands.verdict:
             self.suspicious.append(number)
-        with self._lock:
-            self._left += 1
-        self._pool.submit(self._serve, number, errands)
+        if errands.end_after is not None:
+            self._submit(number, lambda: self._end(number, errands.end_after or 0.0))
+        self._submit(number, lambda: self._serve(number, errands))
 
     def leave(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def _submit(self, number: str, work: Callable[[], None]) -> None:
+        def guarded() -> None:
+            try:
+                work()
+            except Exception as error:
+                self.asker.complain(f"the clerk failed at {number}: {error!r}")
+            finally:
+                with self._lock:
+                    self._left -= 1
+
+        with self._lock:
+            self._left += 1
+        self._pool.submit(guarded)
+
     def _serve(self, number: str, errands: Errands) -> None:
-        try:
-            if errands.hold_after is not None:
-                self.over.wait(errands.hold_after)
-                self._hold(number, errands.hold_for)
-            if errands.verdict and self._await(number, "in_review"):
-                self._decide(number, errands.verdict)
-            if errands.refund_minor and self._await(number, "completed"):
-                self._refund(number, errands.refund_minor)
-        except Exception as error:
-            self.complain(f"the clerk failed at {number}: {error!r}")
-        finally:
-            with self._lock:
-                self._left -= 1
+        if errands.hold_after is not None:
+            self.asker.over.wait(errands.hold_after)
+            self._hold(number, errands.hold_for)
+        if errands.verdict and self.asker.await_status(number, "in_review"):
+            self._decide(number, errands.verdict)
+        if not errands.after_completion or not self.asker.await_status(number, "completed"):
+            return
+        if errands.refund_minor:
+            self._refund(number, errands.refund_minor)
+        if errands.comes_back and self._nothing_on_its_way_back(number):
+            self._take_back(number)
+        if errands.playbook and self._nothing_on_its_way_back(number):
+            self._run_playbook(number)
+
+    def _end(self, number: str, after: float) -> None:
+        """As an operator who believes that it hangs; the sweep must find it and have the order undone."""
+        self.asker.over.wait(after)
+        # Before it is known: the answer may get lost although Temporal did it.
+        self.ended.append(number)
+        self.asker.end_run(number, "terminate")
 
     def _hold(self, number: str, seconds: float) -> None:
         if not self._give(number, "hold", {"reason": "Is the address right?"}):
             return
         since = time.time()
-        self.over.wait(seconds)
+        self.asker.over.wait(seconds)
         until = time.time()
         # A no means that the order was cancelled meanwhile; nothing holds it any more.
         if self._give(number, "release", {"reason": "It is"}):
@@ -98,35 +129,56 @@ class Clerk:
         if self._give(number, "refunds", {"amount_minor": amount_minor, "reason": "One piece came broken"}):
             self.refunds.append((number, amount_minor))
 
-    def _give(self, number: str, command: str, body: dict[str, Any]) -> bool:
-        """Whether the command was accepted; asked until yes or a final no."""
+    def _take_back(self, number: str) -> None:
+        """One piece of the first line comes back, is counted, and is paid for."""
+        line = self.asker.look(FIRST_LINE, number)
+        if line is None:
+            return self.asker.complain(f"the lines of {number} were not shown")
+        position, quantity, line_minor, _ = line
+        announced = self._give(
+            number, "returns", {"lines": [{"position": position, "quantity": 1}], "reason": "Does not fit"}
+        )
+        if announced is None:
+            return None
+        path = f"returns/{announced['id']}"
+        came = {"lines": [{"position": position, "received": 1}], "reason": "It came"}
+        if self._ask(number, f"{path}/receive", came) is None:
+            return None
+        self.returns.append((number, 1))
+        due = line_minor // quantity
+        if due and self._ask(number, f"{path}/refund", {"amount_minor": due, "reason": "It came back"}):
+            self.refunds.append((number, due))
+        return None
+
+    def _run_playbook(self, number: str) -> None:
+        """The shipped apology for a late delivery, which pays a part back once."""
+        line = self.asker.look(FIRST_LINE, number)
+        given = sum(amount for order, amount in self.refunds if order == number)
+        body = {"order": number, "playbook": PLAYBOOK, "inputs": PLAYBOOK_INPUTS, "reason": "It came late"}
+        run = self._ask(number, "playbook-runs", body)
+        if run is None or line is None:
+            return
+        self.playbooks.append((number, run["id"]))
+        if line[3] - given >= PLAYBOOK_REFUND_MINOR:
+            self.refunds.append((number, PLAYBOOK_REFUND_MINOR))
+        self._await(lambda: (self.asker.look(RUN_ENDED, run["id"]) or (False,))[0])
+
+    def _nothing_on_its_way_back(self, number: str) -> bool:
+        """Whether no refund of the order is under way any more; two at once are refused."""
+        return self._await(lambda: self.asker.look(BACK_ON_ITS_WAY, number) == (0,))
+
+    def _await(self, condition: Callable[[], bool]) -> bool:
         give_up = time.monotonic() + PATIENCE
-        while time.monotonic() < give_up and not self.over.is_set():
-            answer = self.ask(
-                "POST",
-                f"{self.api}orders/{number}/{command}/",
-                json=body,
-                headers={"Idempotency-Key": f"clerk-{number}-{command.replace('/', '-')}"},
-            )
-            if answer is not None and answer.status_code == 202:
+        while time.monotonic() < give_up and not self.asker.over.wait(LOOK):
+            if condition():
                 return True
-            # A problem that names the state is a final no; the same code also says that the key is still in flight.
-            if answer is not None and answer.status_code == 409 and "wrong-state" in answer.text:
-                return False
-            if answer is not None and answer.status_code < 500 and answer.status_code not in {409, 429}:
-                self.complain(f"{command} of {number} was refused: {answer.status_code} {answer.text[:300]}")
-                return False
-            self.over.wait(0.3)
-        self.complain(f"{command} of {number} was not answered within {PATIENCE:.0f} s")
         return False
 
-    def _await(self, number: str, status: str) -> bool:
-        """Whether the order came into the status; False when it ended otherwise, or nobody waits any more."""
-        give_up = time.monotonic() + PATIENCE
-        while time.monotonic() < give_up and not self.over.wait(0.3):
-            found = self.status_of(number)
-            if found == status:
-                return True
-            if found in TERMINAL:
-                return False
-        return False
+    def _give(self, number: str, command: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        return self._ask(number, f"orders/{number}/{command}", body)
+
+    def _ask(self, number: str, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        """What the product answered when it accepted; None after a final no."""
+        key = f"clerk-{number}-{path.rsplit(number, 1)[-1].strip('/').replace('/', '-')}"
+        answer = self.asker.insist(f"{path} of {number}", f"{path}/", key=key, yes={200, 201, 202}, json=body)
+        return None if answer is None else answer.json()

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import psycopg
 
-from backoffice.chaos import evidence, verdict
+from backoffice.chaos import evidence
 from backoffice.chaos.arena import Arena
 from backoffice.chaos.clients import Clients, read_acknowledgements
+from backoffice.chaos.facts import Facts
 from backoffice.chaos.plan import SKUS, UNSERVED_COUNTRY, WORKERS, Plan, Purchase, body
 from backoffice.devstack import terminal
 from orders.failpoints import POINTS
@@ -65,7 +66,7 @@ def plan_for(some: list[Case]) -> Plan:
     return Plan(seed=0, seconds=0.0, acts=(), purchases=tuple(purchases), hot_stock=0)
 
 
-def strike_each(arena: Arena, folder: Path, *, zombies: float) -> tuple[verdict.Facts, float]:
+def strike_each(arena: Arena, folder: Path, *, zombies: float) -> tuple[Facts, float]:
     """Run all cases; answers what was found, and how long the slowest half took from its start to its last order."""
     listed: list[tuple[Case, str]] = []
     clients = Clients(doors=arena.doors, acknowledgements=arena.home.path / "acknowledged.tsv")

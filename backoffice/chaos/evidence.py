@@ -14,8 +14,8 @@ from psycopg.rows import class_row, scalar_row
 
 from backoffice.chaos.arena import Arena
 from backoffice.chaos.clients import Clients, read_acknowledgements
+from backoffice.chaos.facts import Facts, OrderRow, RunRow, StockRow
 from backoffice.chaos.plan import CANARY
-from backoffice.chaos.verdict import Facts, OrderRow, StockRow
 from backoffice.devstack import terminal
 
 MOVING = """
@@ -40,7 +40,11 @@ ORDERS = """
             WHERE f.order_id = o.id AND f.status = 'done') AS refunded_minor,
         ARRAY(SELECT extract(epoch FROM s.finished_at)::float FROM orders_step s
             WHERE s.order_id = o.id AND s.status = 'done'
-                AND s.name IN ('validate', 'reserve', 'fraud', 'charge', 'ship', 'complete')) AS step_ends
+                AND s.name IN ('validate', 'reserve', 'fraud', 'charge', 'ship', 'complete')) AS step_ends,
+        o.reference,
+        (SELECT coalesce(sum(l.received), 0)::bigint FROM orders_returnline l
+            JOIN orders_returncase c ON c.id = l.case_id
+            WHERE c.order_id = o.id AND c.status IN ('received', 'refunded', 'closed')) AS pieces_back
     FROM orders_order o
     LEFT JOIN (
         SELECT order_id, sum(amount) FILTER (WHERE account = 'gateway') AS gateway, sum(amount) AS all_accounts
@@ -57,11 +61,30 @@ ORDERS = """
 STOCK = """
     SELECT p.sku, i.received, i.on_hand, i.reserved, i.shipped,
         coalesce(sum(r.quantity) FILTER (WHERE r.status = 'held'), 0)::bigint AS held,
-        coalesce(sum(r.quantity) FILTER (WHERE r.status = 'consumed'), 0)::bigint AS consumed
+        coalesce(sum(r.quantity) FILTER (WHERE r.status = 'consumed'), 0)::bigint
+            - (SELECT coalesce(sum(b.restocked), 0)::bigint FROM orders_returnline b
+                JOIN orders_orderline l ON l.id = b.order_line_id WHERE l.product_id = p.id) AS consumed
     FROM orders_stockitem i JOIN orders_product p ON p.id = i.product_id
     LEFT JOIN orders_reservation r ON r.product_id = p.id
-    GROUP BY p.sku, i.received, i.on_hand, i.reserved, i.shipped
+    GROUP BY p.id, p.sku, i.received, i.on_hand, i.reserved, i.shipped
 """
+#: kind of a run: (id, status, parts of it that have no result)
+RUNS = {
+    "partner run": """
+        SELECT id::text, status, total - (SELECT count(*) FROM orders_partnercall c
+            WHERE c.run_id = r.id AND c.finished_at IS NOT NULL) FROM orders_partnerrun r""",
+    "batch": """
+        SELECT id::text, status, item_count - (SELECT count(*) FROM orders_batchitem i
+            WHERE i.batch_id = b.id AND i.finished_at IS NOT NULL) FROM orders_batch b""",
+    "export": "SELECT id::text, status, row_count - rows_written FROM orders_export",
+    "day-end close": """
+        SELECT id::text, status, (SELECT count(*) FROM orders_processstep s
+            WHERE s.run_id = r.id AND s.finished_at IS NULL) FROM orders_processrun r""",
+    "import": "SELECT id::text, status, documents_found - documents_stored FROM orders_feedimport",
+    "playbook": """
+        SELECT id::text, status, (SELECT count(*) FROM orders_playbooksteprun s
+            WHERE s.run_id = r.id AND s.finished_at IS NULL) FROM orders_playbookrun r""",
+}
 TIMELINE = """
     SELECT e.at, e.type, e.status_before, e.status_after, e.step, e.attempt, e.run_id, e.reason, e.data
     FROM orders_orderevent e JOIN orders_order o ON o.id = e.order_id WHERE o.number = %s ORDER BY e.sequence
@@ -70,17 +93,20 @@ STEPS = """
     SELECT s.name, s.token, s.status, s.last_error, s.claimed_at, s.finished_at
     FROM orders_step s JOIN orders_order o ON o.id = s.order_id WHERE o.number = %s ORDER BY s.claimed_at
 """
-#: open orders, but no message and no workflow that could close them: waiting longer changes nothing
-ASLEEP_SECONDS = 30.0
+#: open orders, but no message and no workflow that could close them: waiting longer changes nothing. The sweep, which
+#: finds what an operator terminated, comes every 30 seconds and passes over what is younger than ten
+ASLEEP_SECONDS = 90.0
 #: nothing was written into any history for so long; longer than every retry pause, on a slow machine too
 STALLED_SECONDS = 240.0
 ORDER_WORKFLOWS = "WorkflowType = 'OrderWorkflow'"
 RUNNING = f"{ORDER_WORKFLOWS} AND ExecutionStatus = 'Running'"
 #: how no workflow may end, and what none may have: a task that fails again and again
 BROKEN = {
-    **{name: f"{ORDER_WORKFLOWS} AND ExecutionStatus = '{name}'" for name in ("Failed", "Terminated", "TimedOut")},
+    **{name: f"ExecutionStatus = '{name}'" for name in ("Failed", "TimedOut")},
     "reported as a problem": "TemporalReportedProblems IS NOT NULL",
 }
+#: an operator does this, to orders only
+TERMINATED = "ExecutionStatus = 'Terminated'"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +191,7 @@ def gather(arena: Arena, clients: Clients, *, hits: int) -> Facts:
         outbox=int(outbox or 0),
         reexecuted_steps=int(again or 0),
         invariants=_invariants(arena),
-        complaints=list(clients.complaints),
+        complaints=list(clients.asker.complaints),
         running_workflows=running_workflows(arena),
         broken_workflows={what: count for what, query in BROKEN.items() if (count := _count(arena, query))},
         cancellations=list(clients.accepted),
@@ -174,9 +200,33 @@ def gather(arena: Arena, clients: Clients, *, hits: int) -> Facts:
         rejected=frozenset(clients.clerk.rejected),
         holds=list(clients.clerk.holds),
         refunds=list(clients.clerk.refunds),
+        returns=list(clients.clerk.returns),
+        ended=frozenset(clients.clerk.ended),
+        terminated=_terminated(arena),
+        invoices=frozenset(clients.office.invoices),
+        runs=_runs(arena, clients),
         readable=_readable_in_temporal(arena),
         hits=hits,
     )
+
+
+def _runs(arena: Arena, clients: Clients) -> list[RunRow]:
+    """How everything stands that the office and the clerk were promised; `status` is empty for what is not there."""
+    promised = [(one.kind, one.id) for one in clients.office.accepted]
+    promised += [("playbook", run) for _, run in clients.clerk.playbooks]
+    with psycopg.connect(arena.wiring.database_url) as connection:
+        found = {(kind, row[0]): row[1:] for kind, sql in RUNS.items() for row in connection.execute(sql)}
+    rows = ((kind, run, *found.get((kind, run), ("", 0))) for kind, run in promised)
+    return [RunRow(kind=kind, id=run, status=status, unfinished=left) for kind, run, status, left in rows]
+
+
+def _terminated(arena: Arena) -> frozenset[str]:
+    """Ids of the workflows that somebody ended at Temporal."""
+    query = urllib.parse.urlencode({"query": TERMINATED, "pageSize": "1000"})
+    told = _get(f"{arena.doors.temporal_http}/workflows?{query}")
+    if told is None:
+        raise RuntimeError("Temporal does not list what was terminated")
+    return frozenset(one["execution"]["workflowId"] for one in told.get("executions", []))
 
 
 def timeline(arena: Arena, number: str) -> list[str]:

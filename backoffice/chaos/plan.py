@@ -57,6 +57,14 @@ UNSERVED_COUNTRY = "AQ"
 BULK_SKU, BULK_PIECES = "DEMO-ROPE", 1_000
 #: less than any order costs, and than a refund may be that one person decides
 REFUND_MINOR = (50, 70)
+#: shipped with the product; it pays a part back to those who waited for more than two days
+PLAYBOOK, PLAYBOOK_REFUND_MINOR = "late_delivery", 500
+PLAYBOOK_INPUTS = {"hours_late": 72, "voucher_minor": 300}
+#: what runs over many orders; each kind has its turn once for so many orders, and never with fewer than ten
+JOBS = ("partner run", "hold batch", "export", "day-end close", "import")
+ORDERS_PER_JOB, FEWEST_FOR_JOBS = 40, 10
+#: orders in an imported file
+IMPORTED = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +93,23 @@ class Errands:
     hold_for: float = 0.0
     #: given back when it is completed, in minor units
     refund_minor: int = 0
+    #: then a piece of it comes back, and the playbook runs
+    comes_back: bool = False
+    playbook: bool = False
+    #: so many seconds after our answer an operator terminates its workflow at Temporal
+    end_after: float | None = None
+
+    @property
+    def after_completion(self) -> bool:
+        return bool(self.refund_minor or self.comes_back or self.playbook)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Something over many orders that the office starts."""
+
+    at: float
+    kind: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +140,12 @@ class Mix:
     suspicious: float = 0.1
     held: float = 0.1
     refunded: float = 0.15
+    #: a piece comes back, a playbook runs on it, an operator terminates its workflow
+    returned: float = 0.12
+    playbook: float = 0.1
+    terminated: float = 0.06
+    #: there are jobs over many orders too
+    jobs: bool = True
     #: the status in which it does so; without one, seconds after our answer
     cancel_when: str = ""
     #: an undo is hindered at the gateway for most of the run
@@ -145,6 +176,7 @@ class Plan:
     purchases: tuple[Purchase, ...]
     #: pieces of the hot SKU: fewer than will be asked for
     hot_stock: int
+    jobs: tuple[Job, ...] = ()
 
 
 def make(*, seed: int, orders: int, faults: int, mix: Mix) -> Plan:
@@ -156,6 +188,7 @@ def make(*, seed: int, orders: int, faults: int, mix: Mix) -> Plan:
         acts=_acts(random.Random(f"{seed}:acts"), faults, seconds, mix),
         purchases=_purchases(random.Random(f"{seed}:purchases"), orders, seconds, mix),
         hot_stock=max(3, orders // 12),
+        jobs=_jobs(random.Random(f"{seed}:jobs"), orders, seconds, mix),
     )
 
 
@@ -168,6 +201,7 @@ def profile(name: str, *, seed: int, orders: int, seconds: float | None, mix: Mi
         acts=PROFILES[name],
         purchases=_purchases(random.Random(f"{seed}:purchases"), orders, length, mix),
         hot_stock=max(3, orders // 12),
+        jobs=_jobs(random.Random(f"{seed}:jobs"), orders, length, mix),
     )
 
 
@@ -213,15 +247,29 @@ def _purchases(draw: random.Random, orders: int, seconds: float, mix: Mix) -> tu
     return tuple(_purchase(draw, clerk, number, at, mix) for number, at in enumerate(moments, start=1))
 
 
+def _jobs(draw: random.Random, orders: int, seconds: float, mix: Mix) -> tuple[Job, ...]:
+    if not mix.jobs or orders < FEWEST_FOR_JOBS:
+        return ()
+    times = 1 + orders // ORDERS_PER_JOB
+    # Not at once: a batch or an export over no orders shows nothing.
+    jobs = [Job(at=draw.uniform(0.2, 0.9) * seconds, kind=kind) for kind in JOBS for _ in range(times)]
+    return tuple(sorted(jobs, key=lambda job: job.at))
+
+
 def _errands(draw: random.Random, mix: Mix) -> Errands:
     suspicious, held, refunded = (draw.random() < share for share in (mix.suspicious, mix.held, mix.refunded))
     verdict, after, length = draw.choice(("approve", "approve", "reject")), draw.uniform(0, 2), draw.uniform(1, 4)
     amount = draw.randint(*REFUND_MINOR)
+    returned, playbook, ended = (draw.random() < share for share in (mix.returned, mix.playbook, mix.terminated))
+    end_after = draw.uniform(0.5, 4)
     return Errands(
         verdict=verdict if suspicious else "",
         hold_after=after if held else None,
         hold_for=length if held else 0.0,
         refund_minor=amount if refunded else 0,
+        comes_back=returned,
+        playbook=playbook,
+        end_after=end_after if ended else None,
     )
 
 

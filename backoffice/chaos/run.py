@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from backoffice.chaos.clients import Clients
 
 FAILPOINTS = ("off", "pause", "crash", "each")
+#: a control looks for one thing; a terminated workflow, or a job that waits for an engine that is away, is another
+ORDERS_ONLY: dict[str, Any] = {"terminated": 0.0, "jobs": False}
 #: guards that `unguarded` can take away, each with the orders that come near it
 GUARDS: dict[str, planning.Mix] = {
-    "fence": planning.Mix(cancelled=0.8, cancel_when="shipping", declined=0.0, unserved=0.0),
-    "business_key": planning.Mix(),
-    "outbox": planning.Mix(engine_away=25.0),
-    "shield": planning.Mix(cancelled=0.9, cancel_when="undoing", declined=0.0, unserved=0.6, hindered_undo=True),
+    "fence": planning.Mix(cancelled=0.8, cancel_when="shipping", declined=0.0, unserved=0.0, **ORDERS_ONLY),
+    "business_key": planning.Mix(**ORDERS_ONLY),
+    "outbox": planning.Mix(engine_away=25.0, **ORDERS_ONLY),
+    "shield": planning.Mix(
+        cancelled=0.9, cancel_when="undoing", declined=0.0, unserved=0.6, hindered_undo=True, **ORDERS_ONLY
+    ),
 }
 UNGUARDED = "backoffice.chaos.unguarded"
 #: a failpoint pauses longer than the timeouts, which are shortened so that a run does not take an hour
@@ -187,6 +191,7 @@ def _fight(arena: "Arena", plan: planning.Plan, *, afterwards: float) -> dict[st
     judged = verdict.judge(facts)
     report = {"orders": judged.pop("orders"), "faults": tormentor.done, **judged, "drain_seconds": round(drained, 1)}
     report |= {"memory": memory.report(), "answers_ms": clients.answers_ms(), "clerk": clients.clerk.figures()}
+    report["office"] = clients.office.figures()
     _timelines(arena, report)
     return report
 

@@ -5,94 +5,19 @@ with what it judges would miss what that reader misses.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-TERMINAL = frozenset({"completed", "cancelled", "failed"})
+from backoffice.chaos.facts import TERMINAL, Facts, OrderRow, RunRow, StockRow
+
 #: a final no, for which a cancelled order may also end as failed
 GENUINE = frozenset({"invalid_order", "out_of_stock", "payment_declined", "carrier_rejected"})
+#: how an order ends whose workflow was terminated: undone by its recovery
+RECOVERED = "process_ended"
 #: how many workers must have been hit inside a step before a run without any repeated step is suspicious: one hit may
 #: come just after the commit
 ENOUGH_HITS = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class OrderRow:
-    id: str
-    status: str
-    total_minor: int
-    #: debits minus credits of the gateway account, and of all accounts together
-    gateway_minor: int = 0
-    ledger_sum: int = 0
-    open_steps: int = 0
-    #: shipments that our own table calls booked, and pieces reserved or gone
-    shipments: int = 0
-    pieces_held: int = 0
-    pieces_gone: int = 0
-    failure_type: str = ""
-    #: unix time at which the step "ship" was committed
-    ship_ended: float | None = None
-    #: lines of the history, and the commands that they must tell of
-    placings: int = 1
-    start_lines: int = 1
-    starts: int = 1
-    #: what our table says went back after completion
-    refunded_minor: int = 0
-    #: unix times at which the steps forward were committed
-    step_ends: Sequence[float] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hold:
-    """A person held the order from the moment of our yes until they asked for its release (unix times)."""
-
-    number: str
-    since: float
-    until: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class StockRow:
-    sku: str
-    received: int
-    on_hand: int
-    reserved: int
-    shipped: int
-    #: what the reservations add up to
-    held: int
-    consumed: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """All that was found after the drain."""
-
-    acknowledged: list[tuple[str, str]]
-    orders: Mapping[str, OrderRow]
-    books: Mapping[str, Mapping[str, Any]]
-    stock: list[StockRow]
-    outbox: int
-    reexecuted_steps: int
-    #: what `verify_invariants --json` said
-    invariants: Mapping[str, Any]
-    complaints: list[str] = field(default_factory=list)
-    running_workflows: int = 0
-    #: how workflows ended that may not end so: how many
-    broken_workflows: Mapping[str, int] = field(default_factory=dict)
-    #: (order number, unix time) of each cancellation that the engine accepted
-    cancellations: list[tuple[str, float]] = field(default_factory=list)
-    #: orders that a clerk had to decide about, and did
-    suspicious: frozenset[str] = frozenset()
-    approved: frozenset[str] = frozenset()
-    rejected: frozenset[str] = frozenset()
-    holds: list[Hold] = field(default_factory=list)
-    #: (order number, minor units) of each refund that was accepted
-    refunds: list[tuple[str, int]] = field(default_factory=list)
-    #: customers' names lie in Temporal's files in plain text
-    readable: bool = False
-    #: workers that were killed or frozen while they were inside a step
-    hits: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +51,7 @@ def judge(facts: Facts) -> dict[str, Any]:
         **{name: subjects[name] for name in COUNTERS},
         "outbox": facts.outbox,
         "reexecuted_steps": facts.reexecuted_steps,
+        "terminated": len(facts.terminated),
         "violations": [{"rule": one.rule, "subject": one.subject, "detail": one.detail} for one in found],
     }
 
@@ -134,6 +60,9 @@ def _all(facts: Facts) -> Iterable[Violation]:
     yield from _promises(facts)
     for number, order in facts.orders.items():
         yield from _order(number, order, facts.books.get(order.id))
+    for run in facts.runs:
+        yield from _run(run)
+    yield from _operator(facts)
     yield from _strangers(facts)
     yield from _stock(facts.stock)
     if facts.outbox:
@@ -169,8 +98,34 @@ def _promises(facts: Facts) -> Iterable[Violation]:
             yield Violation(rule="lost", subject=number, detail=f"acknowledged to {key}, not in the database")
         if told[number] > 1:
             yield Violation(rule="clients", subject=number, detail=f"acknowledged to {told[number]} clients")
-    for number in facts.orders.keys() - told.keys():
+    imported = {order.reference: number for number, order in facts.orders.items() if order.reference}
+    for invoice in facts.invoices - imported.keys():
+        yield Violation(rule="lost", subject=invoice, detail="its file was taken, and no order was made of it")
+    known = told.keys() | {imported[invoice] for invoice in facts.invoices & imported.keys()}
+    for number in facts.orders.keys() - known:
         yield Violation(rule="clients", subject=number, detail="in the database, acknowledged to no client")
+
+
+def _run(run: RunRow) -> Iterable[Violation]:
+    """What the office was promised has ended as it must, with a result for each of its parts."""
+    if not run.status:
+        yield Violation(rule="lost", subject=run.id, detail=f"this {run.kind} was acknowledged, and is not there")
+    elif run.status != "completed":
+        yield Violation(rule="runs", subject=run.id, detail=f"this {run.kind} is {run.status} after the drain")
+    if run.unfinished:
+        yield Violation(rule="runs", subject=run.id, detail=f"{run.unfinished} parts of this {run.kind} have no result")
+
+
+def _operator(facts: Facts) -> Iterable[Violation]:
+    """Only orders are terminated, and only those that the clerk wrote down; how they end is judged like all others."""
+    allowed = {f"order:{facts.orders[number].id}" for number in facts.ended & facts.orders.keys()}
+    for workflow in facts.terminated - allowed:
+        yield Violation(rule="engine", subject=workflow, detail="it was terminated, and nobody says that they did it")
+    for number in facts.ended & facts.orders.keys():
+        order = facts.orders[number]
+        if order.status == "failed" and order.failure_type not in GENUINE | {RECOVERED}:
+            detail = f"its workflow was terminated, it failed as {order.failure_type}"
+            yield Violation(rule="engine", subject=number, detail=detail)
 
 
 def _cancellation(number: str, at: float, order: OrderRow | None) -> Iterable[Violation]:
@@ -187,20 +142,22 @@ def _cancellation(number: str, at: float, order: OrderRow | None) -> Iterable[Vi
 def _clerk(facts: Facts) -> Iterable[Violation]:
     """What a person decided, held or gave back is what happened, and no more."""
     changed_their_mind = {number for number, _ in facts.cancellations}
-    promised: Counter[str] = Counter()
-    for number, amount in facts.refunds:
-        promised[number] += amount
+    promised, came = _sums(facts.refunds), _sums(facts.returns)
     for number, order in facts.orders.items():
         books = facts.books.get(order.id)
         if number in facts.suspicious - facts.approved and (order.status == "completed" or _charged(books)):
             yield Violation(rule="review", subject=number, detail=f"{order.status}, charged {_charged(books)}, no yes")
-        ended_well = order.status == "completed" or order.failure_type in GENUINE or number in changed_their_mind
+        excused = number in changed_their_mind or (number in facts.ended and order.failure_type == RECOVERED)
+        ended_well = order.status == "completed" or order.failure_type in GENUINE or excused
         if number in facts.approved and order.status in TERMINAL and not ended_well:
             detail = f"approved, and it ended as {order.status}: {order.failure_type}"
             yield Violation(rule="review", subject=number, detail=detail)
         if order.refunded_minor != promised[number]:
             detail = f"{order.refunded_minor} went back, {promised[number]} was accepted"
             yield Violation(rule="refunds", subject=number, detail=detail)
+        if order.pieces_back != came[number]:
+            detail = f"{order.pieces_back} pieces came back, {came[number]} were received"
+            yield Violation(rule="returns", subject=number, detail=detail)
     for hold in facts.holds:
         held = facts.orders.get(hold.number)
         ended = sorted(at for at in held.step_ends if hold.since < at < hold.until) if held else []
@@ -208,6 +165,13 @@ def _clerk(facts: Facts) -> Iterable[Violation]:
         if len(ended) > 1:
             detail = f"{len(ended)} steps ended while it was held"
             yield Violation(rule="hold", subject=hold.number, detail=detail)
+
+
+def _sums(told: Iterable[tuple[str, int]]) -> Counter[str]:
+    sums: Counter[str] = Counter()
+    for number, amount in told:
+        sums[number] += amount
+    return sums
 
 
 def _charged(books: Mapping[str, Any] | None) -> int:

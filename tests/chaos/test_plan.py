@@ -1,8 +1,11 @@
 """The schedule comes from the seed and from nothing else."""
 
+from collections import Counter
+
 import pytest
 
-from backoffice.chaos.plan import BULK_PIECES, HOT_SKU, KINDS, UNSERVED_COUNTRY, Mix, Plan, make, profile
+from backoffice.chaos.plan import BULK_PIECES, HOT_SKU, JOBS, KINDS, UNSERVED_COUNTRY, Mix, Plan, make, profile
+from backoffice.chaos.run import GUARDS
 from simulator.faults import parse_rule
 
 
@@ -59,9 +62,28 @@ def test_the_clerk_has_every_kind_of_errand_and_what_it_decides_is_suspicious() 
     assert {one.verdict for one in errands} == {"", "approve", "reject"}
     assert any(one.hold_after is not None for one in errands)
     assert any(one.refund_minor for one in errands)
+    assert any(one.comes_back for one in errands)
+    assert any(one.playbook for one in errands)
+    assert any(one.end_after is not None for one in errands)
     for one in made:
         bulk = any(line["quantity"] >= BULK_PIECES for line in one.body["lines"])
         assert bulk == (one.body["customer"] is None) == bool(one.errands.verdict)
+
+
+def test_the_office_does_every_job_within_the_run_and_more_often_in_a_longer_one() -> None:
+    made = plan(orders=80)
+    assert Counter(job.kind for job in made.jobs) == dict.fromkeys(JOBS, 3)
+    assert list(made.jobs) == sorted(made.jobs, key=lambda job: job.at)
+    assert all(0 < job.at < made.seconds for job in made.jobs)
+    assert profile("steady", seed=1, orders=80, seconds=None, mix=Mix()).jobs
+
+
+def test_there_is_no_job_over_a_handful_of_orders_nor_in_a_control() -> None:
+    assert plan(orders=9).jobs == ()
+    for mix in GUARDS.values():
+        made = plan(mix=mix)
+        assert made.jobs == ()
+        assert all(one.errands.end_after is None for one in made.purchases)
 
 
 def test_more_is_wanted_of_the_hot_sku_than_there_is() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from backoffice.chaos.verdict import COUNTERS, Facts, Hold, OrderRow, StockRow, judge
+from backoffice.chaos.facts import Facts, Hold, OrderRow, RunRow, StockRow
+from backoffice.chaos.verdict import COUNTERS, judge
 
 BOOKS = {"net_minor": 500, "charged_minor": 500, "captures": 1, "intents": 1, "shipments_booked": 1}
 NO_BOOKS = dict.fromkeys(BOOKS, 0)
@@ -38,6 +39,22 @@ def cancelled(number: str, **changes: Any) -> Facts:
     return replace(with_order(number, **changes), cancellations=[(number, 100.0)])
 
 
+def with_run(**changes: Any) -> Facts:
+    return replace(SOUND, runs=[replace(RunRow(kind="batch", id="b-1", status="completed"), **changes)])
+
+
+def terminated(number: str, **changes: Any) -> Facts:
+    """An operator ended the workflow of the order, and said so."""
+    facts = with_order(number, **changes)
+    return replace(facts, ended=frozenset({number}), terminated=frozenset({f"order:{facts.orders[number].id}"}))
+
+
+def imported(reference: str = "536365") -> Facts:
+    """An order of a file, which no client was told of."""
+    order = OrderRow(id="c", status="cancelled", total_minor=300, reference=reference)
+    return replace(SOUND, orders={**SOUND.orders, "SO-3": order})
+
+
 def with_invariant(name: str) -> Facts:
     found = [{"invariant": name, "subject": "SO-1", "detail": "wrong"}]
     return replace(SOUND, invariants={"ok": False, "violations": found, "unchecked": {}})
@@ -54,6 +71,8 @@ def test_a_sound_run_has_no_violations() -> None:
     ("counter", "facts"),
     [
         ("lost", replace(SOUND, acknowledged=[*SOUND.acknowledged, ("key-3", "SO-3")])),
+        ("lost", replace(SOUND, invoices=frozenset({"536365"}))),
+        ("lost", with_run(status="")),
         ("double_charges", with_books("a", charged_minor=1000)),
         ("double_charges", with_books("a", captures=2)),
         ("ledger_imbalance", with_order("SO-1", ledger_sum=1)),
@@ -94,10 +113,20 @@ def test_a_broken_promise_is_counted_under_its_name(counter: str, facts: Facts) 
         ("books", with_books("b", shipments_booked=1)),
         ("books", replace(SOUND, books={**SOUND.books, "stranger": NO_BOOKS})),
         ("books", replace(SOUND, books={**SOUND.books, "": BOOKS})),
+        ("clients", imported()),
+        ("clients", replace(imported("536366"), invoices=frozenset({"536365"}))),
+        ("runs", with_run(status="running")),
+        ("runs", with_run(unfinished=1)),
+        ("returns", replace(SOUND, returns=[("SO-1", 1)])),
+        ("returns", with_order("SO-1", pieces_back=1)),
+        ("engine", replace(SOUND, terminated=frozenset({"order:b"}))),
+        ("engine", replace(terminated("SO-2"), terminated=frozenset({"order:b", "batch:1"}))),
+        ("engine", terminated("SO-2", status="failed", failure_type="outcome_unknown")),
+        ("stuck", terminated("SO-2", status="shipping")),
         ("history", with_invariant("history")),
         ("history", with_order("SO-1", start_lines=2)),
         ("history", with_order("SO-1", placings=0)),
-        ("engine", replace(SOUND, broken_workflows={"Terminated": 1})),
+        ("engine", replace(SOUND, broken_workflows={"Failed": 1})),
         ("readable", replace(SOUND, readable=True)),
         ("proof", replace(SOUND, hits=3, reexecuted_steps=0)),
         ("cancellation", cancelled("SO-1", status="completed", ship_ended=101.0)),
@@ -130,16 +159,39 @@ def test_a_cancellation_may_end_so(facts: Facts) -> None:
 
 
 def test_what_the_clerk_did_may_end_so() -> None:
-    given_back = with_order("SO-1", refunded_minor=50, gateway_minor=450, step_ends=(9.0, 11.0, 14.0))
+    given_back = with_order("SO-1", refunded_minor=50, gateway_minor=450, step_ends=(9.0, 11.0, 14.0), pieces_back=1)
     facts = replace(
         given_back,
         books={**SOUND.books, "a": {**BOOKS, "net_minor": 450}},
         suspicious=frozenset({"SO-1", "SO-2"}),
         approved=frozenset({"SO-1"}),
         rejected=frozenset({"SO-2"}),
-        refunds=[("SO-1", 50)],
+        refunds=[("SO-1", 20), ("SO-1", 30)],
+        returns=[("SO-1", 1)],
         holds=[Hold(number="SO-1", since=10.0, until=13.0)],
     )
+    assert judge(facts)["violations"] == []
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        terminated("SO-1"),
+        terminated("SO-2"),
+        terminated("SO-2", status="failed", failure_type="process_ended"),
+        replace(
+            terminated("SO-2", status="failed", failure_type="process_ended"),
+            suspicious=frozenset({"SO-2"}),
+            approved=frozenset({"SO-2"}),
+        ),
+    ],
+)
+def test_an_order_whose_workflow_was_terminated_may_end_so(facts: Facts) -> None:
+    assert judge(facts)["violations"] == []
+
+
+def test_what_the_office_was_promised_may_end_so() -> None:
+    facts = replace(imported(), invoices=frozenset({"536365"}), runs=with_run().runs)
     assert judge(facts)["violations"] == []
 
 
