@@ -14,13 +14,12 @@ from uuid import UUID
 
 import requests
 from django.conf import settings
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from orders import history
 from orders.amounts import counted
 from orders.models import (
-    Batch,
     Command,
     LedgerTransfer,
     Order,
@@ -36,10 +35,9 @@ from orders.models import (
     StockItem,
 )
 from orders.selectors.returns import restocked_by_product
-from orders.services import returns_invariants
+from orders.services import returns_invariants, runs_invariants
 from orders.services.violation import Violation as Violation
 from orders.vocabulary import (
-    OPEN_ITEMS,
     OPEN_REFUNDS,
     TERMINAL_STATUSES,
     CommandKind,
@@ -70,7 +68,7 @@ def check_database() -> Iterator[Violation]:
     yield from accepted_cancellations_are_kept()
     yield from nothing_waits_on_a_closed_order()
     yield from every_begun_order_has_its_run()
-    yield from batches_are_whole()
+    yield from runs_invariants.check_runs()
     yield from outbox_is_empty()
     yield from history_verifies()
 
@@ -237,17 +235,6 @@ def every_begun_order_has_its_run() -> Iterator[Violation]:
     never_prepared = Q(status=OrderStatus.CANCELLED) | Q(status=OrderStatus.UNDOING) | held_before
     for number in begun.filter(process_run_id="").exclude(never_prepared).values_list("number", flat=True):
         yield Violation(invariant="one run", subject=number, detail="no run is bound to the order")
-
-
-def batches_are_whole() -> Iterator[Violation]:
-    """Every order of a batch has one item, and in a batch that has ended every item has its outcome."""
-    counted = Batch.objects.annotate(n=Count("items"), left=Count("items", filter=Q(items__status__in=OPEN_ITEMS)))
-    for batch in counted.exclude(n=F("item_count")):
-        detail = f"{batch.item_count} orders were frozen, {batch.n} are there"
-        yield Violation(invariant="batch", subject=str(batch.pk), detail=detail)
-    for batch in counted.filter(left__gt=0, finished_at__isnull=False):
-        detail = f"it is {batch.status} and {batch.left} items have no outcome"
-        yield Violation(invariant="batch", subject=str(batch.pk), detail=detail)
 
 
 def outbox_is_empty() -> Iterator[Violation]:
