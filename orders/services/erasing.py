@@ -19,7 +19,7 @@ from orders.actor import Actor
 from orders.errors import InvalidInput, WrongState
 from orders.models import Command, Customer, Order, OrderEvent, OutboxMessage, Payment, ReturnCase, Shipment
 from orders.models.customer import ERASED
-from orders.services import customers, exports, saved_answers
+from orders.services import customers, exports, saved_answers, typed_words
 from orders.services.feeds import forgetting
 from orders.vocabulary import OPEN_RETURNS, TERMINAL_STATUSES, CommandKind, CommandStatus, EventType, Topic
 
@@ -63,9 +63,11 @@ def erase_customer(reference: str, *, actor: Actor, reason: str) -> Erasure:
         _refuse_open(orders)
         _refuse_open_returns(orders)
         known = [word for word in (customer.reference, *_names(customer)) if word]
-        reason = _without(known, reason)
+        reason = _without(known, reason)[:500]
         _erase(customer, orders)
-        exports.forget(orders, clean=partial(_without, known))
+        clean = partial(_without, known)
+        exports.forget(orders, clean=clean)
+        typed_words.forget(orders, clean=clean)
         for order in orders:
             order.payment_method = ERASED
             history.record(order, EventType.CUSTOMER_ERASED, actor=actor, reason=reason, save=["payment_method"])
@@ -127,20 +129,12 @@ def _names(customer: Customer) -> tuple[str, str]:
 
 def _without(words: list[str], text: str) -> str:
     for word in words:
-        text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", ERASED, text, flags=re.IGNORECASE)[:500]
+        text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", ERASED, text, flags=re.IGNORECASE)
     return text
 
 
 def _outcome(orders: list[Order], known: list[str]) -> str:
-    """What was done; reasons that people typed are replaced in commands, and counted in the history, which stays."""
-    for command in Command.objects.filter(order__in=orders):
-        told = _without(known, command.reason)
-        if told != command.reason:
-            command.reason = told
-            command.save(update_fields=["reason"])
-    for case in ReturnCase.objects.filter(order__in=orders):
-        case.reason, case.note = _without(known, case.reason), _without(known, case.note)
-        case.save(update_fields=["reason", "note"])
+    """What was done; the history stays, and its reasons that name the customer are counted."""
     reasons = OrderEvent.objects.filter(order__in=orders).values_list("reason", flat=True)
     naming = sum(_without(known, reason) != reason for reason in reasons.iterator())
     left = f" {naming} lines of the history name the customer and stay as they were." if naming else ""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
 from orders.actor import Actor
@@ -19,6 +18,7 @@ from orders.models import Command, Export, ExportPart, ExportPlan, Order
 from orders.services import commands
 from orders.services.exports import formats
 from orders.services.exports.making import end, lock
+from orders.services.typed_words import clean_rows
 from orders.vocabulary import OPEN_EXPORTS, CommandKind, ExportFormat, ExportStatus
 
 
@@ -79,25 +79,9 @@ def forget(orders: list[Order], *, clean: Callable[[str], str]) -> None:
         status = ExportStatus.CANCELLED if export.status in OPEN_EXPORTS else ExportStatus.EXPIRED
         end(export, status, "Deleted because a customer in it was erased. Export it again.")
     told = Command.objects.filter(Q(export__isnull=False) | Q(export_plan__isnull=False))
-    _clean(Export.objects.all(), ("reason", "note", "selection"), clean)
-    _clean(ExportPlan.objects.all(), ("filter",), clean)
-    _clean(told, ("reason",), clean)
-
-
-def _clean(rows: QuerySet[Any], fields: tuple[str, ...], clean: Callable[[str], str]) -> None:
-    for row in rows.iterator():
-        before = [getattr(row, field) for field in fields]
-        after = [_cleaned(value, clean) for value in before]
-        if after != before:
-            rows.model._default_manager.filter(pk=row.pk).update(**dict(zip(fields, after, strict=True)))
-
-
-def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, dict):
-        return {name: _cleaned(inner, clean) for name, inner in value.items()}
-    return [_cleaned(inner, clean) for inner in value] if isinstance(value, list) else value
+    clean_rows(Export.objects.all(), ("reason", "note", "selection"), clean)
+    clean_rows(ExportPlan.objects.all(), ("filter",), clean)
+    clean_rows(told, ("reason",), clean)
 
 
 def _delete(export_id: UUID, note: str) -> bool:
