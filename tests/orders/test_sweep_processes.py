@@ -9,7 +9,7 @@ from pytest_django.fixtures import Settings
 
 from orders import history
 from orders.actor import Actor, system
-from orders.models import Finding, Order, OutboxMessage, Recovery, StaffTask, SweepProgress
+from orders.models import Finding, Order, OutboxMessage, Recovery, StaffTask, SweepProgress, SystemEvent
 from orders.services import holding, resolving
 from orders.services.sweeping import findings, processes
 from orders.services.sweeping.processes import Seen
@@ -195,6 +195,17 @@ def test_a_wedged_process_opens_a_task_that_is_closed_when_it_goes_on() -> None:
     task.refresh_from_db()
     assert (task.status, task.done_by, kinds(order)) == ("done", "sweeper", [])
     assert not Recovery.objects.exists(), "a bug undoes nobody's order"
+
+
+def test_a_wedged_process_is_a_system_event_with_the_ids_that_find_it() -> None:
+    order = under_way()
+    settle(order, RunState.WEDGED, "Attempt 7.")
+    settle(order, RunState.WEDGED, "Attempt 8.")
+    event = SystemEvent.objects.get()
+    assert (event.order, event.error_type, event.times) == (order, "WorkflowTaskFailed", 1)
+    assert (event.workflow_id, event.run_id) == (f"order:{order.pk}", order.process_run_id)
+    assert event.request_id == order.commands.get(kind="start").request_id
+    assert "Attempt 7" in event.message
 
 
 def test_a_task_that_a_person_resolved_is_not_opened_again_for_the_same_trouble() -> None:

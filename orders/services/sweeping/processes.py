@@ -21,7 +21,7 @@ from django.utils import timezone
 from orders import history
 from orders.actor import Actor
 from orders.models import Command, Finding, Order, OutboxMessage, Recovery
-from orders.services import placing, recovering
+from orders.services import placing, recovering, system_events
 from orders.services.sweeping import findings, progress
 from orders.vocabulary import (
     IN_PROCESS_STATUSES,
@@ -43,6 +43,8 @@ ABOUT_PROCESSES = (
     FindingKind.PROCESS_RESET,
     FindingKind.WEDGED,
 )
+#: Temporal's word for it
+WORKFLOW_TASK_FAILED = "WorkflowTaskFailed"
 #: the process is gone: nothing will move the order any more
 GONE = frozenset({RunState.MISSING, RunState.BROKEN, RunState.CLOSED})
 
@@ -124,7 +126,12 @@ def _settle(order: Order, seen: Seen, *, repairs: bool, actor: Actor) -> bool:
             findings.resolve(kind, order, resolution="Temporal has its process again.", actor=actor)
     if seen.state is RunState.WEDGED:
         says = f"Its workflow task fails again and again. {seen.says} Nothing moves, and nothing is lost."
-        return findings.note(FindingKind.WEDGED, order, says=says, actor=actor)
+        new = findings.note(FindingKind.WEDGED, order, says=says, actor=actor)
+        if new:
+            # No activity fails of a bug in workflow code, so nobody else writes this down.
+            run = {"workflow_id": f"order:{order.pk}", "run_id": order.process_run_id}
+            system_events.remember(WORKFLOW_TASK_FAILED, says, **run, order_id=str(order.pk))
+        return new
     findings.resolve(FindingKind.WEDGED, order, resolution="Its process goes on.", actor=actor)
     if seen.state is RunState.RESET:
         says = "An operator reset its process; every effect is fenced."
