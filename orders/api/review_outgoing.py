@@ -70,11 +70,22 @@ class ReviewOutput(serializers.ModelSerializer):
         return case.decided_by.get_username() if case.decided_by else None
 
     @extend_schema_field(
-        inline_serializer("ReviewLinks", {"order": serializers.URLField(), "page": serializers.URLField()})
+        inline_serializer(
+            "ReviewLinks",
+            {
+                "order": serializers.URLField(),
+                "page": serializers.URLField(),
+                "answers": serializers.URLField(help_text="What else partners said, and how old that is."),
+            },
+        )
     )
     def get_links(self, case: ReviewCase) -> dict[str, Any]:
         at: dict[str, Any] = {"kwargs": {"number": case.order.number}, "request": self.context["request"]}
-        return {"order": reverse("api:order", **at), "page": reverse("orders:page", **at)}
+        return {
+            "order": reverse("api:order", **at),
+            "page": reverse("orders:page", **at),
+            "answers": reverse("api:order-answers", **at),
+        }
 
 
 class PlanLineOutput(serializers.Serializer):

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from orders.actor import Actor, person
 from orders.errors import InvalidInput, NotPermitted, ReviewRejected, WrongState
@@ -14,6 +15,7 @@ from orders.services import holding, payments, process, reviewing
 from orders.vocabulary import Channel, CommandKind, EventType, FailureType, OrderStatus, ReviewStatus, Topic
 from tests.factories import TEST_ACTOR, make_reserved_order
 from tests.orders import driving
+from tests.orders.api_calls import token_client
 from tests.orders.staff import make_user
 
 pytestmark = pytest.mark.django_db
@@ -116,6 +118,27 @@ def test_a_case_has_one_owner_until_it_is_decided() -> None:
     reviewing.claim(order.number, actor=rita)
     with pytest.raises(WrongState, match="is rita's"):
         reviewing.claim(order.number, actor=reviewer("rob"))
+
+
+def test_the_queue_over_the_api_says_why_how_old_until_when_and_whose(
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    orders = [suspicious() for _ in range(3)]
+    reviewing.claim(orders[0].number, actor=reviewer())
+    api = token_client("view_reviewcase")
+    api.get("/api/reviews/")  # what only the first request asks for
+
+    with django_assert_max_num_queries(12):
+        cases = {case["order"]: case for case in api.get("/api/reviews/").json()["results"]}
+
+    assert cases.keys() == {order.number for order in orders}
+    assert [cases[order.number]["owner"] for order in orders] == ["rita", None, None]
+    case = cases[orders[0].number]
+    check = FraudCheck.objects.get(order=orders[0])
+    assert (case["score"], [hit["rule"] for hit in case["hits"]]) == (check.score, [hit["rule"] for hit in check.hits])
+    assert case["partner_asked_at"] is not None
+    assert case["deadline_at"] > case["opened_at"]
+    assert case["links"]["answers"].endswith(f"/api/orders/{orders[0].number}/answers/")
 
 
 def test_a_question_and_more_time_stand_in_the_case_and_in_the_history() -> None:
