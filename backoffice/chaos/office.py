@@ -151,10 +151,10 @@ class Office:
             found = self.asker.look(STATUS[kind], run)
             if found is not None and found[1]:
                 return run
-            if found is not None and found[0] == "paused":
+            if found is not None and kind == "batch" and found[0] == "paused":
                 # By itself: somebody else had released most of it, and each of these is a failure of its item.
-                at, once = f"{path.split('/')[0]}/{run}/resume/", f"{key}-on-{next(again)}"
-                self.asker.insist(f"resuming {key}", at, key=once, json={"reason": "Go on"})
+                once = f"{key}-on-{next(again)}"
+                self.asker.insist(f"resuming {key}", f"batches/{run}/resume/", key=once, json={"reason": "Go on"})
         self.asker.complain(f"{kind} {run} has not ended after {PATIENCE:.0f} s")
         return run
 
