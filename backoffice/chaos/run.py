@@ -49,7 +49,9 @@ class Parser(argparse.ArgumentParser):
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Raises `DevstackError` with one line for whatever is wrong."""
-    parser = Parser(prog="./dev chaos", description="Orders under faults; exit 1 on any violation.")
+    parser = Parser(
+        prog="./dev chaos", description="Orders under faults; exit 1 on any violation, 2 when nothing was proved."
+    )
     parser.add_argument("--orders", type=int, default=60, help="how many simulated clients order")
     parser.add_argument("--faults", type=int, default=12, help="how many acts the schedule has")
     parser.add_argument("--seed", type=int, default=1, help="what both are drawn from")
@@ -78,6 +80,7 @@ def chaos(arguments: list[str]) -> int:
     asked = parse(arguments)
     # These load an HTTP client; `./dev` itself must stay quick and need nothing.
     from backoffice.chaos import arena as arenas
+    from backoffice.chaos import verdict
 
     folder = paths.Home(path=paths.home().create().path / f"chaos-{asked.seed}-{secrets.token_hex(3)}")
     started = time.monotonic()
@@ -110,7 +113,7 @@ def chaos(arguments: list[str]) -> int:
             arenas.remove(folder)
     report |= {"seed": asked.seed, "seconds": round(time.monotonic() - started, 1)}
     _show(report, asked)
-    return 1 if report["violations"] else 0
+    return verdict.exit_code(report)
 
 
 def _plan(asked: argparse.Namespace, mix: planning.Mix) -> planning.Plan:

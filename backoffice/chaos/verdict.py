@@ -11,6 +11,8 @@ from typing import Any
 
 from backoffice.chaos.facts import TERMINAL, Facts, OrderRow, RunRow, StockRow
 
+#: the rule of a run that could not have found anything
+PROOF = "proof"
 #: a final no, for which a cancelled order may also end as failed
 GENUINE = frozenset({"invalid_order", "out_of_stock", "payment_declined", "carrier_rejected"})
 #: how an order ends whose workflow was terminated: undone by its recovery
@@ -56,6 +58,15 @@ def judge(facts: Facts) -> dict[str, Any]:
     }
 
 
+def exit_code(report: Mapping[str, Any]) -> int:
+    """0 for a sound run, 1 for a broken promise, 2 for a run that could not have found one.
+
+    Apart, because a run without a guard must end with 1: one in which nothing worked at all would pass for it.
+    """
+    rules = {one["rule"] for one in report["violations"]}
+    return 2 if PROOF in rules else 1 if rules else 0
+
+
 def _all(facts: Facts) -> Iterable[Violation]:
     yield from _promises(facts)
     for number, order in facts.orders.items():
@@ -76,9 +87,11 @@ def _all(facts: Facts) -> Iterable[Violation]:
     yield from _clerk(facts)
     if facts.readable:
         yield Violation(rule="readable", subject="engine", detail="customers' names lie in Temporal's files")
+    if not facts.acknowledged:
+        yield Violation(rule=PROOF, subject="run", detail="no order was acknowledged: this run proves nothing")
     if facts.hits >= ENOUGH_HITS and not facts.reexecuted_steps:
         detail = f"{facts.hits} workers were hit inside a step, and no step ran twice: this run proves nothing"
-        yield Violation(rule="proof", subject="run", detail=detail)
+        yield Violation(rule=PROOF, subject="run", detail=detail)
     for one in facts.invariants.get("violations", []):
         rule = COUNTED_AS.get(one["invariant"], one["invariant"])
         yield Violation(rule=rule, subject=one["subject"], detail=f"verify_invariants: {one['detail']}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from backoffice.chaos import run, unguarded
 from orders import failpoints
 from orders.failpoints import Failpoints, asked_for
 
@@ -96,6 +97,11 @@ def test_what_a_control_takes_away_is_there_to_be_taken(guard: str) -> None:
     script = script.replace("os._exit", "import sys; sys.stdout.flush(); os._exit")
     done = _python(script, BACKOFFICE_ENV="chaos", BACKOFFICE_DISABLE_GUARD=guard)
     assert (done.returncode, done.stdout) == (0, "taken\n"), done.stderr
+
+
+def test_a_stand_in_that_takes_other_parameters_is_refused_at_the_start() -> None:
+    with pytest.raises(RuntimeError, match=r"parse takes \(arguments\) by now"):
+        unguarded.replace(run, "parse", lambda arguments, more: None)
 
 
 def _python(script: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from backoffice.chaos.facts import Facts, Hold, OrderRow, RunRow, StockRow
-from backoffice.chaos.verdict import COUNTERS, judge
+from backoffice.chaos.verdict import COUNTERS, exit_code, judge
 
 BOOKS = {"net_minor": 500, "charged_minor": 500, "captures": 1, "intents": 1, "shipments_booked": 1}
 NO_BOOKS = dict.fromkeys(BOOKS, 0)
@@ -128,6 +128,7 @@ def test_a_broken_promise_is_counted_under_its_name(counter: str, facts: Facts) 
         ("history", with_order("SO-1", placings=0)),
         ("engine", replace(SOUND, broken_workflows={"Failed": 1})),
         ("readable", replace(SOUND, readable=True)),
+        ("proof", replace(SOUND, acknowledged=[], orders={}, books={})),
         ("proof", replace(SOUND, hits=3, reexecuted_steps=0)),
         ("cancellation", cancelled("SO-1", status="completed", ship_ended=101.0)),
         ("cancellation", cancelled("SO-2", status="failed", failure_type="outcome_unknown")),
@@ -193,6 +194,12 @@ def test_an_order_whose_workflow_was_terminated_may_end_so(facts: Facts) -> None
 def test_what_the_office_was_promised_may_end_so() -> None:
     facts = replace(imported(), invoices=frozenset({"536365"}), runs=with_run().runs)
     assert judge(facts)["violations"] == []
+
+
+def test_a_run_that_proves_nothing_ends_differently_from_one_that_found_something() -> None:
+    assert exit_code(judge(SOUND)) == 0
+    assert exit_code(judge(with_order("SO-1", ledger_sum=1))) == 1
+    assert exit_code(judge(replace(SOUND, acknowledged=[]))) == 2
 
 
 def test_two_sentences_about_one_order_count_once() -> None:

@@ -129,8 +129,13 @@ def _settle(order: Order, seen: Seen, *, repairs: bool, actor: Actor) -> bool:
         new = findings.note(FindingKind.WEDGED, order, says=says, actor=actor)
         if new:
             # No activity fails of a bug in workflow code, so nobody else writes this down.
-            run = {"workflow_id": f"order:{order.pk}", "run_id": order.process_run_id}
-            system_events.remember(WORKFLOW_TASK_FAILED, says, **run, order_id=str(order.pk))
+            system_events.remember(
+                WORKFLOW_TASK_FAILED,
+                says,
+                workflow_id=f"order:{order.pk}",
+                run_id=order.process_run_id,
+                order_id=str(order.pk),
+            )
         return new
     findings.resolve(FindingKind.WEDGED, order, resolution="Its process goes on.", actor=actor)
     if seen.state is RunState.RESET:
