@@ -62,6 +62,7 @@ FULL_ONLY = frozenset(
         "orders.run_partner_calls",
         # So are orders by the thousand.
         "orders.run_batch",
+        "orders.reprice_order",
         # It takes orders by the thousand out of the house.
         "orders.export_orders",
         # So are procedures, and who answers or steers them.

@@ -119,6 +119,7 @@ EVENT_TITLES: dict[EventType, str] = {
     EventType.QUALITY_SAMPLED: "Drawn for the quality check",
     EventType.QUALITY_CHECKED: "Quality checked",
     EventType.RECHECKED: "Checked again",
+    EventType.REPRICED: "Prices taken from the catalogue",
     EventType.SHIPMENT_CHECKED: "Carrier asked about the shipment",
     EventType.NOTE_ADDED: "Note",
     EventType.TAG_ADDED: "Tagged",
@@ -276,7 +277,13 @@ def failure_words(failure_type: str) -> tuple[str, str]:
 def event_amounts(data: dict[str, object], currency: str) -> list[str]:
     """The figures of an event as short phrases."""
     said = []
-    for key, words in (("total_minor", ""), ("amount_minor", ""), ("refunded_minor", "refunded"), ("due_minor", "due")):
+    for key, words in (
+        ("total_minor", ""),
+        ("total_before_minor", "before"),
+        ("amount_minor", ""),
+        ("refunded_minor", "refunded"),
+        ("due_minor", "due"),
+    ):
         amount = data.get(key)
         if isinstance(amount, int) and amount:
             said.append(f"{money(amount, currency)} {words}".strip())

@@ -17,6 +17,14 @@ BATCH_COMMANDS: tuple[CommandRule, ...] = (
         },
         not_offered={Channel.CLI: ON_A_PREVIEW},
     ),
+    CommandRule(
+        name="reprice_order",
+        says="Take the catalogue's prices of today into orders that nobody has started; an action of a batch",
+        permission="orders.reprice_order",
+        roles=LEADS,
+        doors={Channel.ADMIN: ("admin:orders_batch_new",), Channel.API: ("Batches.create",)},
+        not_offered={Channel.CLI: ON_A_PREVIEW},
+    ),
     *(
         CommandRule(
             name=kind,

@@ -6,6 +6,7 @@ An order row carries what every page asks first: status, since when, and the pro
 
 import uuid
 
+import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -60,6 +61,7 @@ class Order(models.Model):
         ordering = ["-created_at", "-id"]
         permissions = [
             ("place_order", "May place orders"),
+            ("reprice_order", "May take the catalogue's prices of today into orders that nobody has started"),
             ("start_order", "May start the processing of orders"),
             ("hold_order", "May hold and release orders"),
             ("cancel_order", "May cancel orders"),
@@ -69,7 +71,19 @@ class Order(models.Model):
             ("change_payment_method", "May change the payment method of an order before it is charged"),
         ]
         default_permissions = ("view",)
-        triggers = never_deleted()
+        triggers = [
+            # What the customer is charged is settled when somebody asks for the processing, whatever a service forgets.
+            pgtrigger.Protect(
+                name="amount_stands",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__total_minor__df=pgtrigger.F("new__total_minor"))
+                & ~(
+                    pgtrigger.Q(old__status=OrderStatus.PLACED)
+                    | pgtrigger.Q(old__status=OrderStatus.ON_HOLD, old__resume_status=OrderStatus.PLACED)
+                ),
+            ),
+            *never_deleted(),
+        ]
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="order_newest"),
             models.Index(fields=["status", "-created_at", "-id"], name="order_by_status"),
@@ -102,6 +116,11 @@ class Order(models.Model):
         return self.status in TERMINAL_STATUSES
 
     @property
+    def is_begun(self) -> bool:
+        """Whether its processing was ever asked for, or it ended without: its prices stand."""
+        return OrderStatus.PLACED not in {self.status, self.resume_status}
+
+    @property
     def refund_outstanding_minor(self) -> int:
         """What the customer of an order that was undone has not got back; read it with the payment."""
         payment = getattr(self, "payment", None)
@@ -116,6 +135,17 @@ class Order(models.Model):
         self.status_since = timezone.now()
         if status in TERMINAL_STATUSES:
             self.closed_at = self.status_since
+
+
+PRICE_STANDS = """
+    IF NOT EXISTS (
+        SELECT FROM orders_order WHERE id = NEW.order_id
+        AND (status = 'placed' OR status = 'on_hold' AND resume_status = 'placed')
+    ) THEN
+        RAISE EXCEPTION 'Cannot change the price of a line: the processing of its order was asked for.';
+    END IF;
+    RETURN NEW;
+"""
 
 
 class OrderLine(models.Model):
@@ -136,7 +166,16 @@ class OrderLine(models.Model):
     class Meta:
         ordering = ["order", "position"]
         default_permissions = ("view",)
-        triggers = never_deleted()
+        triggers = [
+            pgtrigger.Trigger(
+                name="price_stands",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange("quantity", "unit_price", "total_minor"),
+                func=PRICE_STANDS,
+            ),
+            *never_deleted(),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["order", "position"], name="line_position"),
             check("line_quantity_within", Q(quantity__gt=0, quantity__lte=MAX_LINE_QUANTITY)),

@@ -23,8 +23,10 @@ TITLES: dict[BatchAction, str] = {
     BatchAction.HOLD: "Hold",
     BatchAction.RELEASE: "Release",
     BatchAction.CANCEL: "Cancel",
+    BatchAction.REPRICE: "Reprice",
     BatchAction.RECHECK: "Check again",
-    BatchAction.CHECK_SHIPMENT: "Ask the carrier",
+    BatchAction.CHECK_SHIPMENT: "Compare with the carrier",
+    BatchAction.REFRESH_TRACKING: "Refresh tracking",
 }
 TONES: dict[BatchStatus, Tone] = {
     BatchStatus.PREPARING: Tone.MOVING,
@@ -48,6 +50,8 @@ EXCLUSIONS: dict[Exclusion, str] = {
     Exclusion.ON_HOLD: "on hold",
     Exclusion.CANCELLED_ALREADY: "being cancelled already",
     Exclusion.NOT_SHIPPED: "without a shipment",
+    Exclusion.CHARGED: "charged already: its amount stands",
+    Exclusion.DELIVERED: "delivered already",
     Exclusion.BATCH_CANCELLED: "not begun before the batch was cancelled",
 }
 FAILURE_WORDS: dict[str, str] = {

@@ -1,7 +1,8 @@
 """A sheet collects what one command changes, for one order or for five hundred, and writes it with few statements.
 
-Hold, release and cancel are written once, against a sheet: the button of one order and the chunk of a batch run the
-same lines. A batch that saved each order by itself would need five statements an order; a sheet needs five a chunk.
+Hold, release, cancel and new prices are written once, against a sheet: the button of one order and the chunk of a
+batch run the same lines. A batch that saved each order by itself would need five statements an order; a sheet needs
+five a chunk.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from django.db import connection, transaction
 
 from orders import history, outbox
 from orders.actor import Actor
-from orders.models import Batch, Command, Order, OrderEvent, OutboxMessage
+from orders.models import Batch, Command, Order, OrderEvent, OrderLine, OutboxMessage
 from orders.services import commands
 from orders.vocabulary import CommandKind, CommandStatus, EventType, Topic
 
@@ -23,6 +24,7 @@ from orders.vocabulary import CommandKind, CommandStatus, EventType, Topic
 COLUMNS = {
     "status": "text",
     "status_since": "timestamptz",
+    "total_minor": "bigint",
     "closed_at": "timestamptz",
     "resume_status": "text",
     "failure_type": "text",
@@ -36,6 +38,11 @@ SAVE_ORDERS = f"""
         AS new(id, {", ".join(COLUMNS)})
     WHERE o.id = new.id
 """
+SAVE_LINES = """
+    UPDATE orders_orderline AS line SET unit_price = new.unit_price, total_minor = new.total_minor
+    FROM unnest(%s::bigint[], %s::numeric[], %s::bigint[]) AS new(id, unit_price, total_minor)
+    WHERE line.id = new.id
+"""
 
 
 class Sheet:
@@ -46,6 +53,7 @@ class Sheet:
         self.reason = reason
         self.batch = batch
         self._orders: dict[UUID, Order] = {}
+        self._lines: list[OrderLine] = []
         self._events: list[OrderEvent] = []
         self._commands: list[Command] = []
         self._messages: list[OutboxMessage] = []
@@ -93,6 +101,10 @@ class Sheet:
         self._events.append(event)
         self._orders[order.pk] = order
 
+    def prices(self, lines: Iterable[OrderLine]) -> None:
+        """Save the prices of these lines; their order's event says what they were."""
+        self._lines += lines
+
     def finish(self, command: Command, outcome: str) -> None:
         """Say what became of a command that stood open."""
         self._finished.setdefault(outcome, []).append(command.pk)
@@ -107,6 +119,7 @@ class Sheet:
             raise RuntimeError("A sheet needs the transaction in which its orders were locked.")
         Command.objects.bulk_create(self._commands, batch_size=500)
         OrderEvent.objects.bulk_create(self._events, batch_size=500)
+        _save_lines(self._lines)
         _save(self._orders.values())
         for outcome, ids in self._finished.items():
             commands.finish(Command.objects.filter(pk__in=ids), outcome)
@@ -123,6 +136,13 @@ def _save(orders: Iterable[Order]) -> None:
     values = [[order.pk for order in rows], *([_plain(getattr(order, name)) for order in rows] for name in COLUMNS)]
     with connection.cursor() as cursor:
         cursor.execute(SAVE_ORDERS, values)
+
+
+def _save_lines(lines: list[OrderLine]) -> None:
+    if lines:
+        rows = [(line.pk, line.unit_price, line.total_minor) for line in lines]
+        with connection.cursor() as cursor:
+            cursor.execute(SAVE_LINES, [list(column) for column in zip(*rows, strict=True)])
 
 
 def _plain(value: Any) -> Any:

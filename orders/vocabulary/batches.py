@@ -10,8 +10,10 @@ class BatchAction(StrEnum):
     HOLD = "hold"
     RELEASE = "release"
     CANCEL = "cancel"
+    REPRICE = "reprice"  # the catalogue's prices of today, while nothing has begun
     RECHECK = "recheck"  # reads only: stock, address and prices as they are today
     CHECK_SHIPMENT = "check_shipment"  # reads only: does the carrier say what we say
+    REFRESH_TRACKING = "refresh_tracking"  # what the carrier tells of the parcel is kept
 
 
 class BatchMode(StrEnum):
@@ -63,6 +65,8 @@ class Exclusion(StrEnum):
     ON_HOLD = "on_hold"
     CANCELLED_ALREADY = "cancelled_already"
     NOT_SHIPPED = "not_shipped"
+    CHARGED = "charged"
+    DELIVERED = "delivered"
     BATCH_CANCELLED = "batch_cancelled"  # not at the freeze: the batch ended before its turn
 
 

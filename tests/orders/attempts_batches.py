@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.orders.access_attempts import Attempt, Person
 
 ADMIN, API = Channel.ADMIN, Channel.API
-NEW = "/admin/orders/batch/new/?action=hold&ids="
+NEW = "/admin/orders/batch/new/?ids="
 
 
 def _batch() -> Batch:
@@ -44,10 +44,19 @@ def _failed() -> Batch:
     return batch
 
 
-def _run(person: Person, order: Order) -> HttpResponse:
-    sums = json.dumps({order.currency: order.total_minor})
-    form = {"reason": "Recall", "auto_pause_percent": "20", "seen_count": "1", "seen_sums": sums}
-    return person.browser.post(f"{NEW}{order.pk}", form)
+def _run(action: str) -> Callable[[Person, Order], HttpResponse]:
+    def run(person: Person, order: Order) -> HttpResponse:
+        sums = json.dumps({order.currency: order.total_minor})
+        form = {"reason": "Recall", "auto_pause_percent": "20", "seen_count": "1", "seen_sums": sums}
+        return person.browser.post(f"{NEW}{order.pk}&action={action}", form)
+
+    return run
+
+
+def _create(action: str) -> Callable[[Person, Order], HttpResponse]:
+    return lambda person, order: person.call(
+        "/api/batches/", {"action": action, "numbers": [order.number], "reason": "Recall"}
+    )
 
 
 def _choose(person: Person, order: Order) -> HttpResponse:
@@ -73,7 +82,11 @@ def attempts(attempt: Callable[..., Attempt]) -> list[Attempt]:
             do=_choose,
             reads=True,
         ),
-        attempt(command="batch_run", channel=ADMIN, door="admin:orders_batch_new", prepare=make_order, do=_run),
+        *(
+            attempt(command=command, channel=channel, door=door, prepare=make_order, do=do(action))
+            for command, action in (("batch_run", "hold"), ("reprice_order", "reprice"))
+            for channel, door, do in ((ADMIN, "admin:orders_batch_new", _run), (API, "Batches.create", _create))
+        ),
         attempt(
             command="batch_run",
             channel=API,
@@ -83,15 +96,6 @@ def attempts(attempt: Callable[..., Attempt]) -> list[Attempt]:
                 "/api/batches/preview/", {"action": "hold", "numbers": [order.number]}
             ),
             reads=True,
-        ),
-        attempt(
-            command="batch_run",
-            channel=API,
-            door="Batches.create",
-            prepare=make_order,
-            do=lambda person, order: person.call(
-                "/api/batches/", {"action": "hold", "numbers": [order.number], "reason": "Recall"}
-            ),
         ),
     ]
     for button, call, path, prepare in steering:

@@ -8,16 +8,19 @@ import pytest
 from django.contrib.auth.models import User
 
 from orders import history
-from orders.actor import person
+from orders.actor import Actor, person
 from orders.errors import CarrierRejected, PartnerUnavailable
 from orders.models import Batch, BatchItem, Order, Product, StockItem
 from orders.partners.carrier import Booking
 from orders.services import batches
+from orders.services.batches.checking import Told
 from orders.services.batches.working import Where
 from orders.vocabulary import BatchAction, BatchStatus, Channel, Verdict
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order, make_product
 from tests.orders import driving
 from tests.orders.staff import make_user
+from tests.orders.test_partner_runs import booked
+from tests.simulator.talk import Http
 
 pytestmark = pytest.mark.django_db
 HERE = Where()
@@ -133,10 +136,10 @@ def test_a_pause_puts_checks_back_and_one_that_comes_late_writes_nothing() -> No
     batch = make_batch(BatchAction.RECHECK, order)
     [position] = batches.claim_checks(batch.pk).positions
 
-    def pause_meanwhile(found: Order) -> list[Any]:
+    def pause_meanwhile(found: Order, actor: Actor) -> Told:
         batches.pause(batch.pk, actor=TEST_ACTOR, reason="Wait")
         assert batches.claim_checks(batch.pk).verdict is Verdict.STILL
-        return []
+        return Told(outcome="Nothing found")
 
     with mock.patch.dict("orders.services.batches.checking.CHECKS", {BatchAction.RECHECK: pause_meanwhile}):
         batches.check_item(batch.pk, position, where=HERE)
@@ -161,3 +164,49 @@ def test_the_window_is_filled_and_an_item_is_claimed_by_one_try() -> None:
     batches.check_item(batch.pk, 1, where=HERE)
     assert batches.claim_checks(batch.pk, window=2).positions == [2, 3]
     assert set(batch.items.filter(position__lte=3).values_list("tries", flat=True)) == {1}
+
+
+# --- Tracking ---------------------------------------------------------------------------------------------------------
+
+
+def test_where_each_parcel_is_becomes_its_items_outcome_and_is_kept(partners: Http) -> None:
+    orders = [driving.drive(make_order()) for _ in range(2)]
+    shipments = [order.shipments.get() for order in orders]
+    booked(partners, shipments)
+    partners.request("POST", f"/carrier/shipments/{shipments[0].reference}/advance", {})
+    first, second = checked(make_batch(BatchAction.REFRESH_TRACKING, *orders))
+    assert (first.status, first.outcome) == ("done", "In transit")
+    assert (second.status, second.outcome) == ("done", "Booked")
+    shipments[0].refresh_from_db()
+    assert shipments[0].tracking_status == "in_transit"
+    assert list(orders[0].events.values_list("type", flat=True))[-2:] == [
+        "order.tracking_updated",
+        "order.shipment_checked",
+    ]
+
+
+def test_orders_without_a_parcel_on_its_way_are_not_asked_about() -> None:
+    shipped = driving.drive(make_order())
+    delivered = driving.drive(make_order())
+    delivered.shipments.update(tracking_status="delivered")
+    make_order()
+    chosen = batches.Selection(orders=Order.objects.all(), asked={})
+    shown = batches.preview(chosen, BatchAction.REFRESH_TRACKING, actor=TEST_ACTOR)
+    assert [order.number for order in shown.sample] == [shipped.number]
+    assert shown.excluded == {"delivered": 1, "not_shipped": 1}
+
+
+def test_a_carrier_that_does_not_know_the_parcel_fails_its_item_and_one_that_is_silent_is_asked_again(
+    partners: Http,
+) -> None:
+    unknown, silent = (driving.drive(make_order()) for _ in range(2))
+    booked(partners, [silent.shipments.get()])
+    batch = make_batch(BatchAction.REFRESH_TRACKING, unknown, silent)
+    one, two = batches.claim_checks(batch.pk).positions
+    batches.check_item(batch.pk, one, where=HERE)
+    partners.fault(partner="carrier", operation="shipments.tracking", mode="unavailable")
+    with pytest.raises(PartnerUnavailable):
+        batches.check_item(batch.pk, two, where=HERE)
+    first, second = batch.items.order_by("position")
+    assert (first.status, first.error_type) == ("failed", "shipment_refused")
+    assert second.status == "running"

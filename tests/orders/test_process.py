@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pgtrigger
 import pytest
 
 from orders.errors import InvalidInput, NotTheProcess, PaymentDeclined, StepVoided, WrongState
@@ -144,7 +145,8 @@ def test_order_that_is_unknown_is_adopted_by_nobody(db: None) -> None:
 
 
 def test_order_whose_lines_do_not_add_up_is_refused_and_charges_nobody(order: Order, partners: Http) -> None:
-    OrderLine.objects.filter(order=order).update(total_minor=1)
+    with pgtrigger.ignore("orders.OrderLine:price_stands"):
+        OrderLine.objects.filter(order=order).update(total_minor=1)
 
     with pytest.raises(InvalidInput, match="The lines add up to 1, the order says 2000") as refusal:
         go(order)

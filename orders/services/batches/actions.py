@@ -1,7 +1,7 @@
 """The table of what a batch can do: by which permission, in which way, and which orders it leaves out.
 
-Repricing is not in it: the total is what the customer agreed to pay, and a placed order may be in a charge's look-up
-already. An order that was priced wrongly is cancelled and placed again.
+Repricing takes only orders whose processing nobody asked for: an order under way may be in a charge's look-up already,
+and its amount stands.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, Q
 
-from orders.models import Batch, BatchItem, Command, Shipment
+from orders.models import Batch, BatchItem, Command, Payment, Shipment
 from orders.vocabulary import (
     OPEN_ITEMS,
     TERMINAL_STATUSES,
@@ -22,6 +22,7 @@ from orders.vocabulary import (
     Exclusion,
     OrderStatus,
     ShipmentStatus,
+    TrackingStatus,
 )
 
 
@@ -54,6 +55,13 @@ _SHIPPED = (Exclusion.SHIPPED, Q(status=OrderStatus.COMPLETED))
 _CLOSED = (Exclusion.CLOSED, Q(status__in=sorted(TERMINAL_STATUSES)))
 _UNDOING = (Exclusion.BEING_UNDONE, Q(status=OrderStatus.UNDOING))
 _IN_REVIEW = (Exclusion.HIGH_RISK, Q(status=OrderStatus.IN_REVIEW) | Q(resume_status=OrderStatus.IN_REVIEW))
+_CHARGED = (
+    Exclusion.CHARGED,
+    Q(Exists(Payment.objects.filter(order=OuterRef("pk"), captured_minor__gt=0))),
+)
+_NOT_BEGUN = Q(status=OrderStatus.PLACED) | Q(status=OrderStatus.ON_HOLD, resume_status=OrderStatus.PLACED)
+_BOOKED = Shipment.objects.filter(order=OuterRef("pk"), status=ShipmentStatus.BOOKED)
+_NOT_SHIPPED = (Exclusion.NOT_SHIPPED, ~Q(Exists(_BOOKED)))
 _CANCELLED = (Exclusion.CANCELLED_ALREADY, Q(_command(CommandKind.CANCEL)))
 
 ACTIONS: Mapping[BatchAction, ActionRule] = {
@@ -107,6 +115,21 @@ ACTIONS: Mapping[BatchAction, ActionRule] = {
             leaves_out=(_ELSEWHERE, _SHIPPED, _CLOSED, _UNDOING, _CANCELLED, _IN_REVIEW),
         ),
         ActionRule(
+            action=BatchAction.REPRICE,
+            title="Reprice",
+            says="The catalogue's prices of today in orders that nobody has started. This cannot be taken back.",
+            mode=BatchMode.CHUNKS,
+            permission="orders.reprice_order",
+            leaves_out=(
+                _ELSEWHERE,
+                _SHIPPED,
+                _CLOSED,
+                _UNDOING,
+                _CHARGED,
+                (Exclusion.STARTED_ALREADY, ~_NOT_BEGUN),
+            ),
+        ),
+        ActionRule(
             action=BatchAction.RECHECK,
             title="Check again",
             says="Stock, address and prices as they are today. Changes nothing.",
@@ -116,16 +139,22 @@ ACTIONS: Mapping[BatchAction, ActionRule] = {
         ),
         ActionRule(
             action=BatchAction.CHECK_SHIPMENT,
-            title="Ask the carrier",
+            title="Compare with the carrier",
             says="Whether the carrier says of each shipment what we say. Changes nothing.",
             mode=BatchMode.PARALLEL,
             permission="orders.view_shipment",
+            leaves_out=(_ELSEWHERE, _NOT_SHIPPED),
+        ),
+        ActionRule(
+            action=BatchAction.REFRESH_TRACKING,
+            title="Refresh tracking",
+            says="Where the carrier says that each parcel is; asked at the partner's rate, and kept.",
+            mode=BatchMode.PARALLEL,
+            permission="orders.run_partner_calls",
             leaves_out=(
                 _ELSEWHERE,
-                (
-                    Exclusion.NOT_SHIPPED,
-                    ~Q(Exists(Shipment.objects.filter(order=OuterRef("pk"), status=ShipmentStatus.BOOKED))),
-                ),
+                _NOT_SHIPPED,
+                (Exclusion.DELIVERED, ~Q(Exists(_BOOKED.exclude(tracking_status=TrackingStatus.DELIVERED)))),
             ),
         ),
     )

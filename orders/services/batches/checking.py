@@ -1,4 +1,4 @@
-"""Checks that read only, one order at a time: as it stands today, or as the carrier sees it.
+"""What is asked about one order at a time: how it stands today, how the carrier sees it, where its parcel is.
 
 A partner is called outside of any transaction and through its breaker. The result is written only while the item is
 still under way, so an attempt that comes late, or after a pause has put the item back, changes nothing.
@@ -7,7 +7,8 @@ still under way, so an attempt that comes late, or after a pause has put the ite
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from babel import Locale
@@ -19,6 +20,7 @@ from orders.actor import Actor
 from orders.errors import DomainError, NotPermitted, PartnerUnavailable
 from orders.models import Batch, BatchItem, Order, Reservation, StockItem
 from orders.partners import breaker, carrier
+from orders.services import tracking
 from orders.services.batches.working import (
     Result,
     Where,
@@ -40,6 +42,7 @@ from orders.vocabulary import (
     ShipmentStatus,
     Verdict,
 )
+from orders.wording import status_word
 
 #: checks under way at once
 WINDOW = 30
@@ -60,6 +63,17 @@ class Finding:
     #: one word, for the groups of the batch's page
     kind: str
     says: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What asking about one order has brought."""
+
+    #: in words that many items share
+    outcome: str
+    #: of this order only
+    detail: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 def claim_checks(batch_id: UUID | str, *, window: int = WINDOW) -> Claimed:
@@ -89,7 +103,7 @@ def check_item(batch_id: UUID | str, position: int, *, where: Where) -> None:
         return
     try:
         actor = acting(batch, where)
-        found = CHECKS[BatchAction(batch.action)](item.order)
+        told = CHECKS[BatchAction(batch.action)](item.order, actor)
     except PartnerUnavailable:
         raise
     except NotPermitted as refusal:
@@ -97,7 +111,7 @@ def check_item(batch_id: UUID | str, position: int, *, where: Where) -> None:
     except DomainError as error:
         _fail(batch, position, error.failure_type, str(error))
     else:
-        _settle(batch, position, found, actor)
+        _settle(batch, position, told, actor)
 
 
 def fail_item(batch_id: UUID | str, position: int, *, error_type: str, message: str) -> None:
@@ -105,14 +119,14 @@ def fail_item(batch_id: UUID | str, position: int, *, error_type: str, message: 
     _fail(Batch.objects.get(pk=batch_id), position, error_type, message)
 
 
-def recheck(order: Order) -> list[Finding]:
+def recheck(order: Order, actor: Actor) -> Told:
     """What has changed since the order was placed, and what never looked right."""
-    return [*_stock(order), *_address(order), *_prices(order)]
+    return _found([*_stock(order), *_address(order), *_prices(order)])
 
 
-def check_shipment(order: Order) -> list[Finding]:
+def check_shipment(order: Order, actor: Actor) -> Told:
     """Where the carrier says something else than we do. Raises `PartnerUnavailable` or `CarrierRejected`."""
-    found = []
+    found: list[Finding] = []
     with breaker.attempt(PartnerCode.CARRIER):
         for shipment in order.shipments.filter(status=ShipmentStatus.BOOKED):
             booking = carrier.find(shipment.reference)
@@ -123,14 +137,38 @@ def check_shipment(order: Order) -> list[Finding]:
             elif booking.tracking_number != shipment.tracking_number:
                 says = f"The carrier tracks it as {booking.tracking_number}, we as {shipment.tracking_number}."
                 found.append(Finding(kind="tracking number", says=says))
-    return found
+    return _found(found)
 
 
-CHECKS: dict[BatchAction, Callable[[Order], list[Finding]]] = {
+def refresh_tracking(order: Order, actor: Actor) -> Told:
+    """Keep what the carrier tells of the order's parcels. Raises `PartnerUnavailable` or `CarrierRejected`.
+
+    An attempt that comes late still keeps what it was told: that is true whatever became of the batch.
+    """
+    references = order.shipments.filter(status=ShipmentStatus.BOOKED, by_hand=False).values_list("reference", flat=True)
+    where = [tracking.refresh(reference, actor=actor) for reference in list(references)]
+    words = ", ".join(dict.fromkeys(status_word(status) for status in where)) or "No parcel is booked any more"
+    return Told(outcome=words, data={"tracking": where})
+
+
+CHECKS: dict[BatchAction, Callable[[Order, Actor], Told]] = {
     BatchAction.RECHECK: recheck,
     BatchAction.CHECK_SHIPMENT: check_shipment,
+    BatchAction.REFRESH_TRACKING: refresh_tracking,
 }
-EVENTS = {BatchAction.RECHECK: EventType.RECHECKED, BatchAction.CHECK_SHIPMENT: EventType.SHIPMENT_CHECKED}
+EVENTS = {
+    BatchAction.RECHECK: EventType.RECHECKED,
+    BatchAction.CHECK_SHIPMENT: EventType.SHIPMENT_CHECKED,
+    BatchAction.REFRESH_TRACKING: EventType.SHIPMENT_CHECKED,
+}
+
+
+def _found(found: list[Finding]) -> Told:
+    return Told(
+        outcome=f"Found: {', '.join(finding.kind for finding in found)}" if found else NOTHING,
+        detail=" ".join(finding.says for finding in found),
+        data={"found": [finding.kind for finding in found]},
+    )
 
 
 def _stock(order: Order) -> list[Finding]:
@@ -167,18 +205,16 @@ def _prices(order: Order) -> list[Finding]:
     return [Finding(kind="price", says="; ".join(lines))] if lines else []
 
 
-def _settle(batch: Batch, position: int, found: list[Finding], actor: Actor) -> None:
-    outcome = f"Found: {', '.join(finding.kind for finding in found)}" if found else NOTHING
-    detail = " ".join(finding.says for finding in found)
+def _settle(batch: Batch, position: int, told: Told, actor: Actor) -> None:
     action = BatchAction(batch.action)
     with transaction.atomic():
         item = _locked(batch, position)
         if item.status != ItemStatus.RUNNING:
             return
         order = history.lock_order(item.order_id)
-        data = {"batch": str(batch.pk), "found": [finding.kind for finding in found]}
-        history.record(order, EVENTS[action], actor=actor, reason=detail or NOTHING, data=data)
-        save_results([(item, done(outcome, former=order.status, detail=detail))], tries=0)
+        data = {"batch": str(batch.pk), **told.data}
+        history.record(order, EVENTS[action], actor=actor, reason=told.detail or told.outcome, data=data)
+        save_results([(item, done(told.outcome, former=order.status, detail=told.detail))], tries=0)
 
 
 def _fail(batch: Batch, position: int, error_type: str, message: str) -> None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import prefetch_related_objects
 
+from orders.amounts import money
 from orders.errors import NotPermitted, WrongState
 from orders.models import Batch, BatchItem, Command, Order
 from orders.services import commands
@@ -30,6 +33,7 @@ from orders.services.batches.working import (
 from orders.services.cancelling import cancel_locked
 from orders.services.commands import Standing
 from orders.services.holding import hold_locked, release_locked
+from orders.services.repricing import reprice_locked
 from orders.services.sheets import Sheet
 from orders.vocabulary import (
     AUTO_PAUSE_AFTER,
@@ -44,8 +48,19 @@ from orders.vocabulary import (
 logger = logging.getLogger(__name__)
 CHUNK = 500
 
-#: order, its open commands, the sheet, whether its process was begun; answers the outcome, raises `WrongState`
-Act = Callable[[Order, Standing, Sheet, bool], str]
+
+@dataclass(frozen=True, kw_only=True)
+class Did:
+    """What was done to one order."""
+
+    #: in words that many items share
+    outcome: str
+    #: of this order only
+    detail: str = ""
+
+
+#: order, its open commands, the sheet, whether its process was begun; raises `WrongState`
+Act = Callable[[Order, Standing, Sheet, bool], Did]
 
 
 def run_chunk(batch_id: UUID | str, *, where: Where, beat: Callable[[int], None] = lambda position: None) -> Verdict:
@@ -116,48 +131,61 @@ def _work(batch: Batch, items: list[BatchItem], where: Where) -> None:
     orders = {order.pk: order for order in Order.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
     standing = commands.standing_of(ids)
     begun = set(Command.objects.filter(order_id__in=ids, kind=CommandKind.START).values_list("order_id", flat=True))
-    act = _undo_of(batch) if batch.undo_of_id else ACTS[BatchAction(batch.action)]
+    action = BatchAction(batch.action)
+    prefetch_related_objects(list(orders.values()), *READS.get(action, ()))
+    act = _undo_of(batch) if batch.undo_of_id else ACTS[action]
     sheet = Sheet(actor=actor, reason=batch.reason, batch=batch)
     results: list[tuple[BatchItem, Result]] = []
     for item in items:
         order = orders[item.order_id]
         former = order.status
         try:
-            outcome = act(order, standing[order.pk], sheet, order.pk in begun)
+            did = act(order, standing[order.pk], sheet, order.pk in begun)
         except WrongState as refusal:
             results.append((item, failed(ItemFailure.WRONG_STATE, str(refusal), former=former)))
         else:
-            results.append((item, done(outcome, former=former)))
+            results.append((item, done(did.outcome, former=former, detail=did.detail)))
     sheet.write()
     save_results(results)
 
 
-def _hold(order: Order, standing: Standing, sheet: Sheet, in_process: bool) -> str:
+def _hold(order: Order, standing: Standing, sheet: Sheet, in_process: bool) -> Did:
     hold_locked(order, standing, sheet)
-    return "On hold" if order.status == OrderStatus.ON_HOLD else "Stops before its next step"
+    return Did(outcome="On hold" if order.status == OrderStatus.ON_HOLD else "Stops before its next step")
 
 
-def _release(order: Order, standing: Standing, sheet: Sheet, in_process: bool) -> str:
+def _release(order: Order, standing: Standing, sheet: Sheet, in_process: bool) -> Did:
     release_locked(order, standing, sheet, in_process=in_process)
-    return "Released"
+    return Did(outcome="Released")
 
 
-def _cancel(order: Order, standing: Standing, sheet: Sheet, in_process: bool) -> str:
+def _cancel(order: Order, standing: Standing, sheet: Sheet, in_process: bool) -> Did:
     cancel_locked(order, standing, sheet, in_process=in_process)
-    return "Cancelled" if order.is_terminal else "Cancellation accepted; its process undoes it"
+    return Did(outcome="Cancelled" if order.is_terminal else "Cancellation accepted; its process undoes it")
+
+
+def _reprice(order: Order, standing: Standing, sheet: Sheet, in_process: bool) -> Did:
+    before = order.total_minor
+    if not reprice_locked(order, sheet):
+        return Did(outcome="As the catalogue says already")
+    was, now = money(before, order.currency), money(order.total_minor, order.currency)
+    return Did(outcome="Repriced", detail=f"{was} before, {now} now")
 
 
 ACTS: dict[BatchAction, Act] = {
     BatchAction.HOLD: _hold,
     BatchAction.RELEASE: _release,
     BatchAction.CANCEL: _cancel,
+    BatchAction.REPRICE: _reprice,
 }
+#: what an action reads of its orders, fetched for the whole chunk at once
+READS: dict[BatchAction, tuple[str, ...]] = {BatchAction.REPRICE: ("lines__product",)}
 
 
 def _undo_of(batch: Batch) -> Act:
     """Release, but only what the batch that is undone holds."""
 
-    def undo(order: Order, standing: Standing, sheet: Sheet, in_process: bool) -> str:
+    def undo(order: Order, standing: Standing, sheet: Sheet, in_process: bool) -> Did:
         held = standing.get(CommandKind.HOLD)
         if held is not None and held.batch_id != batch.undo_of_id:
             raise WrongState(f"Order {order.number} is held by {held.actor} since {commands.moment(held)} by now.")
