@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
@@ -43,7 +44,7 @@ class ResolveDialog(BaseDialogForm):
 class StaffTaskAdmin(ReadOnlyAdmin):
     list_display = ("order_", "kind", "status_", "level", "says", "owner", "created_at", "done_by", "resolution")
     list_display_links = None
-    list_select_related = ("order", "owner")
+    list_select_related = ("order", "batch", "owner")
     list_filter = (("status", ChoicesDropdownFilter), ("level", ChoicesDropdownFilter))
     search_fields = ("order__number__exact",)
     search_help_text = "Order number"
@@ -88,9 +89,11 @@ class StaffTaskAdmin(ReadOnlyAdmin):
         target = reverse("admin:orders_stafftask_changelist")
         return HttpResponse(headers={"HX-Redirect": target}) if request.headers.get("HX-Request") else redirect(target)
 
-    @admin.display(description="Order")
+    @admin.display(description="About")
     def order_(self, task: StaffTask) -> SafeString | str:
-        return order_link(task.order)
+        if task.batch is None:
+            return order_link(task.order)
+        return format_html('<a href="{}">Batch</a>', reverse("admin:orders_batch_change", args=[task.batch.pk]))
 
     @admin.display(description="Status")
     def status_(self, task: StaffTask) -> SafeString:

@@ -41,7 +41,8 @@ class ResolveInput(StrictSerializer):
 class TaskOutput(serializers.ModelSerializer):
     """What only a person can settle."""
 
-    order = serializers.CharField(source="order.number")
+    order = serializers.CharField(source="order.number", allow_null=True, default=None)
+    batch = serializers.UUIDField(source="batch_id", allow_null=True, help_text="Where it is about no order.")
     kind = serializers.ChoiceField(choices=choices(TaskKind))
     level = serializers.ChoiceField(choices=choices(TaskLevel))
     status = serializers.ChoiceField(choices=choices(TaskStatus))
@@ -52,6 +53,7 @@ class TaskOutput(serializers.ModelSerializer):
         fields = [
             "id",
             "order",
+            "batch",
             "kind",
             "level",
             "status",

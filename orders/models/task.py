@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from orders.models.batch import Batch
 from orders.models.order import Order
 from orders.models.rules import check, never_deleted, one_of, word_field
 from orders.vocabulary import TaskKind, TaskLevel, TaskStatus
@@ -18,12 +19,14 @@ from orders.vocabulary import TaskKind, TaskLevel, TaskStatus
 class StaffTask(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = word_field(TaskKind)
-    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="tasks")
+    #: what it is about: an order, or a batch
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, null=True, blank=True, related_name="tasks")
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, null=True, blank=True, related_name="tasks")
     level = word_field(TaskLevel)
     #: what has to be done and why, for whoever opens the queue
     says = models.CharField(max_length=500)
     status = word_field(TaskStatus, default=TaskStatus.OPEN)
-    #: who has it; whoever resolves it, when nobody had
+    #: who has it, or should take it: whoever asked for the batch; whoever resolves it, when nobody had
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
@@ -52,6 +55,10 @@ class StaffTask(models.Model):
             models.UniqueConstraint(
                 fields=["order", "kind"], condition=~Q(status=TaskStatus.DONE), name="task_one_open"
             ),
+            models.UniqueConstraint(
+                fields=["batch", "kind"], condition=~Q(status=TaskStatus.DONE), name="task_one_open_of_batch"
+            ),
+            check("task_about_one_thing", Q(order=None) ^ Q(batch=None)),
             check(
                 "task_acknowledged_has_owner",
                 ~Q(status=TaskStatus.ACKNOWLEDGED) | Q(owner__isnull=False, acknowledged_at__isnull=False),
@@ -64,4 +71,4 @@ class StaffTask(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.order.number}"
+        return f"{self.kind} {self.order.number if self.order else self.batch}"

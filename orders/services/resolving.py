@@ -13,7 +13,7 @@ from orders.models import StaffTask
 from orders.services import outcomes, recovering, refunding, tasks
 from orders.vocabulary import TaskKind
 
-#: kind -> what resolving it does, given the task, the locked order, note, reference and actor
+#: kind -> what resolving it does, given the task, its locked order, note, reference and actor
 WORK: Mapping[TaskKind, Callable[..., None]] = {
     TaskKind.REFUND_OWED: refunding.settle_by_hand,
     TaskKind.OUTCOME_UNKNOWN: outcomes.settle_by_hand,
@@ -34,9 +34,9 @@ def resolve(task_id: UUID | str, *, note: str, reference: str = "", actor: Actor
     if len(reference) > 128:
         raise InvalidInput("reference", "A reference has at most 128 characters.")
     with transaction.atomic():
-        order, task = tasks.lock_for(task_id, actor=actor)
+        about, task = tasks.lock_for(task_id, actor=actor)
         work = WORK.get(TaskKind(task.kind))
         if work is not None:
-            work(task, order, note=note, reference=reference, actor=actor)
-        tasks.close(task, order, resolution=note, reference=reference, actor=actor)
+            work(task, about, note=note, reference=reference, actor=actor)
+        tasks.close(task, about, resolution=note, reference=reference, actor=actor)
     return task

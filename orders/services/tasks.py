@@ -1,11 +1,12 @@
 """Tasks for staff: opened by whatever cannot go on alone, taken by a person, done with a note.
 
-One task of a kind is open for an order, however often its cause occurs. What resolving a kind does besides is in
-`orders.services.resolving`.
+One task of a kind is open for an order, or a batch, however often its cause occurs. What resolving a kind does besides
+is in `orders.services.resolving`.
 """
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -14,17 +15,27 @@ from django.utils import timezone
 from orders import history
 from orders.actor import Actor
 from orders.errors import NotPermitted, WrongState
-from orders.models import Order, StaffTask
+from orders.models import Batch, Order, StaffTask
 from orders.vocabulary import EventType, TaskKind, TaskLevel, TaskStatus
 
+#: what a task is about
+About = Order | Batch
 
-def open_task(kind: TaskKind, order: Order, *, level: TaskLevel, says: str, actor: Actor) -> StaffTask:
-    """The open task of that kind, made when there is none. The caller holds the order's lock in its transaction."""
-    standing = StaffTask.objects.filter(order=order, kind=kind).exclude(status=TaskStatus.DONE).first()
+
+def open_task(
+    kind: TaskKind, about: About, *, level: TaskLevel, says: str, actor: Actor, owner_id: int | None = None
+) -> StaffTask:
+    """The open task of that kind, made when there is none. The caller holds the lock of what it is about.
+
+    `owner_id` is the person who should take it, where one is known.
+    """
+    standing = _open(kind, about)
     if standing is not None:
         return standing
-    task = StaffTask.objects.create(kind=kind, order=order, level=level, says=says[:500], opened_by=actor.name)
-    _tell(task, order, EventType.TASK_OPENED, actor, says)
+    task = StaffTask.objects.create(
+        kind=kind, level=level, says=says[:500], opened_by=actor.name, owner_id=owner_id, **_key(about)
+    )
+    _tell(task, about, EventType.TASK_OPENED, actor, says)
     return task
 
 
@@ -32,51 +43,65 @@ def acknowledge(task_id: UUID | str, *, actor: Actor) -> StaffTask:
     """Become the task's owner. Raises `StaffTask.DoesNotExist`, `NotPermitted`, or `WrongState` naming who has it."""
     actor.require("orders.work_task")
     with transaction.atomic():
-        order, task = lock_for(task_id, actor=actor)
+        about, task = lock_for(task_id, actor=actor)
         if actor.user is None or actor.user.pk is None:
             raise NotPermitted("A task is a person's: sign in.", permission="orders.work_task")
         if task.status == TaskStatus.ACKNOWLEDGED:
             raise WrongState(f"{task.owner} has this task since {_when(task.acknowledged_at)}.")
         task.status, task.owner_id, task.acknowledged_at = TaskStatus.ACKNOWLEDGED, actor.user.pk, timezone.now()
         task.save(update_fields=["status", "owner", "acknowledged_at"])
-        _tell(task, order, EventType.TASK_ACKNOWLEDGED, actor, f"{actor.name} takes care of it")
+        _tell(task, about, EventType.TASK_ACKNOWLEDGED, actor, f"{actor.name} takes care of it")
     return task
 
 
-def lock_for(task_id: UUID | str, *, actor: Actor) -> tuple[Order, StaffTask]:
-    """The order and its task, locked in this order, for `actor` to change.
+def lock_for(task_id: UUID | str, *, actor: Actor) -> tuple[About, StaffTask]:
+    """The order or batch and its task, locked in this order, for `actor` to change.
 
     Raises `StaffTask.DoesNotExist`, `NotPermitted`, or `WrongState` naming who did it and when.
     """
-    order = history.lock_order(StaffTask.objects.values_list("order_id", flat=True).get(pk=task_id))
+    order_id, batch_id = StaffTask.objects.values_list("order_id", "batch_id").get(pk=task_id)
+    about: About = (
+        history.lock_order(order_id) if order_id else Batch.objects.select_for_update(of=("self",)).get(pk=batch_id)
+    )
     task = StaffTask.objects.select_for_update(of=("self",)).select_related("owner").get(pk=task_id)
     if task.level == TaskLevel.LEAD:
         actor.require("orders.work_lead_task")
     if task.status == TaskStatus.DONE:
         raise WrongState(f"This was done by {task.done_by} at {_when(task.done_at)}: {task.resolution}")
-    return order, task
+    return about, task
 
 
-def close(task: StaffTask, order: Order, *, resolution: str, reference: str = "", actor: Actor) -> None:
+def close(task: StaffTask, about: About, *, resolution: str, reference: str = "", actor: Actor) -> None:
     """Say what was done about it. The caller holds the locks and has asked for the permission."""
     task.status, task.done_at, task.done_by = TaskStatus.DONE, timezone.now(), actor.name
     task.resolution, task.reference = resolution[:500], reference[:128]
     if task.owner_id is None and actor.user is not None:
         task.owner_id = actor.user.pk
     task.save(update_fields=["status", "done_at", "done_by", "resolution", "reference", "owner"])
-    _tell(task, order, EventType.TASK_DONE, actor, resolution, reference=reference)
+    _tell(task, about, EventType.TASK_DONE, actor, resolution, reference=reference)
 
 
-def close_if_open(kind: TaskKind, order: Order, *, resolution: str, actor: Actor) -> None:
-    """Nothing is left to do. The caller holds the order's lock, which every change of a task takes."""
-    task = StaffTask.objects.filter(order=order, kind=kind).exclude(status=TaskStatus.DONE).first()
+def close_if_open(kind: TaskKind, about: About, *, resolution: str, actor: Actor) -> None:
+    """Nothing is left to do. The caller holds the lock of what it is about, which every change of a task takes."""
+    task = _open(kind, about)
     if task is not None:
-        close(task, order, resolution=resolution, actor=actor)
+        close(task, about, resolution=resolution, actor=actor)
 
 
-def _tell(task: StaffTask, order: Order, event: EventType, actor: Actor, reason: str, **more: str) -> None:
+def _open(kind: TaskKind, about: About) -> StaffTask | None:
+    return StaffTask.objects.filter(kind=kind, **_key(about)).exclude(status=TaskStatus.DONE).first()
+
+
+def _key(about: About) -> dict[str, Any]:
+    return {"order" if isinstance(about, Order) else "batch": about}
+
+
+def _tell(task: StaffTask, about: About, event: EventType, actor: Actor, reason: str, **more: str) -> None:
+    """In the history of the order. A batch has none: its task is the record."""
+    if not isinstance(about, Order):
+        return
     data = {"task": str(task.pk), "kind": task.kind, "level": task.level, **more}
-    history.record(order, event, actor=actor, reason=reason, data=data)
+    history.record(about, event, actor=actor, reason=reason, data=data)
 
 
 def _when(moment: object) -> str:

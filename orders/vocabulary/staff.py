@@ -24,6 +24,7 @@ class TaskKind(StrEnum):
     DRIFT = "drift"  # database, Temporal and payment gateway tell different stories
     QUALITY_FAILED = "quality_failed"  # a shipped order did not pass its check
     PLAYBOOK = "playbook"  # a playbook asks for it
+    BATCH_PAUSED = "batch_paused"  # too many orders of a batch failed: it stands until somebody resumes or cancels it
 
 
 class TaskLevel(StrEnum):

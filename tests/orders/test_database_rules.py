@@ -203,6 +203,8 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("refund_ended_has_time", Refund, {"finished_at": NOW}),
     ("refund_one_open", Refund, {"id": "00000000-0000-4000-8000-000000000001", "key": "k2"}),
     ("task_acknowledged_has_owner", StaffTask, {"status": "acknowledged"}),
+    ("task_about_one_thing", StaffTask, {"order_id": None}),
+    ("task_about_one_thing", StaffTask, {"batch_id": OTHER}),
     ("task_done_says_what", StaffTask, {"status": "done"}),
     ("task_done_says_what", StaffTask, {"resolution": "Paid"}),
     ("notice_ended_has_time", Notice, {"status": "sent"}),
@@ -338,11 +340,13 @@ def test_every_rule_of_the_models_has_a_case() -> None:
         for model in apps.get_app_config("orders").get_models()
         for constraint in model._meta.constraints
     }
-    # These need rows of their own: the test below, test_erase_customer.py, and test_schedule_commands.py.
+    # These need rows of their own: the test below, test_erase_customer.py, test_schedule_commands.py and
+    # test_batch_tasks.py.
     covered = {rule for rule, _, _ in [*CASES, *word_checks()]} | {
         "order_reference",
         "command_one_erasure",
         "command_one_standing_subject",
+        "task_one_open_of_batch",
     }
     # Those of returns change a row instead of copying one: test_database_rules_returns.py.
     covered |= {rule for rule, _, _ in returns.CASES} | returns.INSERTS

@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from orders.actor import Actor
 from orders.errors import WrongState
 from orders.models import Batch, BatchItem, Command
-from orders.services import commands
+from orders.services import commands, tasks
 from orders.services.batches.freezing import LOCK, tell
 from orders.services.batches.selecting import require
 from orders.services.batches.working import change_status, counts_of, lock_batch
@@ -25,7 +25,16 @@ from orders.vocabulary import (
     BatchStatus,
     CommandKind,
     ItemStatus,
+    TaskKind,
 )
+
+#: what a command says about the task of a batch that paused by itself
+ENDS = {
+    CommandKind.BATCH_PAUSE: "The batch was paused",
+    CommandKind.BATCH_RESUME: "The batch was resumed",
+    CommandKind.BATCH_CANCEL: "The batch was cancelled",
+    CommandKind.BATCH_RETRY: "What had failed is done again",
+}
 
 
 def pause(batch_id: UUID | str, *, actor: Actor, reason: str) -> Batch:
@@ -110,6 +119,9 @@ def _go_on(batch: Batch, *, save: tuple[str, ...] = ()) -> None:
 
 
 def _record(kind: CommandKind, batch: Batch, *, actor: Actor, reason: str) -> None:
+    """Write the command and wake the process. Whoever steers a batch that paused by itself has seen to it."""
+    resolution = f"{ENDS[kind]}: {reason}"
+    tasks.close_if_open(TaskKind.BATCH_PAUSED, batch, resolution=resolution, actor=actor)
     commands.record(kind, None, actor=actor, reason=reason, done=f"The batch is {batch.status}.", batch=batch)
     tell(batch)
 

@@ -18,6 +18,8 @@ from django.utils import timezone
 
 from orders.actor import Actor, person, system
 from orders.models import Batch, BatchItem
+from orders.services import tasks
+from orders.services.batches.actions import ACTIONS
 from orders.services.batches.selecting import require
 from orders.vocabulary import (
     AUTO_PAUSE_AFTER,
@@ -26,6 +28,8 @@ from orders.vocabulary import (
     Channel,
     Exclusion,
     ItemStatus,
+    TaskKind,
+    TaskLevel,
     Verdict,
 )
 
@@ -90,7 +94,7 @@ def judge(batch: Batch) -> Verdict:
         batch.started_at = timezone.now()
         _move(batch, BatchStatus.RUNNING, save=("started_at",))
     if batch.status == BatchStatus.RUNNING and pending and _too_many_failures(batch, counts):
-        _move(batch, BatchStatus.PAUSING, save=("note",))
+        _pause_by_itself(batch)
     if batch.status == BatchStatus.CANCELLING:
         _skip_the_rest(batch)
         pending = 0
@@ -163,6 +167,7 @@ def stop_by_engine(batch_id: UUID | str) -> None:
             return
         batch.note = "Its process was cancelled at Temporal; orders that were begun go on by themselves."
         _move(batch, BatchStatus.CANCELLING, save=("note",))
+        tasks.close_if_open(TaskKind.BATCH_PAUSED, batch, resolution=batch.note, actor=system("batch"))
         _skip_the_rest(batch)
         for item in batch.items.filter(status=ItemStatus.RUNNING):
             save_results([(item, done("Begun, then left alone", former=item.former_status))], tries=0)
@@ -184,6 +189,20 @@ def _too_many_failures(batch: Batch, counts: dict[ItemStatus, int]) -> bool:
         "Mend the cause, then resume."
     )
     return True
+
+
+def _pause_by_itself(batch: Batch) -> None:
+    """Somebody must look: whoever asked for the batch, or another lead."""
+    _move(batch, BatchStatus.PAUSING, save=("note",))
+    title = ACTIONS[BatchAction(batch.action)].title
+    tasks.open_task(
+        TaskKind.BATCH_PAUSED,
+        batch,
+        level=TaskLevel.LEAD,
+        says=f"Batch “{title}” of {batch.item_count} orders. {batch.note}",
+        actor=system("batch"),
+        owner_id=batch.requested_by_id,
+    )
 
 
 def _skip_the_rest(batch: Batch) -> None:
