@@ -30,6 +30,7 @@ from orders.services import (
     notices,
     payment_methods,
     placing,
+    placing_again,
     refunding,
     reviewing,
     skipping,
@@ -85,7 +86,7 @@ class Button:
     service: Callable[..., Any]
     form: type[forms.Form]
     permission: str
-    #: said when it was taken; {number} is the order's
+    #: said when it was taken; {number} is the order's, {made} what the service answered
     taken: str
     #: the reason that is kept when the person gave none
     unsaid: str = ""
@@ -107,6 +108,12 @@ BUTTONS: dict[str, Button] = {
         permission="orders.start_order",
         taken="Processing of {number} was asked for. It goes on by itself from here.",
         unsaid="Processing requested",
+    ),
+    "place-again": Button(
+        service=placing_again.place_again,
+        form=ReasonForm,
+        permission="orders.place_order",
+        taken="{number} was placed again as {made}.",
     ),
     "hold": Button(
         service=holding.hold,
@@ -223,7 +230,7 @@ def press(request: HttpRequest, number: str, button: Button) -> HttpResponse:
     given = dict(form.cleaned_data)
     given["reason"] = given["reason"].strip() or button.unsaid
     try:
-        button.service(number, actor=person(request.user, Channel.ADMIN), **given)
+        made = button.service(number, actor=person(request.user, Channel.ADMIN), **given)
     except (Order.DoesNotExist, ReturnCase.DoesNotExist):
         return order_not_found(request, number)
     except NotPermitted as refusal:
@@ -231,7 +238,7 @@ def press(request: HttpRequest, number: str, button: Button) -> HttpResponse:
     except (WrongState, InvalidInput) as refusal:
         messages.warning(request, str(refusal))
     else:
-        messages.success(request, button.taken.format(number=number))
+        messages.success(request, button.taken.format(number=number, made=made))
     return redirect("orders:page", number=number)
 
 

@@ -119,6 +119,7 @@ EVENT_TITLES: dict[EventType, str] = {
     EventType.QUALITY_SAMPLED: "Drawn for the quality check",
     EventType.QUALITY_CHECKED: "Quality checked",
     EventType.RECHECKED: "Checked again",
+    EventType.PLACED_AGAIN: "Placed again as another order",
     EventType.REPRICED: "Prices taken from the catalogue",
     EventType.SHIPMENT_CHECKED: "Carrier asked about the shipment",
     EventType.NOTE_ADDED: "Note",

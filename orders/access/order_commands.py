@@ -5,6 +5,13 @@ from orders.vocabulary import Channel, CommandKind
 
 #: buttons of the order's page, each with the call that does the same: (kind, permission, roles, call, what it does)
 BUTTONS = (
+    (
+        CommandKind.PLACE_AGAIN,
+        "place_order",
+        AGENTS,
+        "Orders.place_again",
+        "Place an order that failed again: a new order with the same lines, customer and payment method",
+    ),
     (CommandKind.HOLD, "hold_order", AGENTS, "OrderCommands.hold", "Stop an order before its next step"),
     (CommandKind.RELEASE, "hold_order", AGENTS, "OrderCommands.release", "Let a held order go on"),
     (CommandKind.CANCEL, "cancel_order", AGENTS, "OrderCommands.cancel", "Cancel an order at any stage, and undo it"),

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from orders.api import idempotency
 from orders.api.filters import ORDER_PARAMETERS, OrderFilter
 from orders.api.idempotency import Answer
-from orders.api.incoming import OrderInput, StartInput
+from orders.api.incoming import OrderInput, ReasonInput, StartInput
 from orders.api.outgoing import CommandOutput, EventOutput, OrderDetail, OrderSummary
 from orders.api.pagination import InSequence, NewestFirst
 from orders.api.permissions import PerAction
@@ -24,7 +24,7 @@ from orders.api.schema import answer_headers, answers, key_header
 from orders.api.views import StrictViewSet
 from orders.models import Order, OrderEvent, OrderLine, ReturnCase
 from orders.selectors.returns import with_lines
-from orders.services import placing
+from orders.services import placing, placing_again
 
 
 class Orders(StrictViewSet):
@@ -34,6 +34,7 @@ class Orders(StrictViewSet):
         "create": ("orders.place_order",),
         "retrieve": ("orders.view_order",),
         "start": ("orders.start_order",),
+        "place_again": ("orders.place_order",),
     }
     hidden_actions = frozenset({"retrieve"})
     not_found_text = "There is no order of that number, or you may not see it."
@@ -82,6 +83,17 @@ class Orders(StrictViewSet):
     def start(self, request: Request, number: str) -> HttpResponse:
         return idempotency.answer_once(request, lambda: self._start(number), key_required=False)
 
+    @extend_schema(
+        summary="Place an order that failed again",
+        description="A new order with the same lines, customer and payment method; start it as every other. Both "
+        "histories name the other. 409 when it did not fail, or was placed again already, with who and when.",
+        request=ReasonInput,
+        responses=answers({201: OrderDetail}, 404, body=True),
+        parameters=[key_header(required=False), *answer_headers(201)],
+    )
+    def place_again(self, request: Request, number: str) -> HttpResponse:
+        return idempotency.answer_once(request, lambda: self._place_again(number), key_required=False)
+
     def _place(self) -> Answer:
         body = OrderInput(data=self.request.data)
         body.is_valid(raise_exception=True)
@@ -90,6 +102,16 @@ class Orders(StrictViewSet):
         if body.validated_data["process"]:
             placing.start_locked(order, actor=actor, reason="Processing requested when placed")
         detail = self._detail(self._whole(order.number))
+        return Answer(status=201, body=detail, location=detail["links"]["self"])
+
+    def _place_again(self, number: str) -> Answer:
+        body = ReasonInput(data=self.request.data)
+        body.is_valid(raise_exception=True)
+        try:
+            made = placing_again.place_again(number, actor=self.actor(), reason=body.validated_data["reason"])
+        except Order.DoesNotExist as error:
+            raise NotFound(self.not_found_text) from error
+        detail = self._detail(self._whole(made.number))
         return Answer(status=201, body=detail, location=detail["links"]["self"])
 
     def _start(self, number: str) -> Answer:

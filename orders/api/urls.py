@@ -44,6 +44,7 @@ urlpatterns = [
     re_path(rf"{ORDER}\Z", Orders.as_view({"get": "retrieve"}), name="order"),
     re_path(rf"{ORDER}why/\Z", WhyOrders.as_view({"get": "retrieve"}), name="order-why"),
     re_path(rf"{ORDER}start/\Z", Orders.as_view({"post": "start"}), name="order-start"),
+    re_path(rf"{ORDER}place-again/\Z", Orders.as_view({"post": "place_again"}), name="order-place-again"),
     re_path(rf"{ORDER}hold/\Z", OrderCommands.as_view({"post": "hold"}), name="order-hold"),
     re_path(rf"{ORDER}release/\Z", OrderCommands.as_view({"post": "release"}), name="order-release"),
     re_path(rf"{ORDER}cancel/\Z", OrderCommands.as_view({"get": "plan", "post": "cancel"}), name="order-cancel"),

@@ -23,6 +23,7 @@ TITLES: dict[BatchAction, str] = {
     BatchAction.HOLD: "Hold",
     BatchAction.RELEASE: "Release",
     BatchAction.CANCEL: "Cancel",
+    BatchAction.PLACE_AGAIN: "Place again",
     BatchAction.REPRICE: "Reprice",
     BatchAction.RECHECK: "Check again",
     BatchAction.CHECK_SHIPMENT: "Compare with the carrier",
@@ -51,6 +52,9 @@ EXCLUSIONS: dict[Exclusion, str] = {
     Exclusion.CANCELLED_ALREADY: "being cancelled already",
     Exclusion.NOT_SHIPPED: "without a shipment",
     Exclusion.CHARGED: "charged already: its amount stands",
+    Exclusion.NOT_FAILED: "not failed",
+    Exclusion.PLACED_AGAIN_ALREADY: "placed again already",
+    Exclusion.REFUND_OUTSTANDING: "owed money back for",
     Exclusion.DELIVERED: "delivered already",
     Exclusion.BATCH_CANCELLED: "not begun before the batch was cancelled",
 }

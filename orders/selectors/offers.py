@@ -28,6 +28,7 @@ from orders.vocabulary import (
 May = Callable[[str], bool]
 #: what the buttons depend on
 PERMISSIONS = (
+    "orders.place_order",
     "orders.start_order",
     "orders.hold_order",
     "orders.cancel_order",
@@ -168,9 +169,16 @@ def _after_undo(order: Order, may: May) -> list[Offer]:
     found = []
     if may("orders.refund_order") and owed_refund(order) is not None:
         found.append(_retry_refund(order))
+    if order.status == OrderStatus.FAILED and may("orders.place_order") and not _placed_again(order):
+        found.append(Offer(order_number=order.number, name="place-again", title="Place again", icon="content_copy"))
     if may("orders.send_notice") and notices.has_unsent(order):
         found.append(Offer(order_number=order.number, name="notice-send", title="Send the mail again", icon="mail"))
     return found
+
+
+def _placed_again(order: Order) -> bool:
+    """Or it must wait until the customer has their money back."""
+    return bool(order.refund_outstanding_minor) or order.commands.filter(kind=CommandKind.PLACE_AGAIN).exists()
 
 
 def _retry_refund(order: Order) -> Offer:

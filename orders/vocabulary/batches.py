@@ -10,6 +10,7 @@ class BatchAction(StrEnum):
     HOLD = "hold"
     RELEASE = "release"
     CANCEL = "cancel"
+    PLACE_AGAIN = "place_again"  # a copy of an order that failed
     REPRICE = "reprice"  # the catalogue's prices of today, while nothing has begun
     RECHECK = "recheck"  # reads only: stock, address and prices as they are today
     CHECK_SHIPMENT = "check_shipment"  # reads only: does the carrier say what we say
@@ -66,6 +67,9 @@ class Exclusion(StrEnum):
     CANCELLED_ALREADY = "cancelled_already"
     NOT_SHIPPED = "not_shipped"
     CHARGED = "charged"
+    NOT_FAILED = "not_failed"
+    PLACED_AGAIN_ALREADY = "placed_again_already"
+    REFUND_OUTSTANDING = "refund_outstanding"
     DELIVERED = "delivered"
     BATCH_CANCELLED = "batch_cancelled"  # not at the freeze: the batch ended before its turn
 

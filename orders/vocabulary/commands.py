@@ -20,6 +20,7 @@ class Channel(StrEnum):
 
 class CommandKind(StrEnum):
     START = "start"
+    PLACE_AGAIN = "place_again"
     HOLD = "hold"
     RELEASE = "release"
     CANCEL = "cancel"

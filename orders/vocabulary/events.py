@@ -66,6 +66,7 @@ class EventType(StrEnum):
     QUALITY_SAMPLED = "order.quality_sampled"
     QUALITY_CHECKED = "order.quality_checked"
     RECHECKED = "order.rechecked"
+    PLACED_AGAIN = "order.placed_again"
     REPRICED = "order.repriced"
     SHIPMENT_CHECKED = "order.shipment_checked"
     NOTE_ADDED = "order.note_added"

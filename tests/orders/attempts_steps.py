@@ -1,4 +1,4 @@
-"""How to try the commands about a failing step and its payment method at each of their doors."""
+"""How to try the commands about a failing step, a payment method and a failed order at each of their doors."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ BY_HAND = {"carrier": "Night Bike", "tracking_number": "NB-7"}
 def make_order_that_cannot_be_shipped() -> Order:
     """The carrier does not answer; the booking is tried again."""
     return driving.drive(make_order(), carrier=driving.PartnerUnavailable("The carrier answered 503."))
+
+
+def make_failed_order() -> Order:
+    return driving.drive(make_order(), gateway=driving.decline())
 
 
 def _attempts(
@@ -48,6 +52,9 @@ STEP_ATTEMPTS: tuple[Attempt, ...] = (
         "step/skip",
         make_order_that_cannot_be_shipped,
         BY_HAND,
+    ),
+    *_attempts(
+        CommandKind.PLACE_AGAIN, "orders:place-again", "Orders.place_again", "place-again", make_failed_order, {}
     ),
     *_attempts(
         CommandKind.PAYMENT_METHOD,

@@ -71,7 +71,7 @@ def test_orders_that_ended_failed_or_wait_for_a_person_leave_their_slots() -> No
     holding.settle(held.pk, actor=TEST_ACTOR)
     window = begin(batch, window=4)
     assert [begun.number for begun in window.begun] == [later.number]
-    found = {item.order_id: (item.status, item.outcome or item.error_type) for item in batch.items.all()}
+    found = {item.order_id: (item.status, item.error_type or item.outcome) for item in batch.items.all()}
     assert found == {
         good.pk: ("done", "Completed"),
         bad.pk: ("failed", "payment_declined"),

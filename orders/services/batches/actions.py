@@ -115,6 +115,25 @@ ACTIONS: Mapping[BatchAction, ActionRule] = {
             leaves_out=(_ELSEWHERE, _SHIPPED, _CLOSED, _UNDOING, _CANCELLED, _IN_REVIEW),
         ),
         ActionRule(
+            action=BatchAction.PLACE_AGAIN,
+            title="Place again",
+            says="A new order for each that failed: same lines, customer and payment method. Start them afterwards.",
+            mode=BatchMode.CHUNKS,
+            permission="orders.place_order",
+            leaves_out=(
+                _ELSEWHERE,
+                (Exclusion.NOT_FAILED, ~Q(status=OrderStatus.FAILED)),
+                (
+                    Exclusion.PLACED_AGAIN_ALREADY,
+                    Q(Exists(Command.objects.filter(order=OuterRef("pk"), kind=CommandKind.PLACE_AGAIN))),
+                ),
+                (
+                    Exclusion.REFUND_OUTSTANDING,
+                    Q(Exists(Payment.objects.filter(order=OuterRef("pk"), refunding_minor__gt=0))),
+                ),
+            ),
+        ),
+        ActionRule(
             action=BatchAction.REPRICE,
             title="Reprice",
             says="The catalogue's prices of today in orders that nobody has started. This cannot be taken back.",

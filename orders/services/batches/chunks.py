@@ -33,6 +33,7 @@ from orders.services.batches.working import (
 from orders.services.cancelling import cancel_locked
 from orders.services.commands import Standing
 from orders.services.holding import hold_locked, release_locked
+from orders.services.placing_again import place_again_locked
 from orders.services.repricing import reprice_locked
 from orders.services.sheets import Sheet
 from orders.vocabulary import (
@@ -172,14 +173,22 @@ def _reprice(order: Order, standing: Standing, sheet: Sheet, in_process: bool) -
     return Did(outcome="Repriced", detail=f"{was} before, {now} now")
 
 
+def _place_again(order: Order, standing: Standing, sheet: Sheet, in_process: bool) -> Did:
+    return Did(outcome="Placed again", detail=f"As {place_again_locked(order, sheet).number}")
+
+
 ACTS: dict[BatchAction, Act] = {
     BatchAction.HOLD: _hold,
     BatchAction.RELEASE: _release,
     BatchAction.CANCEL: _cancel,
     BatchAction.REPRICE: _reprice,
+    BatchAction.PLACE_AGAIN: _place_again,
 }
 #: what an action reads of its orders, fetched for the whole chunk at once
-READS: dict[BatchAction, tuple[str, ...]] = {BatchAction.REPRICE: ("lines__product",)}
+READS: dict[BatchAction, tuple[str, ...]] = {
+    BatchAction.REPRICE: ("lines__product",),
+    BatchAction.PLACE_AGAIN: ("customer", "payment"),
+}
 
 
 def _undo_of(batch: Batch) -> Act:

@@ -7,7 +7,7 @@ person frees its slot, and a process that was continued as new finds every order
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 WINDOW = 20
 #: the batch's process starts the order's own at once; if it dies in between, the outbox does it after this
 GUARANTEE = timedelta(seconds=5)
+#: what a failed item says whose order has had its one process
+NEEDS_PLACING = "Ended: only “Place again” helps"
 #: statuses that free the slot although the order is open: the next move is a person's
 WAITS = {
     OrderStatus.IN_REVIEW: "Waits for a reviewer",
@@ -93,11 +95,12 @@ def _result(item: BatchItem) -> Result | None:
     if status is OrderStatus.COMPLETED:
         return done("Completed", former=item.former_status)
     if order.is_terminal:
-        return failed(
+        result = failed(
             order.failure_type or FailureType.CANCELLED,
             order.failure_message or f"The order is {status}.",
             former=item.former_status,
         )
+        return replace(result, outcome=NEEDS_PLACING) if status is OrderStatus.FAILED else result
     if status in WAITS:
         return done(WAITS[status], former=item.former_status)
     return None

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from orders.actor import Actor
+from orders.amounts import counted
 from orders.errors import WrongState
 from orders.models import Batch, BatchItem, Command
 from orders.services import commands, tasks
@@ -25,6 +26,7 @@ from orders.vocabulary import (
     BatchStatus,
     CommandKind,
     ItemStatus,
+    OrderStatus,
     TaskKind,
 )
 
@@ -87,7 +89,7 @@ def retry_failed(batch_id: UUID | str, *, actor: Actor, reason: str) -> Batch:
             status=ItemStatus.PENDING, outcome="", error_type="", error_message="", finished_at=None
         )
         if not again:
-            raise WrongState("No item failed that can be done again.")
+            raise WrongState(f"No item failed that can be done again.{_ended_orders(batch)}")
         batch.finished_at = None
         batch.summary = {}
         _go_on(batch, save=("finished_at", "summary"))
@@ -102,6 +104,14 @@ def retryable(batch: Batch) -> QuerySet[BatchItem]:
     if batch.action == BatchAction.START:
         again = again.exclude(order__status__in=sorted(TERMINAL_STATUSES))
     return again
+
+
+def _ended_orders(batch: Batch) -> str:
+    """What to do instead, where orders of a start have had their one process."""
+    ended = batch.items.filter(status=ItemStatus.FAILED, order__status=OrderStatus.FAILED).count()
+    if batch.action != BatchAction.START or not ended:
+        return ""
+    return f" {counted(ended, 'order')} ended, and an order has one process: use “Place again” and start the new ones."
 
 
 def _locked(batch_id: UUID | str, actor: Actor) -> Batch:
