@@ -29,8 +29,11 @@ from orders.amounts import money, number
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame
 from orders.models import Batch
+from orders.playbook_forms import InputsForm
+from orders.playbooks.validation import InvalidPlaybook
 from orders.polling import STOP_POLLING, polled
 from orders.selectors import batches as reading
+from orders.selectors import playbooks
 from orders.services import batches
 from orders.services.batches.downloading import items_csv
 from orders.services.batches.freezing import Drifted
@@ -56,6 +59,13 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(max_length=500)
 
 
+def _chosen(playbook: playbooks.Choice | None, inputs: InputsForm | None) -> batches.ChosenPlaybook | None:
+    """As it was shown: a version that is published meanwhile is not what was looked at."""
+    if playbook is None or inputs is None:
+        return None
+    return batches.ChosenPlaybook(slug=playbook.slug, version=playbook.number, inputs=inputs.values())
+
+
 #: button -> (service, what is said when it was taken)
 BUTTONS: dict[str, tuple[Callable[..., Batch], str]] = {
     "pause": (batches.pause, "Nothing new begins."),
@@ -70,6 +80,7 @@ BUTTONS: dict[str, tuple[Callable[..., Batch], str]] = {
 class BatchAdmin(ReadOnlyAdmin):
     list_display = ("title", "status_", "orders_", "sum_", "actor", "reason", "created_at", "finished_at")
     list_filter = (("status", ChoicesDropdownFilter), ("action", ChoicesDropdownFilter))
+    list_select_related = ("playbook__playbook",)
     sortable_by = ()
 
     def get_urls(self) -> list[URLPattern]:
@@ -102,9 +113,24 @@ class BatchAdmin(ReadOnlyAdmin):
         wanted = request.GET.get("action", "")
         action = BatchAction(wanted) if wanted in set(BatchAction) else None
         form = BatchForm(request.POST or None)
-        context: dict[str, Any] = {"offered": offered, "chosen": action, "form": form, "asked": request.GET.lists()}
+        playbook = playbooks.choice(request.GET.get("playbook", "").replace("\x00", "")) if self._runs(action) else None
+        inputs = InputsForm(playbook.definition, request.POST or None) if playbook else None
+        context: dict[str, Any] = {
+            "offered": offered,
+            "chosen": action,
+            "form": form,
+            "asked": request.GET.lists(),
+            "playbooks": playbooks.choices() if self._runs(action) else [],
+            "playbook": playbook,
+            "inputs": inputs,
+        }
         status = 200
-        if action is not None and request.method == "POST" and form.is_valid():
+        if (
+            action is not None
+            and request.method == "POST"
+            and form.is_valid()
+            and (inputs is None or inputs.is_valid())
+        ):
             given = form.cleaned_data
             try:
                 batch = batches.create(
@@ -114,17 +140,21 @@ class BatchAdmin(ReadOnlyAdmin):
                     reason=given["reason"],
                     seen=Seen(count=given["seen_count"], sums=given["seen_sums"]),
                     auto_pause_percent=given["auto_pause_percent"],
+                    playbook=_chosen(playbook, inputs),
                 )
-            except (Drifted, InvalidInput) as refusal:
+            except (Drifted, InvalidInput, InvalidPlaybook) as refusal:
                 context["refusal"], status = str(refusal), 409
             else:
                 messages.success(request, "The orders are frozen; the batch goes on by itself from here.")
                 return redirect("admin:orders_batch_change", batch.pk)
         elif request.method == "POST":
             context["refusal"], status = "Choose an action and say why.", 400
-        if action is not None:
+        if action is not None and (playbook is not None or not self._runs(action)):
             context |= self._preview(selection, action, actor)
         return in_frame(request, "orders/batch_new.html", "Batch", context, status=status)
+
+    def _runs(self, action: BatchAction | None) -> bool:
+        return action is BatchAction.PLAYBOOK
 
     def _preview(self, selection: batches.Selection, action: BatchAction, actor: Any) -> dict[str, Any]:
         try:
@@ -242,7 +272,8 @@ class BatchAdmin(ReadOnlyAdmin):
     @admin.display(description="Batch")
     def title(self, batch: Batch) -> str:
         undo = "Undo: " if batch.undo_of_id else ""
-        return f"{undo}{reading.TITLES[BatchAction(batch.action)]} {number(batch.item_count)} orders"
+        what = f"{batch.playbook} on" if batch.playbook else reading.TITLES[BatchAction(batch.action)]
+        return f"{undo}{what} {number(batch.item_count)} orders"
 
     @admin.display(description="Status")
     def status_(self, batch: Batch) -> SafeString:

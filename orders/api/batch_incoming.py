@@ -8,8 +8,10 @@ from rest_framework import serializers
 
 from orders.api.fields import StrictSerializer, Text, WholeNumber, Word
 from orders.api.incoming import ReasonInput
+from orders.api.playbook_views import GivenField
 from orders.api.selecting import ChosenOrders, OrderFilterInput
 from orders.models.rules import choices
+from orders.services.batches import ChosenPlaybook
 from orders.services.batches.selecting import Seen
 from orders.vocabulary import DEFAULT_AUTO_PAUSE_PERCENT, MAX_BATCH_NUMBERS, BatchAction
 
@@ -33,6 +35,21 @@ class SelectionInput(ChosenOrders):
         help_text="Numbers of orders; or give a filter.",
     )
     filter = BatchFilterInput(required=False)
+    playbook = Text(max_length=40, required=False, help_text="For the action `playbook`, and only for it.")
+    version = WholeNumber(required=False, min_value=1, max_value=2**31 - 1, help_text="Else the newest published one.")
+    inputs = GivenField(required=False, help_text="Of the playbook, by name; the same for every order.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs = super().validate(attrs)
+        if "playbook" not in attrs and attrs.keys() & {"version", "inputs"}:
+            raise serializers.ValidationError({"playbook": "Name the playbook, too."})
+        return attrs
+
+    def chosen_playbook(self) -> ChosenPlaybook | None:
+        given = self.validated_data
+        if "playbook" not in given:
+            return None
+        return ChosenPlaybook(slug=given["playbook"], version=given.get("version"), inputs=given.get("inputs", {}))
 
 
 class SeenInput(StrictSerializer):

@@ -53,6 +53,10 @@ class BatchSummary(serializers.ModelSerializer):
     requested_by = serializers.CharField(source="actor")
     undo_of = serializers.UUIDField(source="undo_of_id", allow_null=True)
     sums = serializers.DictField(child=serializers.IntegerField(), help_text="Currency -> minor units.")
+    playbook = serializers.CharField(
+        source="playbook.playbook.slug", allow_null=True, default=None, help_text="Of the action `playbook`."
+    )
+    version = serializers.IntegerField(source="playbook.number", allow_null=True, default=None)
     links = serializers.SerializerMethodField()
 
     class Meta:
@@ -69,6 +73,8 @@ class BatchSummary(serializers.ModelSerializer):
             "sums",
             "auto_pause_percent",
             "undo_of",
+            "playbook",
+            "version",
             "created_at",
             "started_at",
             "finished_at",
@@ -158,7 +164,7 @@ class Batches(StrictViewSet):
     }
     hidden_actions = frozenset({"retrieve"})
     not_found_text = "There is no batch of that id, or you may not see it."
-    queryset = Batch.objects.all()
+    queryset = Batch.objects.select_related("playbook__playbook")
     serializer_class: type[serializers.BaseSerializer] = BatchSummary
     filter_backends = []
     pagination_class: type[StrictCursor] = NewestFirst
@@ -178,7 +184,9 @@ class Batches(StrictViewSet):
     def preview(self, request: Request) -> Response:
         body = SelectionInput(data=request.data)
         body.is_valid(raise_exception=True)
-        shown = batches.preview(body.selection(), BatchAction(body.validated_data["action"]), actor=self.actor())
+        action, actor = BatchAction(body.validated_data["action"]), self.actor()
+        shown = batches.preview(body.selection(), action, actor=actor)
+        batches.require_playbook(action, body.chosen_playbook(), actor)
         return Response(
             {
                 "selected": shown.selected,
@@ -216,6 +224,7 @@ class Batches(StrictViewSet):
             reason=body.validated_data["reason"],
             seen=body.seen(),
             auto_pause_percent=body.validated_data["auto_pause_percent"],
+            playbook=body.chosen_playbook(),
         )
         return self._answer(batch)
 

@@ -39,6 +39,9 @@ class Batch(models.Model):
     status_since = models.DateTimeField(default=timezone.now)
     #: why it stands, or ended early, when no person said so
     note = models.CharField(max_length=500, blank=True)
+    #: what runs on each order, and what it was told; for that action only
+    playbook = models.ForeignKey("PlaybookVersion", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    inputs = models.JSONField(default=dict, blank=True)
     #: how the orders were chosen, as it was asked; for people, never applied again
     selection = models.JSONField(default=dict, blank=True)
     #: items, those that are left out included
@@ -68,6 +71,7 @@ class Batch(models.Model):
             one_of("batch", "action", BatchAction),
             one_of("batch", "status", BatchStatus),
             one_of("batch", "channel", Channel),
+            check("batch_names_its_playbook", Q(playbook=None) ^ Q(action=BatchAction.PLAYBOOK)),
             check("batch_has_reason", ~Q(reason="") & ~Q(actor="")),
             check("batch_auto_pause_is_percent", Q(auto_pause_percent__lte=100)),
             check("batch_ended_has_time", Q(finished_at=None) ^ Q(status__in=sorted(ENDED_BATCHES))),

@@ -25,6 +25,7 @@ TITLES: dict[BatchAction, str] = {
     BatchAction.CANCEL: "Cancel",
     BatchAction.PLACE_AGAIN: "Place again",
     BatchAction.REPRICE: "Reprice",
+    BatchAction.PLAYBOOK: "Run a playbook",
     BatchAction.RECHECK: "Check again",
     BatchAction.CHECK_SHIPMENT: "Compare with the carrier",
     BatchAction.REFRESH_TRACKING: "Refresh tracking",
@@ -61,6 +62,10 @@ EXCLUSIONS: dict[Exclusion, str] = {
 FAILURE_WORDS: dict[str, str] = {
     ItemFailure.WRONG_STATE: "the order is in another state by now",
     ItemFailure.NOT_PERMITTED: "whoever asked for it may not any more",
+    ItemFailure.PLAYBOOK_REFUSED: "the playbook could not be started",
+    ItemFailure.PLAYBOOK_FAILED: "the playbook failed",
+    ItemFailure.PLAYBOOK_CANCELLED: "the playbook's run was cancelled",
+    ItemFailure.PLAYBOOK_PARKED: "a step of the playbook failed: retry it, skip it or cancel the run",
     ItemFailure.DATABASE: "its data break a rule of the database",
     ItemFailure.UNEXPECTED: "an unexpected error",
     "timeout": "no answer in time",

@@ -12,6 +12,7 @@ class BatchAction(StrEnum):
     CANCEL = "cancel"
     PLACE_AGAIN = "place_again"  # a copy of an order that failed
     REPRICE = "reprice"  # the catalogue's prices of today, while nothing has begun
+    PLAYBOOK = "playbook"  # a run of a published playbook on each order
     RECHECK = "recheck"  # reads only: stock, address and prices as they are today
     CHECK_SHIPMENT = "check_shipment"  # reads only: does the carrier say what we say
     REFRESH_TRACKING = "refresh_tracking"  # what the carrier tells of the parcel is kept
@@ -20,7 +21,7 @@ class BatchAction(StrEnum):
 class BatchMode(StrEnum):
     """How the work is done; the action decides."""
 
-    CHILDREN = "children"  # a process of its own for each order, in a sliding window
+    CHILDREN = "children"  # a process of its own for each order, or a playbook's run, in a sliding window
     CHUNKS = "chunks"  # hundreds of orders in one transaction
     PARALLEL = "parallel"  # one activity for each order, on the queue of the partners
 
@@ -79,6 +80,10 @@ class ItemFailure(StrEnum):
 
     WRONG_STATE = "wrong_state"
     NOT_PERMITTED = "not_permitted"
+    PLAYBOOK_REFUSED = "playbook_refused"  # it was retired meanwhile, or does not take its inputs
+    PLAYBOOK_FAILED = "playbook_failed"
+    PLAYBOOK_CANCELLED = "playbook_cancelled"
+    PLAYBOOK_PARKED = "playbook_parked"  # a step of the run failed, and waits for a person
     DATABASE = "database"
     UNEXPECTED = "unexpected"
 

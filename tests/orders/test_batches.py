@@ -120,6 +120,7 @@ def test_a_preview_counts_sums_shows_some_and_says_what_is_left_out_and_why() ->
         (BatchAction.RELEASE, {"not_held": 3, "closed": 2}),
         (BatchAction.CANCEL, {"shipped": 1, "cancelled_already": 1, "closed": 1, "high_risk": 1}),
         (BatchAction.RECHECK, {"shipped": 1, "closed": 1}),
+        (BatchAction.PLAYBOOK, {}),
         (BatchAction.CHECK_SHIPMENT, {"not_shipped": 5}),
         (BatchAction.PLACE_AGAIN, {"not_failed": 5}),
         (BatchAction.REPRICE, {"shipped": 1, "closed": 1, "started_already": 2}),

@@ -288,6 +288,7 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("system_event_one_open", SystemEvent, {"id": "00000000-0000-4000-8000-000000000001"}),
     ("approval_one_waiting", Approval, {"id": "00000000-0000-4000-8000-000000000001"}),
     *partner_rule_cases.CASES,
+    ("batch_names_its_playbook", Batch, {"action": "playbook"}),
     ("batch_has_reason", Batch, {"reason": ""}),
     ("batch_auto_pause_is_percent", Batch, {"auto_pause_percent": 101}),
     ("batch_ended_has_time", Batch, {"finished_at": NOW}),

@@ -9,6 +9,7 @@ from orders.services.batches.checking import check_item, claim_checks, fail_item
 from orders.services.batches.chunks import run_chunk
 from orders.services.batches.freezing import create
 from orders.services.batches.inverse import undo
+from orders.services.batches.playbooks import ChosenPlaybook, require_playbook
 from orders.services.batches.selecting import Preview, preview
 from orders.services.batches.starting import begin_orders
 from orders.services.batches.steering import cancel, pause, resume, retry_failed
@@ -18,6 +19,7 @@ from orders.services.selection import Selection
 __all__ = [
     "ACTIONS",
     "ActionRule",
+    "ChosenPlaybook",
     "Preview",
     "Selection",
     "begin_orders",
@@ -28,6 +30,7 @@ __all__ = [
     "fail_item",
     "pause",
     "preview",
+    "require_playbook",
     "resume",
     "retry_failed",
     "run_chunk",

@@ -149,6 +149,14 @@ ACTIONS: Mapping[BatchAction, ActionRule] = {
             ),
         ),
         ActionRule(
+            action=BatchAction.PLAYBOOK,
+            title="Run a playbook",
+            says="A run of the playbook on each order; it acts for you, with your permissions. Some run at once.",
+            mode=BatchMode.CHILDREN,
+            permission="orders.run_playbook",
+            leaves_out=(_ELSEWHERE,),
+        ),
+        ActionRule(
             action=BatchAction.RECHECK,
             title="Check again",
             says="Stock, address and prices as they are today. Changes nothing.",

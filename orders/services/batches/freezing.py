@@ -15,6 +15,7 @@ from orders.errors import InvalidInput, WrongState
 from orders.models import Batch, BatchItem
 from orders.services import commands
 from orders.services.batches.actions import ACTIONS
+from orders.services.batches.playbooks import ChosenPlaybook, require_playbook
 from orders.services.batches.selecting import Seen, added_up, judged, require, too_many
 from orders.services.selection import Selection
 from orders.vocabulary import (
@@ -51,18 +52,23 @@ def create(
     seen: Seen | None = None,
     auto_pause_percent: int = DEFAULT_AUTO_PAUSE_PERCENT,
     undo_of: Batch | None = None,
+    playbook: ChosenPlaybook | None = None,
 ) -> Batch:
     """Freeze the selection and ask for its processing; answers at once.
 
-    Raises `NotPermitted`, `InvalidInput` (nothing to do, too large), or `Drifted` when it is not what `seen` says.
+    Raises `NotPermitted`, `InvalidInput` (nothing to do, too large), `InvalidPlaybook` naming an input of the playbook,
+    or `Drifted` when it is not what `seen` says.
     """
     require(action, actor)
+    version, inputs = require_playbook(action, playbook, actor)
     user = actor.user if actor.user is not None and actor.user.pk else None
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(LOCK)
         batch = Batch.objects.create(
             action=action,
+            playbook=version,
+            inputs=inputs,
             reason=reason[:500],
             requested_by=user,  # type: ignore[misc]
             actor=actor.name,
@@ -90,7 +96,7 @@ def create(
             None,
             actor=actor,
             reason=reason,
-            done=f"{ACTIONS[action].title}: {frozen.count} orders",
+            done=f"{version or ACTIONS[action].title}: {frozen.count} orders",
             batch=batch,
         )
     return batch

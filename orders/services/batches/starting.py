@@ -1,4 +1,4 @@
-"""Orders with a process of their own each: which begin now, and what became of those that were begun.
+"""Orders with a process of their own each, or a playbook's run: which begin now, and what became of the others.
 
 The window is fed from the rows, not from what the batch's process remembers: an order that ended, failed or waits for a
 person frees its slot, and a process that was continued as new finds every order that it had begun.
@@ -18,6 +18,7 @@ from orders.actor import Actor
 from orders.errors import NotPermitted, WrongState
 from orders.models import Batch, BatchItem, Order
 from orders.services import placing
+from orders.services.batches import playbooks
 from orders.services.batches.working import (
     Result,
     Where,
@@ -72,7 +73,9 @@ def begin_orders(batch_id: UUID | str, *, where: Where, window: int = WINDOW) ->
             if free > 0:
                 _begin(batch, free, where)
             verdict = judge(batch)
-        waiting = batch.items.filter(status=ItemStatus.RUNNING, order__process_run_id="").select_related("order")
+        # The run of a playbook is started by the outbox alone: the batch's process has nothing to do for it.
+        started_here = batch.items.none() if batch.playbook_id else batch.items.filter(order__process_run_id="")
+        waiting = started_here.filter(status=ItemStatus.RUNNING).select_related("order")
         begun = [
             Begun(order_id=str(item.order_id), number=item.order.number, customer=placing.customer_tag(item.order))
             for item in waiting.order_by("position")[:window]
@@ -83,7 +86,7 @@ def begin_orders(batch_id: UUID | str, *, where: Where, window: int = WINDOW) ->
 def _settle(batch: Batch) -> None:
     results = []
     for item in batch.items.filter(status=ItemStatus.RUNNING).select_related("order"):
-        result = _result(item)
+        result = playbooks.result(item) if batch.playbook_id else _result(item)
         if result is not None:
             results.append((item, result))
     save_results(results, tries=0)
@@ -107,13 +110,15 @@ def _result(item: BatchItem) -> Result | None:
 
 
 def _begin(batch: Batch, free: int, where: Where) -> None:
-    items = list(batch.items.filter(status=ItemStatus.PENDING).order_by("position")[:free])
+    pending = batch.items.filter(status=ItemStatus.PENDING).select_related("order")
+    items = list(pending.order_by("position")[:free])
     try:
         actor = acting(batch, where)
     except NotPermitted as refusal:
         save_results([(item, failed(ItemFailure.NOT_PERMITTED, str(refusal), former="")) for item in items])
         return
-    save_results([(item, _start(item, batch, actor)) for item in items])
+    begin = playbooks.begin if batch.playbook_id else _start
+    save_results([(item, begin(item, batch, actor)) for item in items])
 
 
 def _start(item: BatchItem, batch: Batch, actor: Actor) -> Result:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +37,15 @@ from orders.vocabulary import (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Runnable:
+    """A published version with its inputs, defaults filled in, and whom its run acts for."""
+
+    version: PlaybookVersion
+    inputs: dict[str, Any]
+    user_id: int
+
+
 def start(
     order_number: str,
     slug: str,
@@ -53,14 +63,8 @@ def start(
     `InvalidInput` for the playbook or its version, `InvalidPlaybook` for the inputs, or `WrongState` naming who was
     first when it runs on the order already.
     """
-    actor.require("orders.run_playbook")
-    if actor.user is None or actor.user.pk is None:
-        raise NotPermitted("A playbook acts for a person: sign in.", permission="orders.run_playbook")
-    chosen = _published(slug, version)
-    definition = definition_of(chosen)
-    for entry in entries_of(definition):
-        actor.require(entry.permission)
-    given = given_inputs(definition.inputs, inputs or {})
+    may = require(slug, version, inputs or {}, actor=actor)
+    chosen = may.version
     with transaction.atomic():
         order = Order.objects.select_for_update().get(number=order_number)
         if cause and (before := PlaybookRun.objects.filter(cause=cause).first()) is not None:
@@ -77,10 +81,10 @@ def start(
             version=chosen,
             version_hash=chosen.hash,
             order=order,
-            inputs=given,
+            inputs=may.inputs,
             trigger=trigger,
             cause=cause,
-            started_by_id=actor.user.pk,
+            started_by_id=may.user_id,
             channel=actor.channel,
             reason=reason[:500],
         )
@@ -88,6 +92,18 @@ def start(
         _tell(run, EventType.PLAYBOOK_STARTED, actor, reason, {"playbook": slug, "version": chosen.number})
         publish(run, Topic.START_PLAYBOOK)
     return run
+
+
+def require(slug: str, version: int | None, inputs: Mapping[str, Any], *, actor: Actor) -> Runnable:
+    """What `actor` may run, before the order is looked at. Raises as `start` does."""
+    actor.require("orders.run_playbook")
+    if actor.user is None or actor.user.pk is None:
+        raise NotPermitted("A playbook acts for a person: sign in.", permission="orders.run_playbook")
+    chosen = _published(slug, version)
+    definition = definition_of(chosen)
+    for entry in entries_of(definition):
+        actor.require(entry.permission)
+    return Runnable(version=chosen, inputs=given_inputs(definition.inputs, inputs), user_id=actor.user.pk)
 
 
 def pause(run_id: UUID | str, *, actor: Actor, reason: str) -> PlaybookRun:
