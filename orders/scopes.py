@@ -65,6 +65,8 @@ FULL_ONLY = frozenset(
         "orders.reprice_order",
         # It takes orders by the thousand out of the house.
         "orders.export_orders",
+        # And does so by itself, from then on.
+        "orders.plan_exports",
         # So are procedures, and who answers or steers them.
         "orders.edit_playbook",
         "orders.publish_playbook",

@@ -4,12 +4,18 @@ from orders.access.rules import LEADS, CommandRule
 from orders.vocabulary import Channel, CommandKind
 
 WITH_A_REASON = "asked for by a person or program that the row names, on a page or by the API"
-ON_ITS_PAGE = "a plan belongs to a person, who sees on its page what became of it"
+#: kind, button, call, what it does
 PLAN = (
-    (CommandKind.EXPORT_PLAN, "new", "Plan an export that is asked for again and again"),
-    (CommandKind.EXPORT_PLAN_PAUSE, "pause", "Let a plan ask for nothing until it is resumed"),
-    (CommandKind.EXPORT_PLAN_RESUME, "resume", "Let a paused plan go on"),
-    (CommandKind.EXPORT_PLAN_RUN, "run", "Ask for a planned export now; needs `orders.export_orders` too"),
+    (CommandKind.EXPORT_PLAN, "new", "create", "Plan an export that is asked for again and again"),
+    (
+        CommandKind.EXPORT_PLAN_CHANGE,
+        "edit",
+        "change",
+        "Change filter, format or hour of a plan, and own it from then on",
+    ),
+    (CommandKind.EXPORT_PLAN_PAUSE, "pause", "pause", "Let a plan ask for nothing until it is resumed"),
+    (CommandKind.EXPORT_PLAN_RESUME, "resume", "resume", "Let a paused plan go on"),
+    (CommandKind.EXPORT_PLAN_RUN, "run", "run", "Ask for a planned export now; needs `orders.export_orders` too"),
 )
 
 EXPORT_COMMANDS: tuple[CommandRule, ...] = (
@@ -49,9 +55,9 @@ EXPORT_COMMANDS: tuple[CommandRule, ...] = (
             says=says,
             permission="orders.plan_exports",
             roles=LEADS,
-            doors={Channel.ADMIN: (f"admin:orders_exportplan_{button}",)},
-            not_offered={Channel.API: ON_ITS_PAGE, Channel.CLI: ON_ITS_PAGE},
+            doors={Channel.ADMIN: (f"admin:orders_exportplan_{button}",), Channel.API: (f"ExportPlans.{call}",)},
+            not_offered={Channel.CLI: WITH_A_REASON},
         )
-        for kind, button, says in PLAN
+        for kind, button, call, says in PLAN
     ),
 )

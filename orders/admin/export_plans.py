@@ -112,6 +112,7 @@ class ExportPlanAdmin(ReadOnlyAdmin):
         view = self.admin_site.admin_view
         return [
             path("new/", view(self.new_view), name="orders_exportplan_new"),
+            path("<uuid:plan_id>/edit/", view(self.edit_view), name="orders_exportplan_edit"),
             *(
                 path(
                     f"<uuid:plan_id>/{name}/",
@@ -154,6 +155,36 @@ class ExportPlanAdmin(ReadOnlyAdmin):
                 return redirect("admin:orders_exportplan_change", plan.pk)
         status = 400 if form.errors else 200
         return in_frame(request, "orders/export_plan_new.html", "Plan an export", {"form": form}, status=status)
+
+    def edit_view(self, request: HttpRequest, plan_id: UUID) -> HttpResponse:
+        self._require(request)
+        plan = ExportPlan.objects.filter(pk=plan_id).first()
+        if plan is None:
+            raise Http404("There is no such plan.")
+        now = {"name": plan.name, "format": plan.format, "daily_at": plan.daily_at, "every_hours": plan.every_hours}
+        form = PlanForm(request.POST or None, initial={**plan.filter, **now})
+        form.fields["name"].disabled = True
+        if request.method == "POST" and form.is_valid():
+            given = form.cleaned_data
+            try:
+                exports.change(
+                    plan_id,
+                    actor=person(request.user, Channel.ADMIN),
+                    reason=given["reason"],
+                    format=ExportFormat(given["format"]),
+                    asked=form.asked(),
+                    every_hours=given["every_hours"],
+                    daily_at=given["daily_at"],
+                )
+            except InvalidInput as refusal:
+                form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+            else:
+                messages.success(request, f"{plan.name} is changed, from its next round on.")
+                return redirect("admin:orders_exportplan_change", plan_id)
+        status = 400 if form.errors else 200
+        return in_frame(
+            request, "orders/export_plan_new.html", f"Change {plan.name}", {"form": form, "plan": plan}, status=status
+        )
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         if not self.has_view_permission(request):

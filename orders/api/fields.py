@@ -7,7 +7,7 @@ nobody declared is dropped in silence - `status: "paid"` looks accepted. With mo
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from django.core.validators import RegexValidator
@@ -16,6 +16,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)")
+TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 EARLIEST_YEAR, LATEST_YEAR = 1970, 9000
 #: newlines and escape codes in a name forge log lines and break exports
@@ -99,6 +100,15 @@ class Day(serializers.DateField):
         if not isinstance(value, str) or not DAY.fullmatch(value):
             raise serializers.ValidationError("Write it as 2026-01-31.")
         return super().to_internal_value(value)
+
+
+class TimeOfDay(serializers.TimeField):
+    """Hours and minutes of the day, as 06:30 and in no other way."""
+
+    def to_internal_value(self, value: Any) -> time:
+        if not isinstance(value, str) or not TIME_OF_DAY.fullmatch(value):
+            raise serializers.ValidationError("Write it as 06:30, from 00:00 to 23:59.")
+        return time.fromisoformat(value)
 
 
 class StrictSerializer(serializers.Serializer):

@@ -5,6 +5,7 @@ from django.urls import path, re_path
 from orders.api.approval_views import Approvals
 from orders.api.batch_views import BatchCommands, Batches, BatchItems
 from orders.api.customer_views import Customers
+from orders.api.export_plan_views import ExportPlans
 from orders.api.export_views import Exports
 from orders.api.finding_views import Findings
 from orders.api.import_command_views import ImportCommands
@@ -89,6 +90,12 @@ urlpatterns = [
     path("exports/<uuid:pk>/", Exports.as_view({"get": "retrieve"}), name="export"),
     path("exports/<uuid:pk>/cancel/", Exports.as_view({"post": "cancel"}), name="export-cancel"),
     path("exports/<uuid:pk>/download/", Exports.as_view({"get": "download"}), name="export-download"),
+    path("export-plans/", ExportPlans.as_view({"get": "list", "post": "create"}), name="export-plans"),
+    path("export-plans/<uuid:pk>/", ExportPlans.as_view({"get": "retrieve"}), name="export-plan"),
+    *(
+        path(f"export-plans/<uuid:pk>/{verb}/", ExportPlans.as_view({"post": verb}), name=f"export-plan-{verb}")
+        for verb in ("change", "pause", "resume", "run")
+    ),
     path("approvals/", Approvals.as_view({"get": "list"}), name="approvals"),
     path("approvals/<uuid:pk>/approve/", Approvals.as_view({"post": "approve"}), name="approval-approve"),
     path("approvals/<uuid:pk>/decline/", Approvals.as_view({"post": "decline"}), name="approval-decline"),

@@ -73,6 +73,7 @@ class CommandKind(StrEnum):
     EXPORT_CANCEL = "export_cancel"
     EXPORT_DOWNLOAD = "export_download"
     EXPORT_PLAN = "export_plan"
+    EXPORT_PLAN_CHANGE = "export_plan_change"
     EXPORT_PLAN_PAUSE = "export_plan_pause"
     EXPORT_PLAN_RESUME = "export_plan_resume"
     EXPORT_PLAN_RUN = "export_plan_run"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ADMIN, API = Channel.ADMIN, Channel.API
 _numbers = itertools.count(1)
+DAILY = {"format": "csv", "daily_at": "06:30", "reason": "Books"}
 
 
 def make_export(*orders: Order, format: ExportFormat = ExportFormat.CSV) -> Export:
@@ -81,6 +82,15 @@ def attempts(attempt: Callable[..., Attempt]) -> list[Attempt]:
             do=lambda person, plan: person.post(f"admin:orders_exportplan_{name}", {"reason": "Why"}, plan.pk),
         )
 
+    def plan_call(verb: str, prepare: Callable[[], ExportPlan], **body: Any) -> Attempt:
+        return attempt(
+            command=f"export_plan_{verb}",
+            channel=API,
+            door=f"ExportPlans.{verb}",
+            prepare=prepare,
+            do=lambda person, plan: person.call(f"/api/export-plans/{plan.pk}/{verb}/", {"reason": "Why", **body}),
+        )
+
     return [
         attempt(
             command="export",
@@ -130,6 +140,23 @@ def attempts(attempt: Callable[..., Attempt]) -> list[Attempt]:
                 {"name": f"daily {next(_numbers)}", "format": "csv", "daily_at": "06:30", "reason": "Books"},
             ),
         ),
+        attempt(
+            command="export_plan",
+            channel=API,
+            door="ExportPlans.create",
+            do=lambda person, _: person.call("/api/export-plans/", {"name": f"daily {next(_numbers)}", **DAILY}),
+        ),
+        attempt(
+            command="export_plan_change",
+            channel=ADMIN,
+            door="admin:orders_exportplan_edit",
+            prepare=make_plan,
+            do=lambda person, plan: person.post("admin:orders_exportplan_edit", DAILY, plan.pk),
+        ),
+        plan_call("change", make_plan, format="csv", daily_at="06:30"),
+        plan_call("pause", make_plan),
+        plan_call("resume", _paused),
+        plan_call("run", _plan_with_orders),
         plan_button("pause", make_plan),
         plan_button("resume", _paused),
         plan_button("run", _plan_with_orders),

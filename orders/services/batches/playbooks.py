@@ -59,8 +59,8 @@ def require_playbook(
         return None, {}
     if chosen is None:
         raise InvalidInput("playbook", "Say which playbook to run.")
-    runnable = running.require(chosen.slug, chosen.version, chosen.inputs, actor=actor)
-    return runnable.version, runnable.inputs
+    may = running.runnable(chosen.slug, chosen.version, chosen.inputs, actor=actor)
+    return may.version, may.inputs
 
 
 def begin(item: BatchItem, batch: Batch, actor: Actor) -> Result:

@@ -7,7 +7,7 @@ their part is written. None of these modules knows Temporal.
 
 from orders.services.exports.keeping import Download, download, expire, forget
 from orders.services.exports.making import abandon, cancel, write
-from orders.services.exports.planning import pause, plan, resume, run_due, run_now
+from orders.services.exports.planning import change, pause, plan, resume, run_due, run_now
 from orders.services.exports.requesting import request
 from orders.services.selection import Selection
 
@@ -16,6 +16,7 @@ __all__ = [
     "Selection",
     "abandon",
     "cancel",
+    "change",
     "download",
     "expire",
     "forget",

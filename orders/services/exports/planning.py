@@ -37,18 +37,11 @@ def plan(
     daily_at: time | None = None,
 ) -> ExportPlan:
     """Save a filter with its hour. Raises `NotPermitted`, `InvalidInput` or `AlreadyExists`."""
-    actor.require("orders.plan_exports")
-    actor.require("orders.export_orders")
-    if actor.user is None or not actor.user.pk:
-        raise InvalidInput("name", "A plan belongs to a person: its exports are asked for with their permissions.")
+    owner = _owner(actor)
     name = name.strip()
     if not 1 <= len(name) <= 100:
         raise InvalidInput("name", "A name has 1 to 100 characters.")
-    if (every_hours is None) == (daily_at is None):
-        raise InvalidInput("every_hours", "Say either every how many hours, or at which time of the day.")
-    if every_hours is not None and not 1 <= every_hours <= MAX_PLAN_HOURS:
-        raise InvalidInput("every_hours", f"{every_hours} is not within 1 to {MAX_PLAN_HOURS}.")
-    filtering.matching(asked)
+    _check(asked, every_hours=every_hours, daily_at=daily_at)
     now = timezone.now()
     with transaction.atomic():
         found, is_new = ExportPlan.objects.get_or_create(
@@ -59,12 +52,40 @@ def plan(
                 "every_hours": every_hours,
                 "daily_at": daily_at,
                 "next_at": next_round(now, every_hours=every_hours, daily_at=daily_at),
-                "made_by_id": actor.user.pk,
+                "made_by_id": owner,
             },
         )
         if not is_new:
             raise AlreadyExists("name", f"There is a plan {name} already.")
         _record(CommandKind.EXPORT_PLAN, found, actor=actor, reason=reason, done="Planned")
+    return found
+
+
+def change(
+    plan_id: UUID | str,
+    *,
+    actor: Actor,
+    reason: str,
+    format: ExportFormat,
+    asked: Mapping[str, Any],
+    every_hours: int | None = None,
+    daily_at: time | None = None,
+) -> ExportPlan:
+    """Another filter, format or hour, from the next round on. The name stays, and a paused plan stays paused.
+
+    The plan is theirs who changed it last: nobody's filter runs with the permissions of somebody else. Raises
+    `ExportPlan.DoesNotExist`, `NotPermitted` or `InvalidInput`.
+    """
+    owner = _owner(actor)
+    _check(asked, every_hours=every_hours, daily_at=daily_at)
+    with transaction.atomic():
+        found = _locked(plan_id)
+        if (found.every_hours, found.daily_at) != (every_hours, daily_at):
+            found.next_at = next_round(timezone.now(), every_hours=every_hours, daily_at=daily_at)
+        found.format, found.filter, found.made_by_id = format, dict(asked), owner
+        found.every_hours, found.daily_at = every_hours, daily_at
+        found.save(update_fields=["format", "filter", "made_by", "every_hours", "daily_at", "next_at"])
+        _record(CommandKind.EXPORT_PLAN_CHANGE, found, actor=actor, reason=reason, done="Changed")
     return found
 
 
@@ -153,6 +174,24 @@ def _set_paused(plan_id: UUID | str, paused: bool, kind: CommandKind, *, actor: 
         found.save(update_fields=["paused", "next_at"])
         _record(kind, found, actor=actor, reason=reason, done="Paused" if paused else "Resumed")
     return found
+
+
+def _owner(actor: Actor) -> int:
+    """Whose plan it is. Raises `NotPermitted` or `InvalidInput`."""
+    actor.require("orders.plan_exports")
+    actor.require("orders.export_orders")
+    if actor.user is None or not actor.user.pk:
+        raise InvalidInput("name", "A plan belongs to a person: its exports are asked for with their permissions.")
+    return int(actor.user.pk)
+
+
+def _check(asked: Mapping[str, Any], *, every_hours: int | None, daily_at: time | None) -> None:
+    """Raise `InvalidInput` that names the field."""
+    if (every_hours is None) == (daily_at is None):
+        raise InvalidInput("every_hours", "Say either every how many hours, or at which time of the day.")
+    if every_hours is not None and not 1 <= every_hours <= MAX_PLAN_HOURS:
+        raise InvalidInput("every_hours", f"{every_hours} is not within 1 to {MAX_PLAN_HOURS}.")
+    filtering.matching(asked)
 
 
 def _locked(plan_id: UUID | str) -> ExportPlan:

@@ -63,7 +63,7 @@ def start(
     `InvalidInput` for the playbook or its version, `InvalidPlaybook` for the inputs, or `WrongState` naming who was
     first when it runs on the order already.
     """
-    may = require(slug, version, inputs or {}, actor=actor)
+    may = runnable(slug, version, inputs or {}, actor=actor)
     chosen = may.version
     with transaction.atomic():
         order = Order.objects.select_for_update().get(number=order_number)
@@ -94,7 +94,7 @@ def start(
     return run
 
 
-def require(slug: str, version: int | None, inputs: Mapping[str, Any], *, actor: Actor) -> Runnable:
+def runnable(slug: str, version: int | None, inputs: Mapping[str, Any], *, actor: Actor) -> Runnable:
     """What `actor` may run, before the order is looked at. Raises as `start` does."""
     actor.require("orders.run_playbook")
     if actor.user is None or actor.user.pk is None:
