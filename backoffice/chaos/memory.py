@@ -32,7 +32,7 @@ class Memory:
         self.next_look = now + PAUSE
         for name, member in self.arena.members.items():
             if member.process is not None and member.alive:
-                megabytes = _resident(member.process.pid)
+                megabytes = resident(member.process.pid)
                 self.lives.setdefault((name, member.starts), []).append((now, megabytes))
 
     def report(self) -> dict[str, dict[str, float]]:
@@ -49,7 +49,7 @@ class Memory:
         return found
 
 
-def _resident(pid: int) -> float:
+def resident(pid: int) -> float:
     """Megabytes of the process itself; PostgreSQL's children share most of theirs."""
     try:
         return float(psutil.Process(pid).memory_info().rss) / 1_000_000

@@ -7,6 +7,7 @@ the help line.
 import sys
 from collections.abc import Callable
 
+from backoffice.bench.run import bench
 from backoffice.chaos.run import chaos
 from backoffice.devstack import lifecycle, project_commands
 from backoffice.devstack.doctor import doctor
@@ -22,6 +23,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "reset": lifecycle.reset,
     "doctor": doctor,
     "chaos": chaos,
+    "bench": bench,
 }
 
 
