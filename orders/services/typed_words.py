@@ -63,7 +63,7 @@ TYPED = (
     Typed(model=PlaybookRun, columns=("inputs", "reason", "message")),
     Typed(model=PlaybookStepRun, columns=("parameters", "result", "error"), orders="run__order"),
     Typed(model=BatchItem, columns=("error_message",)),
-    Typed(model=Batch, columns=("reason", "note", "selection"), orders="items__order"),
+    Typed(model=Batch, columns=("reason", "note", "selection", "inputs"), orders="items__order"),
 )
 
 
