@@ -111,6 +111,12 @@ class BatchDetail(BatchSummary):
 
 class BatchItemOutput(serializers.ModelSerializer):
     order = serializers.CharField(source="order.number")
+    placed_as = serializers.CharField(
+        source="placed_as.number",
+        allow_null=True,
+        default=None,
+        help_text="The new order, when a retry needed one.",
+    )
     status = serializers.ChoiceField(choices=choices(ItemStatus))
 
     class Meta:
@@ -118,6 +124,7 @@ class BatchItemOutput(serializers.ModelSerializer):
         fields = [
             "position",
             "order",
+            "placed_as",
             "status",
             "outcome",
             "error_type",
@@ -282,7 +289,10 @@ class BatchCommands(Batches):
     def cancel(self, request: Request, pk: str) -> HttpResponse:
         return self._steer(pk, batches.cancel)
 
-    @_steering("Do the failed items again", "Only those, after their causes were mended. 409 when there are none.")
+    @_steering(
+        "Do the failed items again",
+        "Only those, after their causes were mended. An order that failed is placed again. 409 when there are none.",
+    )
     def retry_failed(self, request: Request, pk: str) -> HttpResponse:
         return self._steer(pk, batches.retry_failed)
 
@@ -307,7 +317,7 @@ class BatchItems(Batches):
         responses=answers({200: BatchItemOutput(many=True)}, 404),
     )
     def list(self, request: Request, pk: str) -> Response:  # type: ignore[override]
-        items = BatchItem.objects.filter(batch=self._batch(pk)).select_related("order")
+        items = BatchItem.objects.filter(batch=self._batch(pk)).select_related("order", "placed_as")
         page = self.paginate_queryset(items)
         return self.get_paginated_response(BatchItemOutput(page, many=True).data)
 

@@ -92,6 +92,8 @@ class BatchItem(models.Model):
     #: 1, 2, 3 ... within the batch
     position = models.PositiveIntegerField()
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="batch_items")
+    #: the new order, once "retry failed" had to place the ended one again
+    placed_as = models.ForeignKey(Order, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     status = word_field(ItemStatus, default=ItemStatus.PENDING)
     #: in a few words that many items share, so that a page can group them
     outcome = models.CharField(max_length=200, blank=True)
@@ -130,3 +132,8 @@ class BatchItem(models.Model):
 
     def __str__(self) -> str:
         return f"{self.position} {self.status}"
+
+    @property
+    def at_work(self) -> Order:
+        """The order that is started: the frozen one, or the newest that was placed again instead of it."""
+        return self.placed_as or self.order

@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from orders.actor import person
 from orders.models import Batch, Command, Order, OutboxMessage
-from orders.services import batches, holding, placing, process, seeding
+from orders.services import batches, holding, placing, placing_again, process, seeding
 from orders.services.batches.starting import GUARANTEE, Window
 from orders.services.batches.working import Where
-from orders.vocabulary import BatchAction, BatchStatus, CommandKind, Topic, Verdict
+from orders.vocabulary import BatchAction, BatchStatus, Channel, CommandKind, Topic, Verdict
 from tests.factories import TEST_ACTOR, make_order, make_product
 from tests.orders import driving
+from tests.orders.staff import make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -116,14 +118,84 @@ def seeding_of(count: int) -> list[Order]:
     return list(Order.objects.order_by("created_at", "id"))
 
 
-def test_an_order_whose_process_has_ended_is_not_begun_a_second_time() -> None:
-    declined, held = make_order(), make_order()
-    batch = make_batch()
-    holding.hold(held.number, actor=TEST_ACTOR, reason="Wait")
+def start_with_one_declined() -> tuple[Batch, Order, Order]:
+    """A batch of which one order completed and one was declined."""
+    lamp = make_product("LAMP")
+    good, declined = make_order(product=lamp), make_order(product=lamp)
+    batch = make_batch(auto_pause_percent=0)
     begin(batch)
+    driving.drive(driving.refreshed(good))
     driving.drive(driving.refreshed(declined), gateway=driving.decline())
     assert begin(batch).verdict is Verdict.ENDED
+    return batch, good, declined
+
+
+def test_a_retry_places_the_ended_order_again_starts_the_new_one_and_nothing_else() -> None:
+    batch, good, declined = start_with_one_declined()
+    batches.retry_failed(batch.pk, actor=TEST_ACTOR, reason="The gateway takes it now")
+
+    [begun] = begin(batch).begun
+    made = Order.objects.get(number=begun.number)
+
+    assert made not in {good, declined}
+    item = batch.items.get(order=declined)
+    assert (item.status, item.placed_as) == ("running", made)
+    assert [begun.number for begun in begin(batch).begun] == [made.number], "named until its process has it"
+    driving.drive(driving.refreshed(made))
+    assert begin(batch).verdict is Verdict.ENDED
+    item.refresh_from_db()
+    assert (item.status, item.outcome) == ("done", "Completed")
+    assert item.error_message == f"Placed again as {made.number}."
+    assert Order.objects.count() == 3
+    assert Command.objects.filter(kind=CommandKind.START, batch=batch).count() == 3
+
+
+def test_a_new_order_that_fails_too_is_told_and_can_be_retried_again() -> None:
+    batch, _, declined = start_with_one_declined()
+    numbers = []
+    for _ in range(2):
+        batches.retry_failed(batch.pk, actor=TEST_ACTOR, reason="Again")
+        [begun] = begin(batch).begun
+        numbers.append(begun.number)
+        driving.drive(Order.objects.get(number=begun.number), gateway=driving.decline())
+        assert begin(batch).verdict is Verdict.ENDED
+        item = batch.items.get(order=declined)
+        assert (item.status, item.error_type) == ("failed", "payment_declined")
+        assert item.error_message.startswith(f"Placed again as {begun.number}. ")
+    assert len(set(numbers)) == 2
+
+
+def test_what_may_not_be_placed_again_stays_failed_and_says_why() -> None:
+    batch, _, declined = start_with_one_declined()
+    placing_again.place_again(declined.number, actor=TEST_ACTOR, reason="By hand")
+    batches.retry_failed(batch.pk, actor=TEST_ACTOR, reason="Again")
+    assert begin(batch).begun == []
+    item = batch.items.get(order=declined)
+    assert (item.status, item.error_type, item.placed_as) == ("failed", "wrong_state", None)
+    assert "Placed again as" in item.error_message
+    assert Order.objects.count() == 3
+
+
+def test_a_retry_places_nothing_for_somebody_who_may_not_place_orders() -> None:
+    batch, _, declined = start_with_one_declined()
+    starter = make_user("orders.run_batch", "orders.start_order", name="starter")
+    Batch.objects.filter(pk=batch.pk).update(requested_by=starter)
+    batches.retry_failed(batch.pk, actor=person(starter, Channel.ADMIN), reason="Again")
+    begin(batch)
+    item = batch.items.get(order=declined)
+    assert (item.status, item.error_type) == ("failed", "not_permitted")
+    assert Order.objects.count() == 2
+
+
+def test_an_order_that_was_cancelled_meanwhile_is_not_begun_again() -> None:
+    cancelled, held = make_order(), make_order()
+    batch = make_batch(auto_pause_percent=0)
+    holding.hold(held.number, actor=TEST_ACTOR, reason="Wait")
+    begin(batch)
+    driving.drive(driving.refreshed(cancelled), gateway=driving.decline())
+    Order.objects.filter(pk=cancelled.pk).update(status="cancelled")
+    begin(batch)
     holding.release(held.number, actor=TEST_ACTOR, reason="Known")
     batches.retry_failed(batch.pk, actor=TEST_ACTOR, reason="Mended")
     assert [begun.number for begun in begin(batch).begun] == [held.number]
-    assert batch.items.get(order=declined).status == "failed"
+    assert batch.items.get(order=cancelled).status == "failed"

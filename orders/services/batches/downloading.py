@@ -11,6 +11,7 @@ from orders.vocabulary import ItemStatus
 HEADER = [
     "position",
     "order",
+    "placed_as",
     "status",
     "outcome",
     "error_type",
@@ -28,6 +29,7 @@ def items_csv(batch: Batch, *, status: ItemStatus | None = None) -> Iterator[str
     rows = items.order_by("position").values_list(
         "position",
         "order__number",
+        "placed_as__number",
         "status",
         "outcome",
         "error_type",
@@ -37,4 +39,5 @@ def items_csv(batch: Batch, *, status: ItemStatus | None = None) -> Iterator[str
         "finished_at",
     )
     for *cells, finished in rows.iterator(chunk_size=2_000):
-        yield csv_line([*map(str, cells), finished.isoformat() if finished else ""])
+        texts = ("" if cell is None else str(cell) for cell in cells)
+        yield csv_line([*texts, finished.isoformat() if finished else ""])

@@ -12,7 +12,6 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from orders.actor import Actor
-from orders.amounts import counted
 from orders.errors import WrongState
 from orders.models import Batch, BatchItem, Command
 from orders.services import commands, tasks
@@ -76,7 +75,8 @@ def cancel(batch_id: UUID | str, *, actor: Actor, reason: str) -> Batch:
 def retry_failed(batch_id: UUID | str, *, actor: Actor, reason: str) -> Batch:
     """Do the failed items again, and only those. Raises as `pause` does, or when none can be done again.
 
-    An order whose process has ended stays as it is: one order has one process, ever.
+    An order has one process, ever, so one that failed after this batch had started it is placed again, and the new one
+    is started.
     """
     with transaction.atomic():
         batch = _locked(batch_id, actor)
@@ -89,7 +89,7 @@ def retry_failed(batch_id: UUID | str, *, actor: Actor, reason: str) -> Batch:
             status=ItemStatus.PENDING, outcome="", error_type="", error_message="", finished_at=None
         )
         if not again:
-            raise WrongState(f"No item failed that can be done again.{_ended_orders(batch)}")
+            raise WrongState("No item failed that can be done again.")
         batch.finished_at = None
         batch.summary = {}
         _go_on(batch, save=("finished_at", "summary"))
@@ -98,20 +98,14 @@ def retry_failed(batch_id: UUID | str, *, actor: Actor, reason: str) -> Batch:
 
 
 def retryable(batch: Batch) -> QuerySet[BatchItem]:
-    """Failed items whose order another batch does not work on, and is not closed where a closed one is final."""
+    """Failed items whose order another batch does not work on, and is not cancelled or completed meanwhile."""
     elsewhere = BatchItem.objects.filter(order=OuterRef("order"), status__in=sorted(OPEN_ITEMS))
     again = batch.items.filter(~Exists(elsewhere), status=ItemStatus.FAILED)
     if batch.action == BatchAction.START:
-        again = again.exclude(order__status__in=sorted(TERMINAL_STATUSES))
+        # One that failed is placed again.
+        over = sorted(TERMINAL_STATUSES - {OrderStatus.FAILED})
+        again = again.exclude(order__status__in=over).exclude(placed_as__status__in=over)
     return again
-
-
-def _ended_orders(batch: Batch) -> str:
-    """What to do instead, where orders of a start have had their one process."""
-    ended = batch.items.filter(status=ItemStatus.FAILED, order__status=OrderStatus.FAILED).count()
-    if batch.action != BatchAction.START or not ended:
-        return ""
-    return f" {counted(ended, 'order')} ended, and an order has one process: use “Place again” and start the new ones."
 
 
 def _locked(batch_id: UUID | str, actor: Actor) -> Batch:
