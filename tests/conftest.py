@@ -7,6 +7,7 @@ import sys
 import pytest
 from django.conf import settings
 from django.db.backends.postgresql.operations import DatabaseOperations
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 if not os.environ.get("DATABASE_URL"):
     pytest.exit("The tests need PostgreSQL. Run ./dev test, which starts one.", returncode=4)
@@ -28,6 +29,21 @@ def history_can_be_emptied_between_tests() -> None:
         return ["SET session_replication_role = replica", *statements, "SET session_replication_role = DEFAULT"]
 
     DatabaseOperations.sql_flush = with_triggers_asleep  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files_are_listed_once() -> None:
+    """Every test's client loads the middleware anew, and the list of static files took a tenth of the whole run."""
+    listed: dict[str, object] = {}
+    plain = WhiteNoiseMiddleware.add_files_from_finders
+
+    def once(self: WhiteNoiseMiddleware) -> None:
+        if not listed:
+            plain(self)
+            listed.update(self.files)
+        self.files.update(listed)
+
+    WhiteNoiseMiddleware.add_files_from_finders = once
 
 
 @pytest.hookimpl(trylast=True)
