@@ -1,13 +1,19 @@
 """What all tests share: a database that protects its history, and a run that ends when it is over."""
 
+import contextlib
 import os
 import secrets
 import sys
+from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
+from pytest_django import DjangoDbBlocker
 from whitenoise.middleware import WhiteNoiseMiddleware
+
+from tests import migrated
 
 if not os.environ.get("DATABASE_URL"):
     pytest.exit("The tests need PostgreSQL. Run ./dev test, which starts one.", returncode=4)
@@ -17,6 +23,17 @@ if not settings.TEMPORAL_PAYLOAD_KEYS:
 if not settings.PERSONAL_DATA_KEYS:
     # Called without ./dev; the environment is for the processes that tests start.
     os.environ["BACKOFFICE_PERSONAL_DATA_KEYS"] = settings.PERSONAL_DATA_KEYS = f"test:{secrets.token_urlsafe(32)}"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """Each process copies one migrated database instead of migrating its own."""
+    with contextlib.ExitStack() as held:
+        with django_db_blocker.unblock():
+            connection.settings_dict["TEST"]["TEMPLATE"] = held.enter_context(migrated.ready_made())
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
