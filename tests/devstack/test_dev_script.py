@@ -81,3 +81,16 @@ def test_it_runs_the_checkout_it_lies_in_from_any_directory(tmp_path: Path) -> N
     )
     assert done.returncode == 1, done.stderr
     assert '"ready": false' in done.stdout
+
+
+def test_what_python_compiled_is_kept_also_where_it_may_not_lie_in_the_tree(
+    dev: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, str] = {}
+    monkeypatch.setitem(dev["main"].__globals__, "prepare", lambda: None)
+    monkeypatch.setattr(os, "execve", lambda program, arguments, environment: given.update(environment))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    dev["main"]()
+    assert "PYTHONDONTWRITEBYTECODE" not in given
+    assert given["PYTHONPYCACHEPREFIX"] == str(ROOT / ".venv" / "bytecode")
