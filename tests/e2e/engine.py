@@ -16,6 +16,7 @@ from typing import Any
 import requests
 from django.conf import settings
 from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError
 
 from backoffice.database_roles import Role
 from backoffice.devstack import http_probe, paths, ports, temporal
@@ -91,6 +92,8 @@ class Engine:
     simulator: SimulatorProcess
     folder: Path
     worker: subprocess.Popen[bytes] | None = None
+    #: whether that worker was started without options and with the right clock
+    worker_is_plain: bool = True
     web: subprocess.Popen[bytes] | None = None
     #: between the processes and PostgreSQL
     gate: Gate | None = None
@@ -121,6 +124,7 @@ class Engine:
                 stderr=log,
             )
         eventually(ready.exists, seconds=120, what="the worker")
+        self.worker_is_plain = not options and not hours_ahead
 
     def start_web(self) -> str:
         """The address of a web server on the test database."""
@@ -147,6 +151,41 @@ class Engine:
         assert self.worker is not None
         self.worker.terminate()
         return self.worker.wait(40)
+
+    def stop_web(self) -> None:
+        if self.web is not None:
+            self.web.kill()
+            self.web.wait()
+            self.web = None
+
+    def let_the_worker_go(self) -> None:
+        """Stop it if one runs."""
+        if self.worker is not None and self.worker.poll() is None:
+            self.stop_worker()
+
+    def make_ready(self) -> None:
+        """As new for the next test, whatever the last one killed or left running."""
+        assert self.temporal.process is not None
+        if self.temporal.process.poll() is not None:
+            self.temporal.start()
+        asyncio.run(self._end_what_runs())
+        if not self.worker_is_plain:
+            self.let_the_worker_go()
+        if self.worker is None or self.worker.poll() is not None:
+            self.start_worker()
+
+    def tidy_up(self) -> None:
+        """No faults, no web, and a simulator as empty as the next test's database."""
+        self.stop_web()
+        self.faults()
+        self.forget_the_books()
+
+    async def _end_what_runs(self) -> None:
+        client = await self.client()
+        async for left in client.list_workflows("ExecutionStatus = 'Running'"):
+            if not left.id.startswith("backoffice:"):  # what schedules start comes to its end by itself
+                with contextlib.suppress(RPCError):  # as it just did
+                    await client.get_workflow_handle(left.id, run_id=left.run_id).terminate("its test is over")
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command as the worker's account."""
@@ -213,10 +252,7 @@ def running(*, gate: Gate | None = None) -> Iterator[Engine]:
         finally:
             for name in names:
                 setattr(settings, name, saved[name])
-            if engine.worker is not None and engine.worker.poll() is None:
-                engine.stop_worker()
-            if engine.web is not None:
-                engine.web.kill()
-                engine.web.wait()
+            engine.let_the_worker_go()
+            engine.stop_web()
             simulator.stop()
             server.stop()

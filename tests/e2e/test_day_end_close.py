@@ -73,7 +73,7 @@ def test_a_close_that_is_paused_and_whose_worker_is_killed_inside_a_step_is_fini
     )
 
 
-def test_a_schedule_that_is_run_by_hand_closes_the_day_and_is_seen_in_the_rows(running_engine: Engine) -> None:
+def test_a_schedule_that_is_run_by_hand_closes_the_day_and_is_seen_in_the_rows(new_engine: Engine) -> None:
     eventually(lambda: ScheduleState.objects.filter(pk=DAY_END).exists(), what="the sight of the schedule")
     scheduling.run_now(DAY_END, actor=TEST_ACTOR, reason="Early today")
     eventually(lambda: ProcessRun.objects.exists(), what="the run")

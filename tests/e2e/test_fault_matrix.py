@@ -45,8 +45,7 @@ def engine(shared_engine: Engine, transactional_db: None) -> Iterator[Engine]:
     if shared_engine.worker.poll() is not None:
         shared_engine.start_worker()
     yield shared_engine
-    shared_engine.faults()
-    shared_engine.forget_the_books()
+    shared_engine.tidy_up()
 
 
 def no_carrier(engine: Engine) -> None:

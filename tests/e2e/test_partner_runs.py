@@ -33,8 +33,7 @@ def shared_engine(django_db_setup: None, django_db_blocker: Any) -> Iterator[Eng
 @pytest.fixture
 def engine(shared_engine: Engine, transactional_db: None) -> Iterator[Engine]:
     yield shared_engine
-    shared_engine.faults()
-    shared_engine.forget_the_books()
+    shared_engine.tidy_up()
 
 
 @pytest.fixture

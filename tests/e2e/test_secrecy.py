@@ -100,9 +100,9 @@ def found_in(texts: Iterable[tuple[str, bytes]]) -> list[str]:
 
 
 def test_no_personal_data_token_or_partners_words_can_be_read_at_temporal_or_in_the_log(
-    running_engine: Engine,
+    new_engine: Engine,
 ) -> None:
-    running_engine.faults({"partner": "carrier", "operation": "shipments.book", "mode": "unavailable", "times": 1})
+    new_engine.faults({"partner": "carrier", "operation": "shipments.book", "mode": "unavailable", "times": 1})
     orders = [order(), order(payment_method=TOKEN), order(payment_method="pm_card_chargeDeclined")]
     orders += [order(quantity=1000), order(country="AQ")]
     imported = feed()
@@ -113,8 +113,8 @@ def test_no_personal_data_token_or_partners_words_can_be_read_at_temporal_or_in_
     imported.refresh_from_db()
     assert imported.status == "completed"
 
-    told, readable = asyncio.run(told_by_temporal(running_engine))
-    stored = files(running_engine)
+    told, readable = asyncio.run(told_by_temporal(new_engine))
+    stored = files(new_engine)
     assert found_in([*told.items(), *stored.items()]) == []
     # The search looked at the right bytes, and there was something to hide.
     number = orders[0].number.encode()
