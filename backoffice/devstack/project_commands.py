@@ -85,8 +85,14 @@ def find_browser() -> str | None:
 
 #: fast ones first: a broken rule shows in seconds, not after servers have started
 WITHOUT_SERVERS = ("tests/architecture", "tests/orders", "tests/activities", "tests/replay", "tests/chaos")
-#: tests that start servers and would starve each other of processor time
-WITH_SERVERS = ("tests/workflows", "tests/simulator", "tests/devstack", "tests/e2e")
+#: tests that start servers, the longest ones first
+WITH_SERVERS = ("tests/e2e", "tests/workflows", "tests/devstack", "tests/simulator")
+CORES = os.cpu_count() or 2
+#: one process a core
+COMPUTING = ("-n", str(CORES))
+#: One more, for they wait a third of their time. Servers are shared by the tests of a file, so each file has one
+#: process, and a long file must not be the last to begin.
+WAITING = ("-n", str(CORES + 1), "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def test(arguments: list[str]) -> int:
@@ -98,9 +104,9 @@ def test(arguments: list[str]) -> int:
     with environment_for_tests() as given:
         if arguments:
             return foreground.run([*pytest, *arguments], given, cwd=ROOT)
-        # The first half has no servers of its own, so two processes share it; a failure there ends the run early.
-        return foreground.run([*pytest, "-n", "2", *WITHOUT_SERVERS], given, cwd=ROOT) or foreground.run(
-            [*pytest, *WITH_SERVERS], given, cwd=ROOT
+        # A failure in the first half ends the run early.
+        return foreground.run([*pytest, *COMPUTING, *WITHOUT_SERVERS], given, cwd=ROOT) or foreground.run(
+            [*pytest, *WAITING, *WITH_SERVERS], given, cwd=ROOT
         )
 
 
