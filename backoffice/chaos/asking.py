@@ -21,6 +21,8 @@ REQUEST_TIMEOUT = 8.0
 PATIENCE = 300.0
 #: seconds between two tries, the first and the longest, and between two looks
 PAUSE, LONGEST_PAUSE, LOOK = 0.2, 2.0, 0.3
+#: (status code, words) of answers that are final and nobody's fault: somebody else, or the order itself, was faster
+NOES = ((409, "wrong-state"), (400, "No order is left to act on"))
 ENDS = {"cancel": {}, "terminate": {"reason": "Ended by an operator"}}
 
 
@@ -48,7 +50,7 @@ class Asker:
     ) -> requests.Response | None:
         """POST until the answer is one of `yes`; None after a final no or when nobody answers in time.
 
-        A no that names the state is an answer, for somebody was faster; any other refusal is a complaint.
+        Any other refusal is a complaint.
         """
         headers = {"Idempotency-Key": key, **request.pop("headers", {})}
         give_up, pause = time.monotonic() + PATIENCE, PAUSE
@@ -56,9 +58,9 @@ class Asker:
             answer = self.ask("POST", f"{self.doors.api}{path}", headers=headers, **request)
             if answer is not None and answer.status_code in yes:
                 return answer
-            # The same code also says that the key is still in flight, or that it is asked too often.
-            if answer is not None and answer.status_code == 409 and "wrong-state" in answer.text:
+            if answer is not None and any(answer.status_code == code and words in answer.text for code, words in NOES):
                 return None
+            # These also say that the key is still in flight, or that it is asked too often.
             if answer is not None and answer.status_code < 500 and answer.status_code not in {409, 429}:
                 self.complain(f"{what} was refused: {answer.status_code} {answer.text[:300]}")
                 return None
