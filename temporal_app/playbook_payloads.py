@@ -14,6 +14,8 @@ class PlaybookInput:
     """Starts a `PlaybookWorkflow`, and is the input of what concerns the whole run."""
 
     run_id: str
+    #: of a run that began a new history in the middle of its undo: how it ends
+    ending: PlaybookEnding | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

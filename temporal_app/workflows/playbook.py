@@ -62,9 +62,11 @@ class PlaybookWorkflow:
         try:
             self.plan = await self.load()
             if self.plan.undoing:
-                raise asyncio.CancelledError
+                raise ApplicationError("The run is being undone", type=run.ending or PlaybookEnding.CANCELLED)
             self.done = set(self.plan.done)
             await self.sequence(self.plan.definition.steps, "steps")
+            # In here: a cancellation that was faster than the end is obeyed.
+            return await self.end(PlaybookEnding.COMPLETED, "")
         except (Exception, asyncio.CancelledError) as error:
             if not is_saga_failure(error):
                 raise
@@ -72,7 +74,6 @@ class PlaybookWorkflow:
             if is_cancelled_exception(error) and workflow.cancellation_reason() is not None:
                 raise
             return result
-        return await self.end(PlaybookEnding.COMPLETED, "")
 
     async def load(self) -> PlaybookPlan:
         return await workflow.execute_local_activity(
@@ -82,7 +83,7 @@ class PlaybookWorkflow:
     async def sequence(self, steps: tuple[StepType, ...], path: str) -> None:
         for number, step in enumerate(steps):
             here = f"{path}.{number}"
-            if any(here.startswith(f"{stopped}.") for stopped in self.stopped):
+            if self.is_stopped(here):
                 raise asyncio.CancelledError
             if here in self.done:
                 continue
@@ -90,12 +91,21 @@ class PlaybookWorkflow:
             raise_if_cancelled()
             self.continue_when_long()
 
-    def continue_when_long(self) -> None:
+    def is_stopped(self, here: str) -> bool:
+        return any(here.startswith(f"{stopped}.") for stopped in self.stopped)
+
+    def raise_if_stopped(self, here: str) -> None:
+        """Before a way waits: an activity that ended well has swallowed the cancellation that stopped the way."""
+        raise_if_cancelled()
+        if self.is_stopped(here) and workflow.patched("stopped-ways-do-not-wait"):
+            raise asyncio.CancelledError
+
+    def continue_when_long(self, ending: PlaybookEnding | None = None) -> None:
         """Begin a new history between two steps; what is done is known to the rows."""
         info = workflow.info()
         long = info.get_current_history_length() > LONG or info.is_continue_as_new_suggested()
         if long and not self.in_parallel:
-            workflow.continue_as_new(self.run_input)
+            workflow.continue_as_new(PlaybookInput(run_id=self.run_input.run_id, ending=ending))
 
     async def follow(self, step: StepType, here: str) -> None:
         if isinstance(step, ActivityStep):
@@ -151,7 +161,7 @@ class PlaybookWorkflow:
             standing = await workflow.execute_local_activity(
                 activities.settle_playbook_step, self.at(here), **policies.database("Look whether the wait is over")
             )
-            raise_if_cancelled()
+            self.raise_if_stopped(here)
             if standing.closed:
                 return
             await self.next_word(told, within=timedelta(seconds=standing.wait_seconds))
@@ -201,7 +211,7 @@ class PlaybookWorkflow:
             except (ActivityError, ApplicationError) as error:
                 kind = type_of(error)
                 if kind == FailureType.RUN_PAUSED:
-                    await self.wait_for_resume()
+                    await self.wait_for_resume(here)
                     continue
                 if kind in {FailureType.STEP_VOIDED, *ENDINGS} or is_cancelled_exception(error):
                     raise
@@ -219,7 +229,7 @@ class PlaybookWorkflow:
             PlaybookStep(run_id=self.run_input.run_id, path=here, message=message),
             **policies.database("Note that the step has failed"),
         )
-        raise_if_cancelled()
+        self.raise_if_stopped(here)
         return how
 
     async def decision(self, here: str) -> PlaybookStepStatus:
@@ -229,18 +239,18 @@ class PlaybookWorkflow:
             status = await workflow.execute_local_activity(
                 activities.decision_on_playbook_step, self.at(here), **policies.database("Look what was decided")
             )
-            raise_if_cancelled()
+            self.raise_if_stopped(here)
             if status is not PlaybookStepStatus.FAILED:
                 return status
             await self.next_word(told)
 
-    async def wait_for_resume(self) -> None:
+    async def wait_for_resume(self, here: str) -> None:
         while True:
             told = self.told
             still = await workflow.execute_local_activity(
                 activities.playbook_stands_still, self.run_input, **policies.database("Stand still")
             )
-            raise_if_cancelled()
+            self.raise_if_stopped(here)
             if not still:
                 return
             await self.next_word(told)
@@ -262,6 +272,7 @@ class PlaybookWorkflow:
         )
         while (path := await self.next_undo()) is not None:
             await self.undo(path)
+            self.continue_when_long(ending)
         return await self.end(ending, message)
 
     async def next_undo(self) -> str | None:

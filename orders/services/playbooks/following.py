@@ -6,6 +6,7 @@ it grew too long or an operator reset it, is told what is done already and goes 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -97,6 +98,7 @@ def execute(run_id: str, path: str, *, actor: Actor) -> None:
 
     `StepFailed` means that it has used its attempts; every other error is an attempt that may be followed by another.
     """
+    began = time.monotonic()
     token = _claim(run_id, path)
     if token is None:
         return
@@ -120,7 +122,11 @@ def execute(run_id: str, path: str, *, actor: Actor) -> None:
             rows.record(
                 run, EventType.PLAYBOOK_STEP_DONE, actor, step.title or step.id, path, {"activity": step.activity}
             )
-    except (StaleAttempt, StepVoided, PartnerDown):
+    except StaleAttempt:
+        if time.monotonic() - began > step.timeout_seconds:
+            rows.count_late(run_id, path, step)
+        raise
+    except (StepVoided, PartnerDown):
         raise
     except (DomainError, EvaluationFailed) as error:
         raise rows.counted_failure(run_id, path, token, step, error) from error
@@ -192,7 +198,9 @@ def fail(run_id: str, path: str, message: str, *, actor: Actor) -> OnFailure:
         # No attempt that is still on its way may commit any more.
         row.token += 1
         row.error = message[:500]
-        rows.close(row, PlaybookStepStatus.FAILED if how is OnFailure.PARK else PlaybookStepStatus.GIVEN_UP)
+        # In a run that is being undone, a failed step is an undo that waits for a person.
+        parks = how is OnFailure.PARK and run.status != PlaybookRunStatus.UNDOING
+        rows.close(row, PlaybookStepStatus.FAILED if parks else PlaybookStepStatus.GIVEN_UP)
         rows.record(run, EventType.PLAYBOOK_STEP_FAILED, actor, message, path, {"on_failure": how})
         if how is OnFailure.PARK and run.status == PlaybookRunStatus.RUNNING:
             running.move(run, PlaybookRunStatus.PARKED)
@@ -214,11 +222,17 @@ def stands_still(run_id: str) -> bool:
 
 
 def end(run_id: str, ending: PlaybookEnding, *, message: str, actor: Actor) -> PlaybookRunStatus:
-    """Close the run. Answers the status that it has now, also when it was closed before."""
+    """Close the run and what is open of it. Answers the status that it has now, also when it was closed before.
+
+    Raises `StepVoided` when it was cancelled before it could be completed: then it must be undone.
+    """
     with transaction.atomic():
         _, run = running.lock(run_id)
         if run.status in ENDED_PLAYBOOK_RUNS:
             return PlaybookRunStatus(run.status)
+        if ending is PlaybookEnding.COMPLETED and run.status == PlaybookRunStatus.UNDOING:
+            raise StepVoided("The run was cancelled; what it did is undone.")
+        rows.give_up_open(run, failed=True)
         status = {
             PlaybookEnding.COMPLETED: PlaybookRunStatus.COMPLETED,
             PlaybookEnding.CANCELLED: PlaybookRunStatus.CANCELLED,
@@ -234,9 +248,12 @@ def _claim(run_id: str, path: str) -> int | None:
         _, run = running.lock(run_id)
         if run.status == PlaybookRunStatus.UNDOING or run.status in ENDED_PLAYBOOK_RUNS:
             raise StepVoided("The run is being undone; no step of it may begin.")
-        row, _ = rows.row_of(run, path)
+        row, place = rows.row_of(run, path)
         if row.status in rows.CLOSED_STEPS:
             return None
+        if isinstance(place.step, ActivityStep) and row.failures >= place.step.attempts:
+            # The last attempt was late, or died before it could say that it was the last.
+            raise StepFailed(row.error)
         if run.status in rows.STOPPED:
             _rest(row)
             rows.settle_pause(run)

@@ -61,6 +61,25 @@ def counted_failure(run_id: str, path: str, token: int, step: ActivityStep, erro
     return error if isinstance(error, DomainError) else StepFailed(str(error)[:500])
 
 
+def count_late(run_id: str, path: str, step: ActivityStep) -> None:
+    """Count an attempt that took longer than the step allows, so that another one took its place.
+
+    One that died with its worker is not counted: it is no word about the step.
+    """
+    with transaction.atomic():
+        _, run = running.lock(run_id)
+        row = run.steps.select_for_update().get(path=path)
+        if row.status not in CLOSED_STEPS:
+            row.failures, row.error = row.failures + 1, f"It took longer than {step.timeout_seconds} seconds."
+            row.save(update_fields=["failures", "error"])
+
+
+def give_up_open(run: PlaybookRun, *, failed: bool) -> None:
+    """Nothing more comes of the steps that are open, and of those that `failed`. The caller holds the run's lock."""
+    kept = CLOSED_STEPS if failed else CLOSED_STEPS | {PlaybookStepStatus.FAILED}
+    run.steps.exclude(status__in=kept).update(status=PlaybookStepStatus.GIVEN_UP, finished_at=timezone.now())
+
+
 def run_of(run_id: str) -> PlaybookRun:
     return PlaybookRun.objects.select_related("version__playbook").get(pk=run_id)
 

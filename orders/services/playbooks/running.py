@@ -132,6 +132,8 @@ def cancel(run_id: UUID | str, *, actor: Actor, reason: str) -> PlaybookRun:
     ) as run:
         if run.status == PlaybookRunStatus.UNDOING:
             raise WrongState(f"{run.version} is being undone since {_when(run.status_since)}.")
+        # Nobody may retry them any more: what has failed in a run that is being undone is an undo.
+        run.steps.filter(status=PlaybookStepStatus.FAILED).update(status=PlaybookStepStatus.GIVEN_UP)
         move(run, PlaybookRunStatus.UNDOING, message=f"Cancelled by {actor.name}: {reason}")
     return run
 

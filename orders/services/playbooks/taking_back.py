@@ -7,7 +7,6 @@ leave a voucher with a customer who got no apology.
 from __future__ import annotations
 
 from django.db import transaction
-from django.utils import timezone
 
 from orders.actor import Actor
 from orders.errors import DomainError, PartnerDown, StaleAttempt, StepVoided
@@ -21,16 +20,19 @@ def begin_undo(run_id: str, *, message: str, actor: Actor) -> None:
     """No step may commit any more; from here on everything that was done is taken back."""
     with transaction.atomic():
         _, run = running.lock(run_id)
-        open_steps = run.steps.exclude(status__in=[*rows.CLOSED_STEPS, PlaybookStepStatus.FAILED])
-        open_steps.update(status=PlaybookStepStatus.GIVEN_UP, finished_at=timezone.now())
-        run.steps.filter(status=PlaybookStepStatus.FAILED).update(status=PlaybookStepStatus.GIVEN_UP)
-        if run.status not in ENDED_PLAYBOOK_RUNS and run.status != PlaybookRunStatus.UNDOING:
+        if run.status in ENDED_PLAYBOOK_RUNS:
+            return
+        # What has failed in a run that is being undone already is an undo: it goes on waiting for a person.
+        rows.give_up_open(run, failed=run.status != PlaybookRunStatus.UNDOING)
+        if run.status != PlaybookRunStatus.UNDOING:
             running.move(run, PlaybookRunStatus.UNDOING, message=message)
 
 
 def next_undo(run_id: str) -> str | None:
-    """The path of the step to take back next: the one that was done last and names an undo."""
+    """The path of the step to take back next: the one that was done last and names an undo; of an ended run none."""
     run = rows.run_of(run_id)
+    if run.status in ENDED_PLAYBOOK_RUNS:
+        return None
     to_do = [PlaybookStepStatus.DONE, PlaybookStepStatus.UNDOING, PlaybookStepStatus.FAILED]
     for row in run.steps.filter(type="activity", status__in=to_do).order_by("-finished_at", "-id"):
         step = places.find(run, row.path).step
@@ -49,8 +51,11 @@ def undo(run_id: str, path: str, *, actor: Actor) -> None:
             return
         assert isinstance(step, ActivityStep)
         assert step.undo is not None
+        if row.status == PlaybookStepStatus.DONE:
+            # Attempts that the step itself used are none of its undo's.
+            row.failures = 0
         row.status, row.token = PlaybookStepStatus.UNDOING, row.token + 1
-        row.save(update_fields=["status", "token"])
+        row.save(update_fields=["status", "token", "failures"])
         token = row.token
     acting = actions.acting_for(run, actor)
     key = f"{run_id}:{path}:undo"
