@@ -42,7 +42,8 @@ PLAYBOOK_COMMANDS: tuple[CommandRule, ...] = (
     ),
     CommandRule(
         name="set_trigger",
-        says="Say which events, or which time, start a playbook by themselves",
+        says="Say which events, or which time, start a playbook by themselves; a shipped one needs the permissions of "
+        "its publication",
         permission="orders.set_trigger",
         roles=LEADS,
         doors={

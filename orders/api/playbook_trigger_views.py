@@ -87,7 +87,8 @@ class PlaybookStarts(StrictViewSet):
 
     @extend_schema(
         summary="Let an event start a playbook",
-        description="Its newest published version, for whoever had it published. An event that the playbook knows "
+        description="Its newest published version, for whoever had it published; of a playbook that came with the "
+        "product, for whoever first lets it start, who must be allowed to publish it. An event that the playbook knows "
         "already is changed.",
         request=TriggerInput,
         responses=answers({200: StartsOutput}, 404, body=True),

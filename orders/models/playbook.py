@@ -53,7 +53,8 @@ class PlaybookVersion(models.Model):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
-    #: who asked for its publication; runs that nobody starts by hand act for this person
+    #: who asked for its publication, or first let a shipped version start by itself; runs that nobody starts by hand
+    #: act for this person
     published_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orders.errors import PartnerUnavailable, StepFailed, StepVoided, WrongState
-from orders.models import OrderTag, PlaybookRun
+from orders.models import OrderTag, PlaybookRun, Voucher
 from orders.services.playbooks import actions, following, running, taking_back
 from orders.vocabulary import PlaybookEnding, PlaybookRunStatus, PlaybookStepStatus
 from tests.factories import TEST_ACTOR, make_order
@@ -51,7 +51,7 @@ def test_an_attempt_that_took_too_long_counts_and_one_that_was_only_overtaken_do
 ) -> None:
     run = start(make_order(), tag("a", attempts=1, timeout_seconds=5))
     moments = itertools.chain([0.0], itertools.repeat(5 + late_by))
-    monkeypatch.setattr(following.time, "monotonic", lambda: next(moments))
+    monkeypatch.setattr("time.monotonic", lambda: next(moments))
 
     def overtaken(*_: Any, **__: Any) -> None:
         run.steps.update(token=7)
@@ -151,6 +151,18 @@ def test_an_undo_that_waits_for_a_person_still_does_when_the_process_begins_anew
     running.retry(run.pk, "steps.0", actor=chief(), reason="again")
     assert undo_all(run) == ["steps.0"]
     assert not OrderTag.objects.exists()
+
+
+def test_an_undo_knows_what_its_step_did() -> None:
+    voucher: dict[str, Any] = {"type": "activity", "id": "v", "activity": "issue_voucher"}
+    voucher["parameters"] = {"amount_minor": 500, "reason": "sorry"}
+    undo = {"activity": "withdraw_voucher", "parameters": {"code": "=results.v.code", "reason": "not sorry"}}
+    run = start(make_order(), {**voucher, "undo": undo})
+    act(run, "steps.0")
+    running.cancel(run.pk, actor=chief(), reason="stop")
+    begin_undo(run)
+    assert undo_all(run) == ["steps.0"]
+    assert not Voucher.objects.filter(withdrawn_at=None).exists()
 
 
 def test_an_undo_has_all_its_attempts_whatever_its_step_has_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """The playbooks that the product comes with, installed once; staff change them by saving versions of their own.
 
-Nobody published them, so no event and no schedule starts them until two people publish a version. By hand they run for
-whoever starts them, with that person's permissions.
+Nobody published them. By hand they run for whoever starts them, with that person's permissions; by themselves they run
+once somebody who may publish them lets them, and for that person (`publishing.stand_for`).
 """
 
 from __future__ import annotations

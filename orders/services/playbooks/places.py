@@ -70,10 +70,12 @@ def facts_at(place: Place, run: PlaybookRun) -> dict[str, Any]:
     steps = {step.id: step for _, step, _ in walk(place.definition.steps)}
     empty = empty_results(place.definition, steps)
     results = {name: dict(nothing) for name, nothing in empty.items()}
+    # What a step that is being undone did is what its undo is about.
+    happened = {PlaybookStepStatus.DONE, PlaybookStepStatus.UNDOING}
     # Of each step the newest row: the latest time round a loop counts.
     here = run.steps.filter(path__regex=rf"^{re.escape(place.prefix)}[^/]*$")
     for row in here.order_by("step_id", "-id").distinct("step_id"):
-        if row.step_id in results and row.status == PlaybookStepStatus.DONE:
+        if row.step_id in results and row.status in happened:
             known = {name: value for name, value in row.result.items() if name in empty[row.step_id]}
             results[row.step_id] = {**empty[row.step_id], **known, "done": True}
     found = {"order": facts.of_order(run.order_id), "inputs": dict(place.inputs), "results": results}

@@ -15,7 +15,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from orders.actor import Actor
-from orders.errors import InvalidInput, WrongState
+from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.models import Approval, Playbook, PlaybookVersion
 from orders.playbooks import validation
 from orders.playbooks.catalogue import CATALOGUE, Entry
@@ -89,6 +89,22 @@ def carry_out(parameters: dict[str, Any], *, actor: Actor) -> None:
     version.status, version.published_at = VersionStatus.PUBLISHED, timezone.now()
     version.published_by_id = actor.user.pk if actor.user is not None else None
     version.save(update_fields=["status", "published_at", "published_by"])
+
+
+def stand_for(version: PlaybookVersion, *, actor: Actor) -> None:
+    """Take on a version that came with the product and that nobody has published: what starts by itself acts for them.
+
+    Its authors are one pair of eyes, and who lets it start is the other, with the permissions that a publication
+    needs. A version of staff's own has its two people already. Raises `NotPermitted`.
+    """
+    if version.published_by_id is not None or version.status != VersionStatus.PUBLISHED:
+        return
+    actor.require("orders.publish_playbook")
+    if actor.user is None or actor.user.pk is None:
+        raise NotPermitted("A playbook acts for a person: sign in.", permission="orders.publish_playbook")
+    for entry in entries_of(definition_of(version)):
+        actor.require(entry.permission)
+    PlaybookVersion.objects.filter(pk=version.pk, published_by=None).update(published_by_id=actor.user.pk)
 
 
 def retire(slug: str, number: int, *, actor: Actor, reason: str) -> PlaybookVersion:

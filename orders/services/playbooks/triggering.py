@@ -1,7 +1,8 @@
 """Playbooks that start by themselves: when something happens to an order, or every so often on the orders that match.
 
-A run acts for whoever had the version published, with their permissions of the moment. One event starts a playbook on
-its order once, and one round of a schedule once on each order, however often this is tried again.
+A run acts for whoever had the version published, with their permissions of the moment; of a version that came with the
+product, for whoever first let it start by itself, who must be allowed to publish it (`publishing.stand_for`). One event
+starts a playbook on its order once, and one round of a schedule once on each order, however often this is tried again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from orders.playbooks.expressions import BadExpression, EvaluationFailed
 from orders.playbooks.facts import ORDER_FACTS
 from orders.playbooks.validation import InvalidPlaybook
 from orders.services.playbooks import facts, running
-from orders.services.playbooks.publishing import newest_published
+from orders.services.playbooks.publishing import newest_published, stand_for
 from orders.vocabulary import TERMINAL_STATUSES, Channel, EventType, RunTrigger
 from orders.wording import EVENT_TITLES
 
@@ -40,8 +41,11 @@ def set_trigger(
     if event not in set(EventType) or event.startswith("order.playbook_"):
         raise InvalidInput("event", f"{event} is no event that can start a playbook.")
     _check(condition)
+    playbook = _playbook(slug)
+    if enabled:
+        _stand_for(playbook, actor)
     trigger, _ = PlaybookTrigger.objects.update_or_create(
-        playbook=_playbook(slug),
+        playbook=playbook,
         event=event,
         defaults={"condition": condition, "enabled": enabled, "made_by": actor.name, "last_problem": ""},
     )
@@ -56,8 +60,11 @@ def set_schedule(
     if not 1 <= every_hours <= 24 * 30:
         raise InvalidInput("every_hours", f"{every_hours} is not within 1 to {24 * 30}.")
     _check(condition)
+    playbook = _playbook(slug)
+    if enabled:
+        _stand_for(playbook, actor)
     schedule, _ = PlaybookSchedule.objects.update_or_create(
-        playbook=_playbook(slug),
+        playbook=playbook,
         defaults={
             "every_hours": every_hours,
             "condition": condition,
@@ -167,6 +174,12 @@ def _check(condition: str) -> None:
         expressions.check(condition, SCOPE, "bool")
     except BadExpression as error:
         raise InvalidInput("condition", str(error)) from error
+
+
+def _stand_for(playbook: Playbook, actor: Actor) -> None:
+    version = newest_published(playbook.slug)
+    if version is not None:
+        stand_for(version, actor=actor)
 
 
 def _playbook(slug: str) -> Playbook:
