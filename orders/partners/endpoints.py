@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import socket
+import time
 from urllib.parse import urlsplit
 
 import certifi
@@ -42,7 +44,7 @@ def call(name: str, *, order: str, text: str, key: str) -> str:
         with pool.request(
             "POST", path, body=body, headers=headers, redirect=False, preload_content=False, retries=False
         ) as answer:
-            told = answer.read(MAX_BYTES + 1)
+            told = _read(answer, time.monotonic() + SECONDS)
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise PartnerUnavailable(f"{name} did not answer: {type(error).__name__}.") from error
     if answer.status >= 500 or answer.status in {408, 425, 429}:
@@ -54,9 +56,25 @@ def call(name: str, *, order: str, text: str, key: str) -> str:
     return told.decode(errors="replace").replace("\x00", "")[:MAX_KEPT]
 
 
+def _read(answer: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+    """The answer, as far as it is read at all. Raises `TimeoutError` for one that comes drop by drop."""
+    told = b""
+    while len(told) <= MAX_BYTES and (piece := answer.read1(65_536)):
+        told += piece
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    return told
+
+
 def require_allowed(url: str) -> str:
     """The network address to connect to. Raises `InvalidInput` unless the URL may be called."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise InvalidInput("url", "The address cannot be read.") from None
+    # What other programs take for the end of a host, or drop: nobody may judge another host than is called.
+    if re.search(r"[\s\\\x00-\x1f]", url) or "%" in parts.netloc:
+        raise InvalidInput("url", "The address cannot be read.")
     host = parts.hostname or ""
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -65,7 +83,7 @@ def require_allowed(url: str) -> str:
     ours = f"{host}:{port}" in settings.PLAYBOOK_ENDPOINT_HOSTS
     if parts.scheme != "https" and not (ours and parts.scheme == "http"):
         raise InvalidInput("url", "An address that begins with https:// is needed.")
-    if not host or parts.username or parts.password:
+    if not host or "@" in parts.netloc:
         raise InvalidInput("url", "A host is needed, and no user name or password.")
     try:
         found = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
@@ -88,6 +106,9 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if found in ipaddress.ip_network("64:ff9b::/96"):
             return is_public(str(ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)))
+        # Outside of it are IPv4 addresses in other clothes, and what a network gives itself.
+        if found not in ipaddress.ip_network("2000::/3"):
+            return False
     return found.is_global and not found.is_multicast
 
 
