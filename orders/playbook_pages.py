@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orders.actor import person
-from orders.errors import InvalidInput, WrongState
+from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame
 from orders.models import Playbook, PlaybookVersion
 from orders.playbook_sentences import RUN_TONES, VERSION_TONES
@@ -132,7 +132,7 @@ def give(request: HttpRequest, slug: str, number: int, command: str) -> HttpResp
     else:
         try:
             button.service(slug, number, actor=person(request.user, Channel.ADMIN), **form.cleaned_data)
-        except (WrongState, InvalidInput) as refusal:
+        except (WrongState, InvalidInput, NotPermitted) as refusal:
             messages.warning(request, str(refusal))
         else:
             messages.success(request, button.taken.format(number=number, slug=slug))
@@ -208,6 +208,9 @@ def _set(request: HttpRequest, slug: str, form: forms.Form, service: Callable[..
         service(slug, **form.cleaned_data, actor=person(request.user, Channel.ADMIN))
     except InvalidInput as refusal:
         form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+        return False
+    except NotPermitted as refusal:
+        form.add_error(None, str(refusal))
         return False
     messages.success(request, f"What starts {slug} was changed.")
     return True

@@ -20,7 +20,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
 from orders.actor import person
-from orders.errors import InvalidInput, WrongState
+from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame, order_not_found
 from orders.models import Order, PlaybookRun
 from orders.playbook_forms import PREFIX, InputsForm
@@ -88,7 +88,7 @@ def give(request: HttpRequest, pk: UUID, command: str) -> HttpResponse:
         return redirect("orders:playbook-run", pk=pk)
     try:
         button.service(pk, actor=person(request.user, Channel.ADMIN), **form.cleaned_data)
-    except (WrongState, InvalidInput) as refusal:
+    except (WrongState, InvalidInput, NotPermitted) as refusal:
         messages.warning(request, str(refusal))
     else:
         messages.success(request, button.taken.format(run=run.version))
@@ -184,7 +184,7 @@ def _begun(request: HttpRequest, order: Order, chosen: playbooks.Choice, form: I
         for problem in refusal.problems:
             field = f"{PREFIX}{problem.path.removeprefix('inputs.')}"
             form.add_error(field if field in form.fields else None, problem.message)
-    except (WrongState, InvalidInput) as refusal:
+    except (WrongState, InvalidInput, NotPermitted) as refusal:
         form.add_error(None, str(refusal))
     else:
         messages.success(request, f"{run.version} was started on {order.number}.")

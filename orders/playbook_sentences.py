@@ -82,7 +82,7 @@ class Standing:
 def standing(facts: Facts) -> Standing:
     """The sentences of a run."""
     tone = RUN_TONES[facts.status]
-    ago = duration(facts.now - facts.since)
+    since = moment(facts.since, facts.now)
     failed = [step for step in facts.steps if step.status == PlaybookStepStatus.FAILED]
     if facts.status == PlaybookRunStatus.RUNNING:
         return _running(facts)
@@ -91,31 +91,31 @@ def standing(facts: Facts) -> Standing:
         why = "; ".join(step.error for step in failed if step.error)
         return Standing(
             tone=tone,
-            headline=f"Stopped for {ago}: {names} failed, and a person must decide",
+            headline=f"Stopped since {since}: {names} failed, and a person must decide",
             why=why,
             who=f"{holders(CommandKind.PLAYBOOK_RETRY)} can try the step again, leave it out, or cancel the run.",
         )
     if facts.status == PlaybookRunStatus.PAUSING:
         return Standing(
             tone=tone,
-            headline=f"Pausing for {ago}: the step that is under way ends first",
+            headline=f"Pausing since {since}: the step that is under way ends first",
             who=f"{holders(CommandKind.PLAYBOOK_RESUME)} can let it go on.",
         )
     if facts.status == PlaybookRunStatus.PAUSED:
         return Standing(
             tone=tone,
-            headline=f"Paused for {ago}: no further step begins",
+            headline=f"Paused since {since}: no further step begins",
             who=f"{holders(CommandKind.PLAYBOOK_RESUME)} can let it go on, or cancel it.",
         )
     if facts.status == PlaybookRunStatus.UNDOING:
         who = f"{holders(CommandKind.PLAYBOOK_RETRY)} can try the step again or leave it out." if failed else ""
-        headline = f"Undoing for {ago}: what was done is taken back in reverse"
+        headline = f"Undoing since {since}: what was done is taken back in reverse"
         if failed:
             headline = f"Undoing stands still: {', '.join(step.title for step in failed)} could not be taken back"
         why = "; ".join([facts.message, *(step.error for step in failed)]).strip("; ")
         return Standing(tone=Tone.TROUBLE if failed else tone, headline=headline, why=why, who=who)
     words = {"completed": "Completed", "failed": "Failed", "cancelled": "Cancelled"}[facts.status]
-    return Standing(tone=tone, headline=f"{words} {ago} ago", why=facts.message)
+    return Standing(tone=tone, headline=f"{words} {duration(facts.now - facts.since)} ago", why=facts.message)
 
 
 def _running(facts: Facts) -> Standing:
@@ -123,14 +123,14 @@ def _running(facts: Facts) -> Standing:
     if asked:
         first = asked[0]
         left = (
-            f" Without one, {first.default} counts in {duration(first.deadline_at - facts.now)}."
+            f" Without one, {first.default} counts at {moment(first.deadline_at, facts.now)}."
             if first.deadline_at
             else ""
         )
         return Standing(
             tone=Tone.WAITING,
             headline=f"Waits for an answer: {first.question}",
-            why=f"{first.title} has asked for {duration(facts.now - first.since)}.{left}",
+            why=f"{first.title} asks since {moment(first.since, facts.now)}.{left}",
             who=f"{holders(CommandKind.PLAYBOOK_ANSWER)} can answer.",
         )
     if facts.engine_trouble:
@@ -151,8 +151,8 @@ def _running(facts: Facts) -> Standing:
     waiting = [step for step in facts.steps if step.status == PlaybookStepStatus.WAITING]
     if waiting:
         step = waiting[0]
-        until = f", or until {step.until}" if step.until else ""
-        left = f" for {duration(step.deadline_at - facts.now)} more" if step.deadline_at else ""
+        until = f", or until it holds that {step.until}" if step.until else ""
+        left = f" until {moment(step.deadline_at, facts.now)}" if step.deadline_at else ""
         return Standing(
             tone=Tone.WAITING,
             headline=f"{step.title}: waits{left}{until}",
@@ -160,7 +160,12 @@ def _running(facts: Facts) -> Standing:
         )
     under_way = [step for step in facts.steps if step.type == "activity"]
     doing = ", ".join(step.title for step in under_way) or "going on to its next step"
-    return Standing(tone=Tone.MOVING, headline=f"Running for {duration(facts.now - facts.since)}: {doing}")
+    return Standing(tone=Tone.MOVING, headline=f"Running since {moment(facts.since, facts.now)}: {doing}")
+
+
+def moment(at: datetime, now: datetime) -> str:
+    """When, to the second. Never how long ago: a sentence that counts makes a page that is new at every look."""
+    return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at.day} {at:%b %H:%M:%S}"
 
 
 def holders(command: str) -> str:

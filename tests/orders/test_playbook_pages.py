@@ -9,11 +9,12 @@ from django.urls import reverse
 
 from orders.models import Approval, PartnerEndpoint, Playbook, PlaybookSchedule, PlaybookTrigger, PlaybookVersion
 from orders.playbooks.examples import EXAMPLES
-from orders.services.playbooks import publishing
+from orders.services.playbooks import installing, publishing
 from orders.vocabulary import VersionStatus
 from tests.factories import make_order
 from tests.orders import playbooks
 from tests.orders.playbooks import note, tag
+from tests.orders.staff import signed_in
 
 pytestmark = pytest.mark.django_db
 ASK = {"type": "ask", "id": "question", "question": "Go on?", "options": ["yes", "no"], "default": "no"}
@@ -230,6 +231,16 @@ def test_the_page_of_starts_refuses_what_is_none(browser: Client, form: dict[str
     assert says in told.content.decode()
     assert not PlaybookTrigger.objects.exists()
     assert not PlaybookSchedule.objects.exists()
+
+
+def test_who_may_not_publish_a_shipped_playbook_is_told_so_and_it_starts_by_nothing() -> None:
+    installing.install_examples()
+    some = signed_in("orders.view_playbooktrigger", "orders.set_trigger", name="somebody")
+    form = {"start": "event", "event": "order.failed", "condition": "true", "enabled": "on"}
+    told = some.post(reverse("orders:playbook-trigger", args=["vip_fast_lane"]), form)
+    assert told.status_code == 200
+    assert "orders.publish_playbook" in told.content.decode()
+    assert not PlaybookTrigger.objects.exists()
 
 
 @pytest.mark.parametrize("url", ["http://1.1.1.1/", "https://127.0.0.1/", "https://[::1]/", "https://10.0.0.1/"])

@@ -1,6 +1,6 @@
 """The pages of runs: start one on an order, see what it does and why it waits, drive it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from django.urls import reverse
 from orders.models import PlaybookRun, PlaybookStepRun
 from orders.playbook_sentences import Facts, OpenStep, standing
 from orders.services.playbooks import following, running
-from orders.vocabulary import PlaybookEnding, PlaybookRunStatus, PlaybookStepStatus
+from orders.vocabulary import ENDED_PLAYBOOK_RUNS, PlaybookEnding, PlaybookRunStatus, PlaybookStepStatus
 from tests.factories import TEST_ACTOR, make_order
 from tests.orders import driving, playbooks
 from tests.orders.playbooks import note, tag
@@ -146,10 +146,10 @@ def test_a_question_is_answered_once_and_the_second_person_is_told(browser: Clie
 def test_a_run_is_paused_resumed_and_cancelled(browser: Client) -> None:
     run = playbooks.start(make_order(), note("first"))
 
-    assert "Paused for" in give(browser, run, "pause", reason="Wait")
+    assert "Paused since" in give(browser, run, "pause", reason="Wait")
     assert "is paused since" in give(browser, run, "pause", reason="Wait")
     assert "goes on" in give(browser, run, "resume", reason="Go")
-    assert "Undoing for" in give(browser, run, "cancel", reason="Enough")
+    assert "Undoing since" in give(browser, run, "cancel", reason="Enough")
     assert "Nothing was done. Reason" in give(browser, run, "cancel")
 
 
@@ -231,21 +231,47 @@ def open_step(status: str, **more: Any) -> OpenStep:
 @pytest.mark.parametrize(
     ("status", "steps", "says"),
     [
-        ("running", [], "Running for 1 min: going on to its next step"),
-        ("running", [open_step("running")], "Running for 1 min: Write"),
+        ("running", [], "Running since 12:00:00: going on to its next step"),
+        ("running", [open_step("running")], "Running since 12:00:00: Write"),
         ("running", [open_step("running", failures=2)], "Write: attempt 2 failed, and it is tried again by itself"),
         (
             "running",
             [open_step("waiting", type="wait", deadline_at=datetime(2026, 1, 1, 13, 1, tzinfo=UTC))],
-            "Write: waits for 1 h more",
+            "Write: waits until 13:01:00",
         ),
-        ("pausing", [], "Pausing for 1 min: the step that is under way ends first"),
+        ("pausing", [], "Pausing since 12:00:00: the step that is under way ends first"),
         ("undoing", [open_step("failed")], "Undoing stands still: Write could not be taken back"),
         ("failed", [], "Failed 1 min ago"),
     ],
 )
 def test_the_sentence_says_what_and_since_when(status: str, steps: list[OpenStep], says: str) -> None:
     assert standing(Facts(now=NOW, since=SINCE, status=PlaybookRunStatus(status), steps=tuple(steps))).headline == says
+
+
+@pytest.mark.parametrize("status", [one for one in PlaybookRunStatus if one not in ENDED_PLAYBOOK_RUNS])
+def test_the_sentence_of_a_run_is_the_same_while_nothing_happens(status: PlaybookRunStatus) -> None:
+    """Else every look at the page would be answered with the whole page."""
+    tomorrow = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+    steps = (
+        open_step("waiting", type="ask", question="Sure?", default="no", deadline_at=tomorrow),
+        open_step("failed"),
+    )
+    said = {
+        standing(Facts(now=NOW + timedelta(seconds=later), since=SINCE, status=status, steps=steps)).headline
+        + standing(Facts(now=NOW + timedelta(seconds=later), since=SINCE, status=status, steps=steps)).why
+        for later in (0, 1, 59)
+    }
+    assert len(said) == 1
+
+
+def test_somebody_who_may_not_do_what_a_playbook_does_is_told_so_on_the_page() -> None:
+    order = make_order()
+    playbooks.published(note("first"))
+    browser = signed_in("orders.view_order", "orders.run_playbook", "orders.view_playbook", name="nobody")
+    told = browser.post(reverse("orders:playbook-start", args=[order.number]), {"playbook": "test", "reason": "Why"})
+    assert told.status_code == 200
+    assert "orders.note_order" in told.content.decode()
+    assert not PlaybookRun.objects.exists()
 
 
 def test_the_sentence_says_that_the_engine_is_away() -> None:
