@@ -73,6 +73,8 @@ class Edge:
 
     points: tuple[Point, ...]
     label: str = ""
+    #: whether a run has gone along it
+    taken: bool = False
 
     @property
     def line(self) -> str:
@@ -116,7 +118,7 @@ def draw(definition: Definition, states: Mapping[str, State] | None = None) -> G
     top = begin.y + begin.height
     bottom = drawing.sequence(definition.steps, "steps", middle, top + GAP, entry=(middle, top))
     end = drawing.node("", "end", "End", "", middle - 45, bottom + GAP, width=90, height=28)
-    drawing.edge((middle, bottom), (middle, end.y))
+    drawing.edge((middle, bottom), (middle, end.y), taken=drawing.closed(f"steps.{len(definition.steps) - 1}"))
     return Graph(
         width=width + 2 * MARGIN,
         height=end.y + end.height + MARGIN,
@@ -152,7 +154,7 @@ class _Drawing:
         """Draw steps below each other; answers where the line leaves the last one."""
         leave = entry
         for number, step in enumerate(steps):
-            self.edge(leave, (middle, top))
+            self.edge(leave, (middle, top), taken=f"{path}.{number}" in self.states)
             bottom = self._step(step, f"{path}.{number}", middle, top)
             leave, top = (middle, bottom), bottom + GAP
         return leave[1]
@@ -172,30 +174,37 @@ class _Drawing:
         total = sum(width for _, _, width in columns) + COLUMN_GAP * (len(columns) - 1)
         left, first = middle - total // 2, top + GAP
         ends: list[Point] = []
+        left_it: list[bool] = []
         for name, steps, width in columns:
             centre = left + width // 2
             label = {"then": "yes", "otherwise": "no"}.get(name, "")
             bend = top + GAP // 2
+            # A way without steps was taken when the other one was not.
+            went = (
+                f"{path}.{name}.0" in self.states
+                if steps
+                else self.closed(path) and f"{path}.then.0" not in self.states
+            )
             self.edges.append(
-                Edge(points=((middle, top), (middle, bend), (centre, bend), (centre, first)), label=label)
+                Edge(points=((middle, top), (middle, bend), (centre, bend), (centre, first)), label=label, taken=went)
             )
             if steps:
                 ends.append((centre, self._inside(steps, f"{path}.{name}", centre, first)))
             else:
                 ends.append((centre, first))
+            left_it.append(self.closed(f"{path}.{name}.{len(steps) - 1}") if steps else went)
             left += width + COLUMN_GAP
         bottom = max(y for _, y in ends) + GAP
-        for x, y in ends:
-            self.edges.append(
-                Edge(points=((x, y), (x, bottom - GAP // 2), (middle, bottom - GAP // 2), (middle, bottom)))
-            )
+        for (x, y), taken in zip(ends, left_it, strict=True):
+            turn = bottom - GAP // 2
+            self.edges.append(Edge(points=((x, y), (x, turn), (middle, turn), (middle, bottom)), taken=taken))
         return bottom
 
     def _inside(self, steps: Sequence[StepType], path: str, middle: int, top: int) -> int:
         """A sequence whose first line is drawn already."""
         bottom = self._step(steps[0], f"{path}.0", middle, top)
         for number, step in enumerate(steps[1:], start=1):
-            self.edge((middle, bottom), (middle, bottom + GAP))
+            self.edge((middle, bottom), (middle, bottom + GAP), taken=f"{path}.{number}" in self.states)
             bottom = self._step(step, f"{path}.{number}", middle, bottom + GAP)
         return bottom
 
@@ -203,19 +212,23 @@ class _Drawing:
         middle, top = below
         width = max(self.size(step.body)[0], BOX_WIDTH)
         head = top - BOX_HEIGHT // 2
-        self.edge(below, (middle, top + GAP), label="again")
+        self.edge(below, (middle, top + GAP), label="again", taken=f"{path}.body.0" in self.states)
         bottom = self._inside(step.body, f"{path}.body", middle, top + GAP)
         left, right = middle - width // 2 - RETURN // 2, middle + width // 2 + RETURN // 2
         turn = bottom + GAP // 2
         # Back to the loop on the left, out of it on the right.
         self.edges.append(
-            Edge(points=((middle, bottom), (middle, turn), (left, turn), (left, head), (middle - BOX_WIDTH // 2, head)))
+            Edge(
+                points=((middle, bottom), (middle, turn), (left, turn), (left, head), (middle - BOX_WIDTH // 2, head)),
+                taken=self.closed(f"{path}.body.{len(step.body) - 1}"),
+            )
         )
         out = bottom + GAP
         self.edges.append(
             Edge(
                 points=((middle + BOX_WIDTH // 2, head), (right, head), (right, out), (middle, out)),
                 label="done",
+                taken=self.closed(path),
             )
         )
         return out
@@ -240,9 +253,13 @@ class _Drawing:
         self.nodes.append(made)
         return made
 
-    def edge(self, start: Point, end: Point, *, label: str = "") -> None:
+    def edge(self, start: Point, end: Point, *, label: str = "", taken: bool = False) -> None:
         if start != end:
-            self.edges.append(Edge(points=(start, end), label=label))
+            self.edges.append(Edge(points=(start, end), label=label, taken=taken))
+
+    def closed(self, path: str) -> bool:
+        """Whether a run has gone on behind the step."""
+        return path in self.states and self.states[path].status in {"done", "skipped", "undone", "undoing"}
 
 
 def _columns(step: ConditionalStep | ParallelStep) -> list[tuple[str, tuple[StepType, ...]]]:

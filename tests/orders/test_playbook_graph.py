@@ -75,6 +75,19 @@ def test_a_loop_returns_to_itself_and_is_left_at_its_side() -> None:
     assert out.points[0] == (loop.x + loop.width, loop.y + loop.height // 2)
 
 
+def test_a_run_marks_the_lines_that_it_has_taken_and_no_others() -> None:
+    choice = {"type": "conditional", "id": "c", "condition": "true", "then": [note("a")], "otherwise": [note("b")]}
+    loop = {"type": "loop", "id": "l", "most": 2, "body": [note("n")]}
+    done, runs = State(status="done"), State(status="running")
+    states = {"steps.0": done, "steps.0.then.0": done, "steps.1": runs, "steps.1.body.0": runs}
+    graph = drawn(choice, loop, states=states)
+    taken = [edge for edge in graph.edges if edge.taken]
+    assert sorted(edge.label for edge in taken if edge.label) == ["again", "yes"]
+    # In: the choice, yes, its join, the loop, its body. Not yet: back to the loop, out of it, to the end.
+    assert len(taken) == 5
+    assert not any(edge.taken for edge in drawn(choice, loop).edges)
+
+
 def test_a_run_colours_the_boxes_by_what_has_happened() -> None:
     graph = drawn(note("a"), note("b"), states={"steps.0": State(status="failed", error="no stock")})
     assert (node(graph, "steps.0").status, node(graph, "steps.0").error) == ("failed", "no stock")
