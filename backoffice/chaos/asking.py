@@ -50,7 +50,7 @@ class Asker:
     ) -> requests.Response | None:
         """POST until the answer is one of `yes`; None after a final no or when nobody answers in time.
 
-        Any other refusal is a complaint.
+        A no of `NOES` is final; any other refusal is a complaint.
         """
         headers = {"Idempotency-Key": key, **request.pop("headers", {})}
         give_up, pause = time.monotonic() + PATIENCE, PAUSE
