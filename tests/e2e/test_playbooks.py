@@ -76,7 +76,8 @@ def test_a_step_that_failed_waits_for_a_person_and_a_cancelled_run_is_undone_in_
 
 
 def test_a_worker_that_is_killed_loses_nothing_and_does_nothing_twice(running_engine: Engine) -> None:
-    body = [note("round", '="round " + string(loop.number)')]
+    # A step that dies with the worker is tried again after its timeout, which is as long as we wait unless it says so.
+    body = [note("round", '="round " + string(loop.number)', timeout_seconds=5)]
     run = playbooks.start(make_order(), {"type": "loop", "id": "rounds", "most": 60, "body": body}, tag("last"))
     eventually(lambda: len(notes(run)) >= 5, what="some rounds")
     running_engine.kill_worker()
