@@ -6,7 +6,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from orders.models import Notice, Order, StaffTask, SystemEvent
-from orders.services import notices
+from orders.services import notices, placing
 from orders.vocabulary import OrderStatus
 from tests.e2e import engine
 from tests.e2e.engine import Engine, eventually
@@ -35,7 +35,10 @@ def engine_with_mail(
 
 
 def placed(**options: object) -> Order:
-    return give_address(make_order(started=True, **options))  # type: ignore[arg-type]
+    """Started after the address is known: a worker that is quick would find nobody to write to."""
+    order = give_address(make_order(**options))  # type: ignore[arg-type]
+    placing.start(order.number, actor=TEST_ACTOR)
+    return order
 
 
 def ended(order: Order) -> bool:
