@@ -27,6 +27,8 @@ MAX_EXECUTIONS_IN_PARALLEL = 500
 MAX_SECONDS = 30 * 24 * 3600
 #: how often a wait may ask its condition
 MAX_ASKED = 1_000
+#: the same of all waits inside one parallel step: each time is a handful of events of one history
+MAX_ASKED_IN_PARALLEL = 3_000
 MAX_TEXT = 500
 MAX_ATTEMPTS = 20
 

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from orders.playbooks import definition as limits
-from orders.playbooks import expressions
+from orders.playbooks import expressions, worst_case
 from orders.playbooks.catalogue import CATALOGUE, Entry, Parameter
 from orders.playbooks.definition import (
     ActivityCall,
@@ -33,6 +33,7 @@ from orders.playbooks.definition import (
     walk,
 )
 from orders.playbooks.facts import results_of, scope
+from orders.playbooks.worst_case import Known
 
 MAX_BYTES = 64_000
 MAX_JSON_DEPTH = 32
@@ -55,10 +56,6 @@ class InvalidPlaybook(ValueError):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
         super().__init__("; ".join(f"{one.path}: {one.message}" if one.path else one.message for one in problems[:5]))
-
-
-#: (playbook, version) -> its definition, for the versions that steps may name
-Known = Mapping[tuple[str, int], Definition]
 
 
 def parse(document: Any, *, known: Known | None = None) -> Definition:
@@ -168,7 +165,7 @@ class _Judge:
             self._expression(step.condition, "bool", f"{path}.condition", in_loop=True)
         elif isinstance(step, WaitStep) and step.until is not None:
             self._expression(step.until, "bool", f"{path}.until", in_loop=in_loop)
-            if (times := step.seconds // step.every_seconds) > limits.MAX_ASKED:
+            if (times := worst_case.times_asked(step)) > limits.MAX_ASKED:
                 self._add(f"{path}.every_seconds", f"It would be asked {times} times; at most {limits.MAX_ASKED} are.")
         elif isinstance(step, AskStep):
             self._ask(step, path)
@@ -259,21 +256,8 @@ class _Judge:
             self._add(path, str(error))
 
     def _worst_case(self, steps: tuple[StepType, ...]) -> None:
-        most = executions(steps, self.known)
-        if most > limits.MAX_EXECUTIONS:
-            self._add("steps", f"In the worst case {most} steps run; at most {limits.MAX_EXECUTIONS} may.")
-        depth = nesting(steps, self.known)
-        if depth > limits.MAX_DEPTH:
-            self._add("steps", f"With its sub-playbooks it nests {depth} deep; at most {limits.MAX_DEPTH} is allowed.")
-        for path, step, _ in walk(steps):
-            if not isinstance(step, ParallelStep):
-                continue
-            inside = executions((step,), self.known) - 1
-            if inside > limits.MAX_EXECUTIONS_IN_PARALLEL:
-                limit = limits.MAX_EXECUTIONS_IN_PARALLEL
-                self._add(path, f"In the worst case {inside} steps run in here; at most {limit} may.")
-            if (ways := width(step, self.known)) > limits.MAX_PARALLEL:
-                self._add(path, f"{ways} ways at once; at most {limits.MAX_PARALLEL} are allowed.")
+        for path, message in worst_case.problems(steps, self.known):
+            self._add(path, message)
 
     def _add(self, path: str, message: str) -> None:
         self.found.append(Problem(path=path, message=message))
@@ -329,36 +313,3 @@ def given_inputs(wanted: tuple[Input, ...], given: Mapping[str, Any]) -> dict[st
     if problems:
         raise InvalidPlaybook(problems)
     return found
-
-
-def _inside(step: StepType, known: Known) -> list[tuple[StepType, ...]]:
-    """The sequences that a step runs, those of a sub-playbook included."""
-    if isinstance(step, SubPlaybookStep):
-        other = known.get((step.playbook, step.version))
-        return [other.steps] if other is not None else []
-    return [inner for _, inner in blocks(step)]
-
-
-def executions(steps: tuple[StepType, ...], known: Known) -> int:
-    """How many steps run in the worst case."""
-    total = 0
-    for step in steps:
-        inner = [executions(one, known) for one in _inside(step, known)]
-        if isinstance(step, ConditionalStep):
-            total += 1 + max(inner)
-        else:
-            total += 1 + sum(inner) * (step.most if isinstance(step, LoopStep) else 1)
-    return total
-
-
-def nesting(steps: tuple[StepType, ...], known: Known) -> int:
-    """How deep the steps nest, sub-playbooks included."""
-    return 1 + max((nesting(one, known) for step in steps for one in _inside(step, known)), default=0)
-
-
-def width(step: StepType, known: Known) -> int:
-    """How many steps may be under way at once inside a step."""
-    inner = [max((width(one, known) for one in steps), default=1) for steps in _inside(step, known)]
-    if isinstance(step, ParallelStep):
-        return sum(inner)
-    return max(inner, default=1)

@@ -35,6 +35,11 @@ def nested(depth: int) -> dict[str, Any]:
 ASK = {"type": "ask", "id": "ask", "question": "Yes?", "options": ["yes", "no"], "default": "no"}
 
 
+def waiting(step_id: str, *, asked: int) -> dict[str, Any]:
+    """A wait that may ask its condition so often."""
+    return {"type": "wait", "id": step_id, "seconds": asked * 10, "until": "order.is_guest", "every_seconds": 10}
+
+
 @pytest.mark.parametrize(
     ("steps", "path", "words"),
     [
@@ -61,6 +66,34 @@ ASK = {"type": "ask", "id": "ask", "question": "Yes?", "options": ["yes", "no"],
             [{"type": "wait", "id": "w", "seconds": 20_000, "until": "order.is_guest", "every_seconds": 10}],
             "steps.0.every_seconds",
             "asked 2000 times",
+        ),
+        (
+            [{"type": "parallel", "id": "p", "branches": [[waiting(f"w{way}", asked=700)] for way in range(5)]}],
+            "steps.0",
+            "ask 3500 times in all; at most 3000",
+        ),
+        (
+            # In a loop inside of it, too.
+            [
+                {
+                    "type": "parallel",
+                    "id": "p",
+                    "branches": [
+                        [
+                            {
+                                "type": "loop",
+                                "id": "l",
+                                "condition": "true",
+                                "most": 4,
+                                "body": [waiting("w", asked=900)],
+                            }
+                        ],
+                        [{"type": "wait", "id": "v", "seconds": 60}],
+                    ],
+                }
+            ],
+            "steps.0",
+            "ask 3600 times in all",
         ),
         (
             [{"type": "sub_playbook", "id": "s", "playbook": "nobody", "version": 1}],
