@@ -19,6 +19,7 @@ from orders.services import (
     holding,
     payment_methods,
     placing,
+    placing_again,
     refunding,
     reviewing,
     skipping,
@@ -36,6 +37,10 @@ SAID = {"reason": "Why"}
 
 def failing() -> Order:
     return driving.drive(make_order(), gateway=driving.outage())
+
+
+def declined() -> Order:
+    return driving.drive(make_order(), gateway=driving.decline())
 
 
 def paused() -> Order:
@@ -64,6 +69,7 @@ def case(kind: CommandKind, give: Callable[..., Any], make: Callable[[], Order],
 
 CASES = [
     case(CommandKind.START, placing.start, make_order),
+    case(CommandKind.PLACE_AGAIN, placing_again.place_again, declined),
     case(CommandKind.HOLD, holding.hold, make_prepared_order),
     case(CommandKind.RELEASE, holding.release, held),
     case(CommandKind.CANCEL, cancelling.cancel, make_prepared_order),
