@@ -53,9 +53,12 @@ def test_children_free_their_slots_when_they_fail_and_only_the_failed_are_retrie
         holding.release(order.number, actor=TEST_ACTOR, reason="Known now")
     batches.retry_failed(batch.pk, actor=TEST_ACTOR, reason="Mended")
     ended(batch)
-    # The declined one has had its one process; it stays as it is.
+    # The declined one has had its one process; it was placed again, and its card declined again.
     assert outcomes(batch) == {"Completed": 59, "payment_declined": 1}
-    assert Counter(batch.items.values_list("tries", flat=True)) == {1: 58, 2: 2}
+    assert Counter(batch.items.values_list("tries", flat=True)) == {1: 57, 2: 3}
+    again = batch.items.get(order=orders[-1]).placed_as
+    assert again is not None
+    assert (again.status, again.failure_type) == (OrderStatus.FAILED, "payment_declined")
     assert Order.objects.filter(status=OrderStatus.COMPLETED).count() == 59
     eventually(lambda: not OutboxMessage.objects.filter(delivered_at=None).exists(), what="the empty outbox")
     sound()
