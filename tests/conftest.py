@@ -25,6 +25,9 @@ if not settings.PERSONAL_DATA_KEYS:
     # Called without ./dev; the environment is for the processes that tests start.
     os.environ["BACKOFFICE_PERSONAL_DATA_KEYS"] = settings.PERSONAL_DATA_KEYS = f"test:{secrets.token_urlsafe(32)}"
 
+# As celpy does when it is first used, which hypothesis complains of when that is in one of its tests.
+sys.setrecursionlimit(2500)
+
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(

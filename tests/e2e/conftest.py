@@ -16,16 +16,16 @@ class Shared:
 
 
 @pytest.fixture(scope="package")
-def shared() -> Shared:
+def of_the_folder() -> Shared:
     return Shared()
 
 
 @pytest.fixture(scope="package")
-def shared_servers(shared: Shared, django_db_setup: None, django_db_blocker: Any) -> Iterator[engine.Engine]:
+def shared_servers(of_the_folder: Shared, django_db_setup: None, django_db_blocker: Any) -> Iterator[engine.Engine]:
     with django_db_blocker.unblock(), engine.running() as running:
-        shared.engine = running
+        of_the_folder.engine = running
         yield running
-        shared.engine = None
+        of_the_folder.engine = None
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def new_engine(transactional_db: None) -> Iterator[engine.Engine]:
 
 
 @pytest.fixture(autouse=True)
-def no_worker_of_others(request: pytest.FixtureRequest, shared: Shared) -> None:
+def no_worker_of_others(request: pytest.FixtureRequest, of_the_folder: Shared) -> None:
     """The shared worker would do the work of a test that plays the worker itself, or has one of its own."""
-    if shared.engine is not None and "running_engine" not in request.fixturenames:
-        shared.engine.let_the_worker_go()
+    if of_the_folder.engine is not None and "running_engine" not in request.fixturenames:
+        of_the_folder.engine.let_the_worker_go()
