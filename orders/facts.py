@@ -101,6 +101,8 @@ class Facts:
     told: str = ""
     #: who cancelled the order and why; empty when nobody did
     cancelled: str = ""
+    #: the number of the order that a person placed instead of a failed one
+    placed_as: str = ""
     #: who paused the failing step and why; empty when nobody did
     paused: str = ""
     review: Review | None = None

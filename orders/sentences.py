@@ -248,12 +248,13 @@ def _failed(facts: Facts) -> Standing:
     what, can = failure_words(facts.failure_type)
     if facts.owed or facts.refunding:
         return _outstanding(facts, f"Failed: {what}")
+    again = facts.placed_as
     return Standing(
         headline=f"Failed: {what}. {_money_back(facts)}",
         tone=Tone.TROUBLE,
         why=_sentence(facts.failure_message),
-        coming="Nothing more happens by itself.",
-        you_can=can,
+        coming=f"It was placed again as {again}." if again else "Nothing more happens by itself.",
+        you_can=f"Look at {again}." if again else can,
     )
 
 

@@ -40,6 +40,7 @@ from orders.selectors.offers import Case, May, Offer
 from orders.selectors.timeline import CHANNELS, Timeline, run_url, timeline
 from orders.selectors.undoing import Undo, is_undone, undo_of
 from orders.vocabulary import (
+    EventType,
     OrderStatus,
     ReservationStatus,
     StepName,
@@ -218,6 +219,7 @@ def tell(order: Order, steps: list[Step], *, may: May) -> Told:
         paused_until=commands.pause.until if commands.pause else None,
         told=_said(commands.skip or commands.payment_method),
         cancelled=_said(commands.cancel),
+        placed_as=_placed_as(order),
         paused=_said(commands.pause) if commands.pause and step and commands.pause.step == step.name else "",
         review=_review(case),
         returned=returns.returned(order, back),
@@ -288,6 +290,13 @@ def lines(order: Order, page: str | None) -> Page[Line]:
 
 def _said(command: Command | None) -> str:
     return f"{command.actor}: {command.reason}" if command else ""
+
+
+def _placed_as(order: Order) -> str:
+    if order.status != OrderStatus.FAILED:
+        return ""
+    told = order.events.filter(type=EventType.PLACED_AGAIN).values_list("data__placed_as", flat=True).first()
+    return str(told or "")
 
 
 def _review(case: Case | None) -> Review | None:

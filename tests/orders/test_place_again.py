@@ -65,6 +65,16 @@ def test_both_histories_name_the_other() -> None:
     assert chain_holds(made)
 
 
+def test_the_failed_order_says_as_what_it_was_placed_again() -> None:
+    failed = make_failed_order()
+    made = place_again(failed)
+    told = token_client("view_order").get(f"/api/orders/{failed.number}/why/").json()
+    assert told["coming"] == f"It was placed again as {made.number}."
+    assert told["you_can"] == f"Look at {made.number}."
+    told = token_client("view_order").get(f"/api/orders/{make_failed_order().number}/why/").json()
+    assert told["coming"] == "Nothing more happens by itself."
+
+
 def test_the_second_of_two_hears_who_was_first_when_and_as_what() -> None:
     failed = make_failed_order()
     made = place_again(failed)
