@@ -200,6 +200,8 @@ class RandomWorld(PlaybookWorld):
                 raise used_up()
         elif name == "undo_playbook_step" and self.failing_undo:
             self.failing_undo = False
+            # An undo that fails waits for a person, too: this one has it tried again, or leaves it.
+            self.decisions[path] = Step.SKIPPED if self.decision is Step.SKIPPED else Step.UNDOING
             raise used_up()
 
     def fail(self, path: str, message: str) -> OnFailure:
