@@ -47,24 +47,16 @@ def bench(arguments: list[str]) -> int:
     from backoffice.chaos.memory import Memory
 
     folder = paths.Home(path=paths.home().create().path / f"bench-{secrets.token_hex(3)}")
-    started, keep = time.monotonic(), True
+    started = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with arenas.kept(folder, asked=asked.keep, say=say) as kept:
         with arenas.running(folder, extra={}, hot_stock=1_000, program="", say=say) as arena:
             bench = Bench(arena=arena, memory=Memory(arena=arena))
             for name in (asked.name,) if asked.name else NAMES:
                 terminal.passing(f"measuring: {name}")
                 bench.measure(name, orders=asked.orders, children=asked.children, rows=asked.rows)
             report = bench.report()
-        keep = asked.keep
-    except KeyboardInterrupt:
-        keep = asked.keep
-        raise
-    finally:
-        if keep:
-            say(f"data and logs are kept in {folder.path}")
-        else:
-            arenas.remove(folder)
+        kept.keep = asked.keep
     _show(report | {"seconds": round(time.monotonic() - started, 1)}, as_json=asked.json)
     return 0
 

@@ -254,6 +254,29 @@ def _prepare(arena: Arena, hot_stock: int) -> None:
         connection.execute(sql, [hot_stock, hot_stock, HOT_SKU])
 
 
+@dataclass(kw_only=True)
+class Kept:
+    """Whether the folder stays when the block has ended: until it says otherwise, for whoever looks for a cause."""
+
+    keep: bool = True
+
+
+@contextlib.contextmanager
+def kept(folder: Home, *, asked: bool, say: Callable[[str], None]) -> Iterator[Kept]:
+    """Remove the folder after the block unless it stays; one that is interrupted leaves it only when `asked` to."""
+    what = Kept()
+    try:
+        yield what
+    except KeyboardInterrupt:
+        what.keep = asked
+        raise
+    finally:
+        if what.keep:
+            say(f"data and logs are kept in {folder.path}")
+        else:
+            remove(folder)
+
+
 def remove(home: Home) -> None:
     """Delete the arena's folder, and the part that root keeps outside of it."""
     for folder in (home.path, home.outside):

@@ -95,22 +95,13 @@ def chaos(arguments: list[str]) -> int:
         extra |= {"BACKOFFICE_FAILPOINTS": f"listed:{PAUSE_SECONDS}:{points}"}
     else:
         say(f"seed {asked.seed}: {asked.orders} orders, {len(plan.acts)} faults within {plan.seconds:.0f} s")
-    keep = True
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with arenas.kept(folder, asked=asked.keep, say=say) as kept:
         with arenas.running(
             folder, extra=extra, hot_stock=plan.hot_stock, program=program, say=say, with_workers=not each
         ) as arena:
             report = _each(arena, points) if each else _fight(arena, plan, afterwards=_zombies(asked))
-        keep = asked.keep or bool(report["violations"])
-    except KeyboardInterrupt:
-        keep = asked.keep
-        raise
-    finally:
-        if keep:
-            say(f"data and logs are kept in {folder.path}")
-        else:
-            arenas.remove(folder)
+        kept.keep = asked.keep or bool(report["violations"])
     report |= {"seed": asked.seed, "seconds": round(time.monotonic() - started, 1)}
     _show(report, asked)
     return verdict.exit_code(report)
