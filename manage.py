@@ -5,14 +5,18 @@ import os
 import sys
 import traceback
 
-#: they change tables or roles, so they connect as the owner where one is given
+#: they change tables or roles, so they connect as the owner where one is given, and past the pooler
 OWNER_COMMANDS = {"migrate", "bootstrap", "grant_roles"}
 
 
 def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backoffice.settings")
-    if sys.argv[1:2] and sys.argv[1] in OWNER_COMMANDS and os.environ.get("DATABASE_OWNER_URL"):
-        os.environ["DATABASE_URL"] = os.environ["DATABASE_OWNER_URL"]
+    command = sys.argv[1] if sys.argv[1:] else ""
+    os.environ["BACKOFFICE_PROCESS"] = "worker" if command == "run_worker" else "command"
+    # A pooler gives each transaction another session, and these change tables for longer than one.
+    owner = os.environ.get("DATABASE_OWNER_URL") or os.environ.get("DATABASE_DIRECT_URL")
+    if command in OWNER_COMMANDS and owner:
+        os.environ["DATABASE_URL"] = owner
     from django.core.management import execute_from_command_line
 
     try:

@@ -1,8 +1,13 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.db.models.signals import post_migrate
 
 
 class BackofficeConfig(AppConfig):
     name = "backoffice"
 
     def ready(self) -> None:
-        from backoffice import checks  # noqa: F401 - registers the system checks
+        from backoffice import checks, database_roles  # checks registers the system checks
+
+        del checks
+        # Once for all applications, and this one has no models to be told about.
+        post_migrate.connect(database_roles.limit_own_role, sender=apps.get_app_config("orders"))

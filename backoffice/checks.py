@@ -1,6 +1,7 @@
 """System checks: a wrong configuration stops the start with an id and a hint, not an order halfway through."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from urllib.parse import urlparse
 
 from django.conf import settings
@@ -8,6 +9,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from orders.connections import LIMITS, look
 from orders.keyring import InvalidKeys, parse_keys
 from orders.vocabulary import ProcessStepName
 from temporal_app.task_queues import TaskQueue
@@ -56,6 +58,22 @@ def configuration_is_complete(**_: object) -> list[CheckMessage]:
                 id="backoffice.E010",
             )
         )
+    if settings.IS_PRODUCTION and settings.PAYMENTS_URL and not settings.STRIPE_WEBHOOK_SECRETS:
+        found.append(
+            Warning(
+                "STRIPE_WEBHOOK_SECRETS is not set: events of the payment gateway are refused and only polled for.",
+                hint="Add the endpoint /api/gateway/events/ at the gateway and set its signing secret here.",
+                id="backoffice.W003",
+            )
+        )
+    if settings.IS_PRODUCTION and settings.PAYMENTS_URL and not settings.PAYMENT_RETURN_URL:
+        found.append(
+            Warning(
+                "PAYMENT_RETURN_URL is not set: customers whose bank asks for a confirmation get no link.",
+                hint="Set it to a page that thanks the customer, for example https://shop.example/paid.",
+                id="backoffice.W004",
+            )
+        )
     if settings.IS_PRODUCTION and not settings.TEMPORAL_ADDRESS:
         found.append(
             Warning(
@@ -87,13 +105,30 @@ def payloads_can_be_encrypted(**_: object) -> list[CheckMessage]:
     return []
 
 
+@register()
+def legacy_payloads_are_listed(**_: object) -> list[CheckMessage]:
+    """Without the list the workflows in it would wait; somebody who names a file means one that is there."""
+    try:
+        if settings.TEMPORAL_LEGACY_PAYLOADS:
+            Path(settings.TEMPORAL_LEGACY_PAYLOADS).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        return [
+            Error(
+                f"BACKOFFICE_LEGACY_PAYLOADS cannot be read: {error}.",
+                hint="`manage.py list_open_workflows FILE` writes it; unset it once those workflows have ended.",
+                id="backoffice.E013",
+            )
+        ]
+    return []
+
+
 #: NULL before the first migration
 MAY_ALTER_HISTORY = "SELECT has_table_privilege(to_regclass('orders_orderevent'), 'UPDATE')"
 
 
 @register(Tags.database)
 def history_is_out_of_reach(databases: Sequence[str] | None = None, **_: object) -> list[CheckMessage]:
-    """In production web and worker run as accounts that cannot alter history; asked by `migrate` and `run_worker`."""
+    """In production web and worker run as accounts that cannot alter history; asked by `migrate`, web and worker."""
     if not databases or not settings.IS_PRODUCTION or settings.DATABASE_OWNER_URL:
         return []
     try:
@@ -113,6 +148,78 @@ def history_is_out_of_reach(databases: Sequence[str] | None = None, **_: object)
             id="backoffice.W002",
         )
     ]
+
+
+@register(Tags.database)
+def connections_are_limited(databases: Sequence[str] | None = None, **_: object) -> list[CheckMessage]:
+    """Nothing hangs for ever, and there are as many connections as the pools may ask for; asked by web and worker.
+
+    The formula: ARCHITECTURE.md, "Connections".
+    """
+    if not databases or settings.PROCESS not in POOLED:
+        return []
+    try:
+        seen = look()
+    except DatabaseError:
+        return []
+    found: list[CheckMessage] = []
+    if unlimited := [setting for setting, value in seen.limits.items() if value == "0"]:
+        lines = " ".join(f"ALTER ROLE \"{seen.role}\" SET {setting} = '{LIMITS[setting]}';" for setting in unlimited)
+        found.append(
+            Warning(
+                f"The role {seen.role} has no {', '.join(unlimited)}: what hangs in the database hangs for ever.",
+                hint=f"`manage.py migrate` and `manage.py grant_roles` set them; or run {lines} "
+                "They begin with the next connection.",
+                id="backoffice.W005",
+            )
+        )
+    size, processes = settings.DATABASE_POOL_SIZE, settings.DATABASE_PROCESSES
+    if size < 1 or processes < 1:
+        found.append(
+            Error(
+                "DATABASE_POOL_SIZE and DATABASE_PROCESSES must be 1 or more.",
+                hint="Leave them out, or see ARCHITECTURE.md, Connections.",
+                id="backoffice.E014",
+            )
+        )
+    asked = processes * (size + POOLED[settings.PROCESS])
+    # A pooler shares its own connections out; how many those may be is its configuration.
+    if asked > seen.most and not seen.is_pooled:
+        found.append(
+            Error(
+                f"{processes} of DATABASE_PROCESSES with a pool of {size} may want {asked} connections, and the role "
+                f"{seen.role} may have {seen.most}.",
+                hint="Lower DATABASE_POOL_SIZE, run fewer processes, or raise the limit: max_connections, or "
+                f'ALTER ROLE "{seen.role}" CONNECTION LIMIT ... (ARCHITECTURE.md, Connections).',
+                id="backoffice.E015",
+            )
+        )
+    return found
+
+
+#: hosts that are this machine; an address that begins with a slash is a socket
+HERE = {"", "localhost", "127.0.0.1", "::1"}
+
+
+@register()
+def database_is_the_one_we_mean(**_: object) -> list[CheckMessage]:
+    """In production somebody between us and the database must be able neither to read nor to answer in its place."""
+    if not settings.IS_PRODUCTION:
+        return []
+    return [
+        Warning(
+            f"The server of DATABASES[{alias!r}] is not verified: sslmode is {mode}.",
+            hint="Add ?sslmode=verify-full&sslrootcert=FILE to its address (DATABASE_URL, DATABASE_DIRECT_URL).",
+            id="backoffice.W006",
+        )
+        for alias, entry in settings.DATABASES.items()
+        if (mode := entry.get("OPTIONS", {}).get("sslmode", "prefer")) != "verify-full"
+        and any(host not in HERE and not host.startswith("/") for host in entry.get("HOST", "").split(","))
+    ]
+
+
+#: processes that have a pool, and the connections that one has besides: a worker's relay listens, and its gate looks
+POOLED = {"web": 0, "worker": 2}
 
 
 @register()
@@ -191,11 +298,23 @@ def processes_are_configured(**_: object) -> list[CheckMessage]:
             )
         )
     queues = [queue.value for queue in TaskQueue]
-    if strange := sorted(set(settings.WORKER_QUEUES) - set(queues)):
+    for name, named in (
+        ("WORKER_QUEUES", settings.WORKER_QUEUES),
+        ("TEMPORAL_QUEUE_THREADS", settings.TEMPORAL_QUEUE_THREADS),
+    ):
+        if strange := sorted(set(named) - set(queues)):
+            found.append(
+                Error(
+                    f"{name} names {', '.join(strange)}, which is no queue: its worker would wait for ever.",
+                    hint=f"The queues are {', '.join(queues)}.",
+                    id="backoffice.E012",
+                )
+            )
+    if any(threads < 1 for threads in settings.TEMPORAL_QUEUE_THREADS.values()):
         found.append(
             Error(
-                f"WORKER_QUEUES names {', '.join(strange)}, which is no queue: its worker would wait for ever.",
-                hint=f"The queues are {', '.join(queues)}.",
+                "TEMPORAL_QUEUE_THREADS leaves a queue without a thread.",
+                hint="At least 1 for each queue that it names; leave a queue to other workers with WORKER_QUEUES.",
                 id="backoffice.E012",
             )
         )

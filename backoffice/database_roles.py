@@ -19,6 +19,8 @@ from django.db import connection, transaction
 from django.db.models import Model
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
+from orders.connections import LIMITS
+
 
 class Role(StrEnum):
     WEB = "web"
@@ -35,8 +37,6 @@ READ_ONLY = frozenset({"django_migrations", "django_content_type", "auth_permiss
 NOT_FOR_REPORTS = frozenset({"orders_apitoken", "orders_customerkey", "orders_refusedaction", "orders_requestcount"})
 #: in per cent of max_connections: workers at their limit leave connections to the web, and both leave some to the owner
 CONNECTION_SHARE = {Role.WORKER: 65, Role.WEB: 20, Role.READER: 5}
-#: a forgotten transaction or a lost lock ends by itself, also on connections that our settings did not open
-LIMITS = {"statement_timeout": "30s", "lock_timeout": "10s", "idle_in_transaction_session_timeout": "60s"}
 SESSION: dict[Role, dict[str, str]] = {
     Role.WEB: LIMITS,
     Role.WORKER: LIMITS,
@@ -135,13 +135,39 @@ def _ensure(role: Role, me: Me, password: str) -> None:
         if password:
             verifier = _scram(name, password)
             _run(SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(name), Literal(verifier)))
-        database = Identifier(connection.settings_dict["NAME"])
         for setting, value in SESSION[role].items():
-            _run(
-                SQL("ALTER ROLE {} IN DATABASE {} SET {} = {}").format(
-                    Identifier(name), database, Identifier(setting), Literal(value)
-                )
-            )
+            _set(name, setting, value)
+
+
+def limit_own_role(**_: object) -> None:
+    """After migrations: the account that made them gets the limits too, because web and worker may run as the same.
+
+    What somebody has set for it stays. A limit begins with the next connection.
+    """
+    with transaction.atomic():
+        for name, setting in _rows(OWN_LIMITS.format(Literal(list(LIMITS)))):
+            _set(name, setting, LIMITS[setting])
+
+
+#: an account may always set its own
+OWN_LIMITS = SQL(
+    """
+    SELECT rolname, wanted FROM pg_roles CROSS JOIN unnest({}::text[]) AS wanted
+     WHERE rolname = session_user AND NOT EXISTS (
+           SELECT 1 FROM pg_db_role_setting, unnest(setconfig) AS given
+            WHERE setrole IN (0, pg_roles.oid) AND starts_with(given, wanted || '=')
+              AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())))
+    """
+)
+
+
+def _set(role: str, setting: str, value: str) -> None:
+    database = Identifier(connection.settings_dict["NAME"])
+    _run(
+        SQL("ALTER ROLE {} IN DATABASE {} SET {} = {}").format(
+            Identifier(role), database, Identifier(setting), Literal(value)
+        )
+    )
 
 
 def connection_limit(role: Role) -> int:

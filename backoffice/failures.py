@@ -6,25 +6,18 @@ away for a moment would be told as "something is broken" instead of "try again".
 
 import sys
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponseBase
 from django.views import defaults
 
-from orders.api.problems import (
-    INTERNAL_ERROR,
-    INVALID_INPUT,
-    RETRY_AFTER_SECONDS,
-    UNAVAILABLE,
-    Refused,
-    problem_response,
-)
+from orders.api.problems import INTERNAL_ERROR, INVALID_INPUT, UNAVAILABLE, Refused, problem_response
+from orders.database_errors import RETRY_AFTER_SECONDS, is_passing
 
 AWAY = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
     """Django's handler500; it is called while the error is being handled."""
-    away = isinstance(sys.exc_info()[1], (OperationalError, InterfaceError))
+    away = is_passing(sys.exc_info()[1])
     if request.path.startswith("/api/"):
         return problem_response(request, Refused(UNAVAILABLE, headers=AWAY) if away else Refused(INTERNAL_ERROR))
     response = defaults.server_error(request, template_name="503.html" if away else "500.html")

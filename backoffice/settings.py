@@ -1,4 +1,4 @@
-"""All settings in one file, read from the environment; `./dev` sets what a developer needs.
+"""All settings but those of the partners (`partner_settings`), read from the environment; `./dev` sets what it needs.
 
 Nothing here has a default that would be dangerous in production: the secret key, the hosts and the database must be
 given, and `backoffice.checks` stops the start with a hint where they are not.
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import environ
 
+from backoffice.database_url import database
+from backoffice.partner_settings import *
 from backoffice.theme import UNFOLD as UNFOLD
 
 env = environ.Env()
@@ -49,6 +51,7 @@ INSTALLED_APPS = [
     "temporal_app",
 ]
 MIDDLEWARE = [
+    "backoffice.web_clock.NoteClock",
     "backoffice.proxies.TrustedProxies",
     "django.middleware.security.SecurityMiddleware",
     "backoffice.browser_rules.BrowserRules",
@@ -85,27 +88,26 @@ TEMPLATES = [
 ]
 
 # --- Database ---------------------------------------------------------------------------------------------------------
-DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://localhost/backoffice")}
-DATABASES["default"].update(
-    {
-        # Threads of a worker live long: keep the connection and look whether it still stands before each use.
-        "CONN_MAX_AGE": None,
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {
-            "connect_timeout": 5,
-            # A forgotten transaction or a lost lock must end by itself, and sooner than an activity's timeout.
-            "options": "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000",
-        },
-    }
-)
+#: "web" or "worker", as their entry points say: they share a pool among their threads; a command has one connection
+PROCESS = env("BACKOFFICE_PROCESS", default="command")
+#: connections of one process; how many fit: ARCHITECTURE.md, "Connections"
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default={"web": 10, "worker": 19}.get(PROCESS, 0))
+#: how many processes work with this account at most
+DATABASE_PROCESSES = env.int("DATABASE_PROCESSES", default=1)
+DATABASES = {
+    "default": database(
+        env("DATABASE_URL", default="postgres://localhost/backoffice"),
+        name=f"backoffice {PROCESS}",
+        pool_size=DATABASE_POOL_SIZE,
+    )
+}
+#: PostgreSQL itself, where DATABASE_URL leads to a pooler: for what needs a session of its own
+DATABASE_DIRECT_URL = env("DATABASE_DIRECT_URL", default="")
+if DATABASE_DIRECT_URL:
+    DATABASES["direct"] = database(DATABASE_DIRECT_URL, name=f"backoffice {PROCESS}")
 #: the account that owns the tables, for migrate, bootstrap and grant_roles (see manage.py); web and worker never see it
 DATABASE_OWNER_URL = env("DATABASE_OWNER_URL", default="")
 DATABASE_ROLE_PREFIX = env("DATABASE_ROLE_PREFIX", default="backoffice")
-DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
-if DATABASE_POOL_SIZE:
-    # The web server runs each request in a thread of its own, so connections must belong to the process.
-    DATABASES["default"]["CONN_MAX_AGE"] = 0
-    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 5}
 
 #: "id:base64key,id2:base64key": the first wraps new customers' keys, all unwrap (docs/personal-data.md)
 PERSONAL_DATA_KEYS = env("BACKOFFICE_PERSONAL_DATA_KEYS", default="")
@@ -139,6 +141,7 @@ TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_ENGINE = "backoffice.sessions"
 #: a session's longest life, and how long it may lie unused; see backoffice/session_age.py
 SESSION_COOKIE_AGE = env.int("SESSION_MAX_SECONDS", default=12 * 3600)
 SESSION_IDLE_SECONDS = env.int("SESSION_IDLE_SECONDS", default=3600)
@@ -189,6 +192,10 @@ REST_FRAMEWORK = {
 }
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Token", "TOKEN_TTL": None}
 KNOX_TOKEN_MODEL = "orders.ApiToken"
+#: of one person, in one web process
+DOWNLOADS_AT_ONCE = env.int("DOWNLOADS_AT_ONCE", default=3)
+#: seconds after which a download is ended whose reader takes nothing
+DOWNLOAD_STALL_SECONDS = env.float("DOWNLOAD_STALL_SECONDS", default=300)
 #: refunds of an order that add up to more than this many minor units take a second person
 REFUND_SECOND_PERSON_OVER_MINOR = env.int("REFUND_SECOND_PERSON_OVER_MINOR", default=50_000)
 #: how long a paused step stands still unless the person says how long, and how long at most; holds may be longer
@@ -203,6 +210,7 @@ CALLS_PER_MINUTE = {
     "write": env.int("API_WRITES_PER_MINUTE", default=12_000),
     "anonymous": env.int("API_ANONYMOUS_PER_MINUTE", default=600),
     "wrong_token": env.int("API_WRONG_TOKENS_PER_MINUTE", default=60),
+    "gateway_event": env.int("GATEWAY_EVENTS_PER_MINUTE", default=6_000),
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Backoffice API",
@@ -221,6 +229,7 @@ SPECTACULAR_SETTINGS = {
             "CommandStatus",
             "FeedStatus",
             "ApprovalStatus",
+            "DisputeStatus",
             "QualityStatus",
             "ProcessStatus",
             "ProcessStepStatus",
@@ -233,6 +242,9 @@ SPECTACULAR_SETTINGS = {
             "EventType",
             "PlaybookRunStatus",
             "PlaybookStepStatus",
+            "RecoveryDecision",
+            "IncidentDecision",
+            "RestoreDecision",
         )
     },
 }
@@ -263,37 +275,24 @@ ENGINE_GATEWAY = "temporal_app.gateway.describe_step" if TEMPORAL_ADDRESS or env
 TEMPORAL_UI_URL = env("TEMPORAL_UI_URL", default="")
 #: "id:base64key,id2:base64key": the first encrypts what Temporal stores, all decrypt (docs/secrecy.md)
 TEMPORAL_PAYLOAD_KEYS = env("BACKOFFICE_PAYLOAD_KEYS", default="")
-#: threads and activity slots of one queue in one worker process; each may hold one database connection
+#: a file of workflow ids that ran before payloads were bound to a purpose (`manage.py list_open_workflows`)
+TEMPORAL_LEGACY_PAYLOADS = env("BACKOFFICE_LEGACY_PAYLOADS", default="")
+#: threads and activity slots of one queue in one worker process, besides the lanes, whose defaults are in
+#: temporal_app/task_queues.py: 24 * 3 queues + 80 of the lanes. They share the pool of DATABASE_POOL_SIZE
 TEMPORAL_ACTIVITY_THREADS = env.int("TEMPORAL_ACTIVITY_THREADS", default=24)
+#: "fraud=32;mail=2": other numbers for some queues
+TEMPORAL_QUEUE_THREADS: dict[str, int] = env.dict("TEMPORAL_QUEUE_THREADS", cast={"value": int}, default={})
 #: the task queues that `run_worker` polls unless told otherwise; all of them when empty
 WORKER_QUEUES = env.list("WORKER_QUEUES", default=[])
 WORKER_READY_FILE = env("WORKER_READY_FILE", default="")
 
-# --- Partners ---------------------------------------------------------------------------------------------------------
-SIMULATOR_URL = env("SIMULATOR_URL", default="")
-STRIPE_API_KEY = env("STRIPE_API_KEY", default="sk_test_simulator" if SIMULATOR_URL else "")
-PAYMENTS_URL = env("PAYMENTS_URL", default=SIMULATOR_URL)
-CARRIER_URL = env("CARRIER_URL", default=SIMULATOR_URL)
-FRAUD_URL = env("FRAUD_URL", default=SIMULATOR_URL)
-RATES_URL = env("RATES_URL", default=SIMULATOR_URL)
-ADDRESSES_URL = env("ADDRESSES_URL", default=SIMULATOR_URL)
-#: seconds until an unanswered call counts as an unknown outcome; three of them fit into one activity attempt
-PARTNER_TIMEOUT_SECONDS = env.float("PARTNER_TIMEOUT_SECONDS", default=4.0)
-
-#: this many failures in a row open a partner's circuit breaker; then it waits, twice as long after each failed try
-#: "host:port" of addresses inside our own network that playbooks may call by name; all others must be public
-PLAYBOOK_ENDPOINT_HOSTS = env.list("PLAYBOOK_ENDPOINT_HOSTS", default=[])
-BREAKER_FAILURES = env.int("BREAKER_FAILURES", default=5)
-BREAKER_FIRST_SECONDS = env.float("BREAKER_FIRST_SECONDS", default=5.0)
-BREAKER_LONGEST_SECONDS = env.float("BREAKER_LONGEST_SECONDS", default=120.0)
-#: what waited for a partner comes back at this many calls a second, so that it is not knocked down again
-BREAKER_DRAIN_PER_SECOND = env.float("BREAKER_DRAIN_PER_SECOND", default=20.0)
-
 # --- Processes --------------------------------------------------------------------------------------------------------
-#: "reconcile=60,send_summary=120": seconds before a step of a process begins, instead of those in its definition
+#: "reconcile=60;send_summary=120": seconds before a step of a process begins, instead of those in its definition
 PROCESS_DELAYS: dict[str, int] = env.dict("PROCESS_DELAYS", cast={"value": int}, default={})
 #: who gets the summary of the day
 DAY_END_MAIL_TO = env.list("DAY_END_MAIL_TO", default=[])
+#: parcels that one day-end close asks the carrier about, those first that were not asked for the longest time
+DAY_END_PARCELS = env.int("DAY_END_PARCELS", default=50_000)
 
 # --- Mail ------------------------------------------------------------------------------------------------------------
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
@@ -311,25 +310,11 @@ DEFAULT_FROM_EMAIL = env("NOTICE_FROM", default="orders@localhost")
 # --- Errors, sorted ---------------------------------------------------------------------------------------------------
 #: an undo whose partner has not answered for this long becomes a task, while it goes on trying
 OUTCOME_UNKNOWN_AFTER_SECONDS = env.int("OUTCOME_UNKNOWN_AFTER_SECONDS", default=3600)
+#: a step at a partner that has been open for this long may have run out of its time, which is 20 hours; only then may
+#: its order be undone without a no of the partner
+STEP_OUT_OF_TIME_SECONDS = env.int("STEP_OUT_OF_TIME_SECONDS", default=19 * 3600)
 #: so many declined orders of one customer within a week are looked into by staff
 DECLINES_BEFORE_ESCALATION = env.int("DECLINES_BEFORE_ESCALATION", default=3)
-
-#: calls a second that all workers together make for runs (tracking, rates, addresses) and for batches
-PARTNER_CALLS_PER_SECOND = env.float("PARTNER_CALLS_PER_SECOND", default=20.0)
-#: a call of a run that the partner leaves unanswered so often, while it answers others, has failed for good
-PARTNER_CALL_TRIES = env.int("PARTNER_CALL_TRIES", default=8)
-#: seconds for which an answer is fresh, and for which it may stand in while its partner is out of order
-ANSWER_SECONDS = {
-    "rates": (env.int("RATES_FRESH_SECONDS", default=900), env.int("RATES_USABLE_SECONDS", default=86_400)),
-    "address_check": (
-        env.int("ADDRESS_FRESH_SECONDS", default=86_400),
-        env.int("ADDRESS_USABLE_SECONDS", default=30 * 86_400),
-    ),
-}
-#: whoever finds that another one asks the same question waits so many seconds for its answer
-ANSWER_WAIT_SECONDS = env.float("ANSWER_WAIT_SECONDS", default=6.0)
-#: totals of orders are shown in this currency too, converted at the rates partner's rate
-REPORTING_CURRENCY = env("REPORTING_CURRENCY", default="EUR")
 
 # --- Sweeper and quality control -------------------------------------------------------------------------------------
 #: seconds that an order may be in a status before the sweep says so; others have deadlines of their own, or none
@@ -343,9 +328,10 @@ SWEEP_DEADLINE_SECONDS = {
 }
 #: processes that are gone at once and are undone unasked; more of them wait for a lead
 SWEEP_REPAIRS_AT_ONCE = env.int("SWEEP_REPAIRS_AT_ONCE", default=10)
-#: closed orders that one sweep compares with the payment gateway, and for how many days after their end
-SWEEP_BOOKS_AT_ONCE = env.int("SWEEP_BOOKS_AT_ONCE", default=10)
-SWEEP_BOOKS_DAYS = env.int("SWEEP_BOOKS_DAYS", default=3)
+#: how old an entry of the payment gateway's lists is when the sweep compares it with our books for the first time
+SWEEP_BOOKS_SETTLING_SECONDS = env.int("SWEEP_BOOKS_SETTLING_SECONDS", default=120)
+#: the most that reading those lists may take of PARTNER_CALLS_PER_SECOND
+SWEEP_BOOKS_SHARE = env.float("SWEEP_BOOKS_SHARE", default=0.1)
 #: share of a day's shipped orders that is drawn for checking: at least one, at most so many
 QUALITY_SAMPLE_SHARE = env.float("QUALITY_SAMPLE_SHARE", default=0.02)
 QUALITY_SAMPLE_MOST = env.int("QUALITY_SAMPLE_MOST", default=25)

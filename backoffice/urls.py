@@ -1,10 +1,14 @@
-"""Every door of the product. `/healthz` answers without the database: it says that the web process lives."""
+"""Every door of the product.
+
+`/healthz` answers without the database: it says that the web process lives. `/readyz` says whether it can do its work.
+"""
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from backoffice.readiness import readyz
 from temporal_app.codec_endpoint import decode
 
 
@@ -17,6 +21,7 @@ handler500 = "backoffice.failures.server_error"
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/")),
     path("healthz", healthz),
+    path("readyz", readyz),
     path("admin/", admin.site.urls),
     path("orders/", include("orders.urls")),
     path("codec/decode", decode),

@@ -36,6 +36,10 @@ class NotPermitted(DomainError):
         super().__init__(message)
 
 
+class TooManyDownloads(DomainError):
+    """You have too many downloads under way. Wait until one of them has ended."""
+
+
 class WrongState(DomainError):
     """The order is not in a state that allows this."""
 
@@ -90,6 +94,12 @@ class NotTheProcess(DomainError):
     failure_type = FailureType.NOT_THE_PROCESS
 
 
+class NoSuchOrder(DomainError):
+    """The database does not have this order; its process has nothing to do."""
+
+    failure_type = FailureType.NOT_THE_PROCESS
+
+
 class OnHold(DomainError):
     """The order is on hold; its next step begins when a person releases it."""
 
@@ -112,7 +122,7 @@ class PartnerUnavailable(DomainError):
     """The partner did not answer; whether the call had an effect is unknown. Retry after a look-up."""
 
     failure_type = FailureType.PARTNER_UNAVAILABLE
-    #: set when the partner is known to be out of order: how long to wait before the next try
+    #: set when the partner is known to be out of order, or says when to come back: how long to wait before the next try
     retry_after: timedelta | None = None
 
 
@@ -125,6 +135,32 @@ class PartnerDown(PartnerUnavailable):
         self.since = since
         self.retry_after = retry_after
         super().__init__(message)
+
+
+class PartnerFailed(PartnerUnavailable):
+    """The partner answered with an error of its own; it may keep that answer under our key."""
+
+
+class PartnerBusy(PartnerUnavailable):
+    """The partner asks us to come back later; it did nothing, and is not out of order."""
+
+
+class PaymentUnsettled(PartnerBusy):
+    """The bank has the payment; it can be neither cancelled nor refunded until that ends."""
+
+
+class RequestRefused(DomainError):
+    """The partner refuses our request as wrong; asking again would not help until somebody mends it."""
+
+    failure_type = FailureType.REQUEST_REFUSED
+    #: set when the step was parked with a task (`orders.services.parking`): how long to wait before the next try
+    retry_after: timedelta | None = None
+
+
+class StepMissing(DomainError):
+    """A step that must come before this one is not done by the database's word."""
+
+    failure_type = FailureType.STEP_MISSING
 
 
 class MailUnavailable(PartnerUnavailable):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orders.returned import Returned
-from orders.vocabulary import FindingKind, OrderStatus, StepName
+from orders.vocabulary import DisputeStatus, FindingKind, OrderStatus, PaymentWait, StepName
 from orders.wording import Tone
 
 
@@ -57,6 +57,33 @@ class Review:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PaymentWaiting:
+    """Whom the payment waits for."""
+
+    whom: PaymentWait
+    since: datetime
+    #: when the wait ends; None when it does not by itself
+    until: datetime | None = None
+    #: whether there is a link by which the customer confirms
+    has_link: bool = False
+    #: the gateway's own word
+    gateway_status: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disputed:
+    """The newest dispute of the payment that still matters."""
+
+    status: DisputeStatus
+    #: formatted
+    amount: str
+    #: the bank's word, for people
+    reason: str
+    opened_at: datetime
+    evidence_due_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Standstill:
     """The sweep found that the engine cannot go on with the order."""
 
@@ -86,11 +113,13 @@ class Facts:
     refunded: str = ""
     #: what was taken and not given back, formatted; empty when nothing is
     kept: str = ""
-    #: a refund that the gateway refused, formatted, and why; empty when nothing is owed
+    #: what of refunds the gateway refused or failed, formatted, and why; empty when nothing is owed
     owed: str = ""
     owed_why: str = ""
-    #: a refund that is under way, formatted
+    #: a refund that is under way, formatted; and what of it the gateway has taken and not ended
     refunding: str = ""
+    on_its_way: str = ""
+    disputed: Disputed | None = None
     may_start: bool = False
     #: who holds the order and why; empty when nobody does
     held: str = ""
@@ -103,12 +132,15 @@ class Facts:
     cancelled: str = ""
     #: the number of the order that a person placed instead of a failed one
     placed_as: str = ""
+    #: what the open task of a parked step or refund says: the partner refuses our request; empty when nothing is parked
+    parked: str = ""
     #: who paused the failing step and why; empty when nobody did
     paused: str = ""
     review: Review | None = None
     #: what came back or will; None when nothing does
     returned: Returned | None = None
     standstill: Standstill | None = None
+    payment_waits: PaymentWaiting | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

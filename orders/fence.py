@@ -18,19 +18,18 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.utils import timezone
 
-from orders import failpoints
+from orders import clock, failpoints
 from orders.errors import StaleAttempt, StepVoided
 from orders.models import Step
-from orders.vocabulary import StepName, StepStatus
+from orders.vocabulary import FailureType, StepName, StepStatus
 
 CLAIM = """
     INSERT INTO orders_step (key, order_id, name, token, status, last_error, claimed_at)
     VALUES (%s, %s, %s, 1, 'open', '', now())
     ON CONFLICT (key) DO UPDATE SET token = orders_step.token + 1, claimed_at = now()
     WHERE orders_step.status = 'open'
-    RETURNING token
+    RETURNING token, key_generation
 """
 VOID = """
     INSERT INTO orders_step (key, order_id, name, token, status, last_error, claimed_at, finished_at)
@@ -56,10 +55,17 @@ class Claim:
     token: int
     #: the saved result when the step was already done; then there is nothing left to do
     result: dict[str, Any] | None
+    #: part of the names of our calls; see `raise_generation`
+    key_generation: int = 1
 
     @property
     def key(self) -> str:
         return step_key(self.order_id, self.name)
+
+    def call_key(self, *what: object) -> str:
+        """The idempotency key of one call of the step at a partner."""
+        generation = f":k{self.key_generation}" if self.key_generation > 1 else ""
+        return ":".join([self.key, *(str(part) for part in what)]) + generation
 
     @property
     def is_done(self) -> bool:
@@ -79,7 +85,7 @@ def claim(order_id: UUID | str, name: StepName) -> Claim:
         row = cursor.fetchone()
     if row:
         failpoints.reach(key, row[0], "claim")
-        return Claim(order_id=str(order_id), name=name, token=row[0], result=None)
+        return Claim(order_id=str(order_id), name=name, token=row[0], result=None, key_generation=row[1])
     step = Step.objects.get(pk=key)
     if step.status == StepStatus.VOID:
         raise StepVoided(f"Step {name} was undone; it may not run any more.")
@@ -105,7 +111,7 @@ def commit(held: Claim, result: dict[str, Any]) -> Iterator[None]:
         yield
         step.status = StepStatus.DONE
         step.result = result
-        step.finished_at = timezone.now()
+        step.finished_at = clock.now()
         step.save(update_fields=["status", "result", "finished_at"])
     failpoints.reach(held.key, held.token, "committed")
 
@@ -116,6 +122,21 @@ def progress(held: Claim) -> Iterator[None]:
     with transaction.atomic():
         _require(Step.objects.select_for_update().get(pk=held.key), held)
         yield
+
+
+def raise_generation(held: Claim) -> None:
+    """Name the step's next calls anew: the partner answered with an error of its own, and may keep that for our key.
+
+    The next attempt must look up what was done before it calls again; the new name does not protect from doing it
+    twice. After a lost answer the name stays: the call may still be under way, and the partner holds it up by its key.
+    """
+    with progress(held):
+        Step.objects.filter(pk=held.key).update(key_generation=held.key_generation + 1)
+
+
+def note_refusal(order_id: UUID | str, names: tuple[StepName, ...], failure: FailureType) -> None:
+    """Remember that the open one of these steps ended with a final no."""
+    Step.objects.filter(order_id=order_id, name__in=names, status=StepStatus.OPEN).update(refusal=failure)
 
 
 def void(order_id: UUID | str, name: StepName) -> StepStatus:
@@ -130,7 +151,7 @@ def void(order_id: UUID | str, name: StepName) -> StepStatus:
 
 def note_failure(held: Claim, error: str) -> None:
     """Remember why the newest attempt failed, for the sentence on the order page."""
-    Step.objects.filter(pk=held.key, token=held.token).update(last_error=error[:500], last_error_at=timezone.now())
+    Step.objects.filter(pk=held.key, token=held.token).update(last_error=error[:500], last_error_at=clock.now())
 
 
 def _require(step: Step, held: Claim) -> None:

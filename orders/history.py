@@ -16,6 +16,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from orders import clock
 from orders.actor import Actor
 from orders.models import Order, OrderEvent
 from orders.vocabulary import EventType
@@ -41,7 +42,16 @@ HASHED_FIELDS = (
 
 def lock_order(order_id: UUID | str) -> Order:
     """The order's row, locked until the transaction ends. Raises `Order.DoesNotExist`."""
-    return Order.objects.select_for_update().get(pk=order_id)
+    return Order.objects.select_for_update(no_key=True).get(pk=order_id)
+
+
+def lock_orders(order_ids: Iterable[UUID | str]) -> list[Order]:
+    """The rows of many orders, locked in the order of their ids, by everybody: two that meet would wait for ever.
+
+    No key is changed, so rows that only refer to an order are written meanwhile: a batch is frozen while chunks of
+    another one hold hundreds of its orders, in an order of their own.
+    """
+    return list(Order.objects.select_for_update(no_key=True).filter(pk__in=list(order_ids)).order_by("pk"))
 
 
 def event_hash(event: OrderEvent, previous_hash: str) -> str:
@@ -97,7 +107,7 @@ def next_event(
         order=order,
         sequence=order.event_count + 1,
         type=event_type,
-        at=timezone.now(),
+        at=clock.now(),
         actor_kind=actor.kind,
         actor=actor.name,
         channel=actor.channel,
@@ -128,14 +138,20 @@ class ChainBreak:
 
 
 def verify_chain(order: Order, events: Iterable[OrderEvent]) -> ChainBreak | None:
-    """The first break in the order's chain, given all its events in sequence; None when it holds."""
-    previous, expected = "", 1
+    """The first break in the order's chain, given all its events in sequence; None when it holds.
+
+    The chain covers the events; the order's row must be as the last of them left it.
+    """
+    previous, expected, status = "", 1, order.status
     for event in events:
         if event.sequence != expected:
             return ChainBreak(order_number=order.number, sequence=expected, problem="an event is missing")
         if event.previous_hash != previous or event.hash != event_hash(event, previous):
             return ChainBreak(order_number=order.number, sequence=event.sequence, problem="the row was changed")
-        previous, expected = event.hash, expected + 1
+        previous, expected, status = event.hash, expected + 1, event.status_after
     if (expected - 1, previous) != (order.event_count, order.chain_head):
         return ChainBreak(order_number=order.number, sequence=expected, problem="the chain does not end at its head")
+    if status != order.status:
+        problem = f"the order is {order.status}, and its last event left it {status}"
+        return ChainBreak(order_number=order.number, sequence=expected - 1, problem=problem)
     return None

@@ -29,14 +29,32 @@ FAILED: dict[FailureType, tuple[str, str]] = {
 
 def letter(kind: NoticeKind, order: Order) -> tuple[str, str]:
     """Subject and text. Raises KeyError for an order that ended in another way."""
-    what, can = LETTERS[kind][FailureType(order.failure_type)]
     name = order.customer.name if order.customer else ""
     yours = f" (your reference {order.reference})" if order.reference else ""
+    if kind is NoticeKind.PAYMENT_ACTION:
+        return _confirmation(order, name, yours)
+    what, can = LETTERS[kind][FailureType(order.failure_type)]
     return (
         f"Your order {order.number} could not be completed",
         f"Hello{f' {name}' if name else ''},\n\n"
         f"we could not complete your order {order.number}{yours} of {money(order.total_minor, order.currency)}: "
         f"{what}.\n\n{can}\n\n{_money(order)}\n",
+    )
+
+
+def _confirmation(order: Order, name: str, yours: str) -> tuple[str, str]:
+    payment = order.payment
+    until = f" by {payment.wait_until:%d %B %Y %H:%M} UTC" if payment.wait_until else ""
+    where = (
+        f"Please confirm it here{until}:\n\n{payment.action_url}"
+        if payment.action_url
+        else (f"Please confirm it in the app or on the website of your bank{until}.")
+    )
+    return (
+        f"Your bank asks you to confirm the payment of order {order.number}",
+        f"Hello{f' {name}' if name else ''},\n\n"
+        f"your bank takes the payment of {money(order.total_minor, order.currency)} for your order {order.number}"
+        f"{yours} only when you have confirmed it. {where}\n\nWithout a confirmation we cannot send your order.\n",
     )
 
 

@@ -1,7 +1,7 @@
 """Every web request that is refused for want of a permission leaves a row, whichever view refused it.
 
 One place instead of a call in each view: it runs outside the transaction of the refused action, sees the answers of
-Django, the admin and the API alike, and turns a service's `NotPermitted` into a 403.
+Django, the admin and the API alike, and turns a service's `NotPermitted` into a 403. A download too many is a 429.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from collections.abc import Callable
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import ResolverMatch
 from django.views.defaults import permission_denied
 
 from orders.access import DOORS
-from orders.errors import NotPermitted
+from orders.database_errors import RETRY_AFTER_SECONDS
+from orders.errors import NotPermitted, TooManyDownloads
 from orders.request_ids import request_id
 from orders.services import refusals
 from orders.vocabulary import Channel
@@ -51,6 +53,10 @@ class RefusedRequests:
         if isinstance(error, NotPermitted):
             _note(request, error)
             return permission_denied(request, error)
+        if isinstance(error, TooManyDownloads):
+            page = render(request, "429_downloads.html", {"why": str(error)}, status=429)
+            page["Retry-After"] = str(RETRY_AFTER_SECONDS)
+            return page
         if isinstance(error, PermissionDenied):
             cause = error.__cause__
             _note(request, cause if isinstance(cause, NotPermitted) else NotPermitted(str(error) or None))

@@ -53,6 +53,8 @@ FULL_ONLY = frozenset(
         # So is the word that something was done.
         "orders.work_task",
         "orders.work_lead_task",
+        "orders.decide_incident",
+        "orders.decide_restore",
         # A check that is left out, and a parcel that somebody says was booked.
         "orders.skip_step",
         "orders.acknowledge_systemevent",

@@ -9,10 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from orders import money_back
 from orders.amounts import counted, duration
 from orders.facts import Facts, OpenStep, Outage, Standing, Standstill
+from orders.payment_sentences import awaiting_payment
 from orders.vocabulary import IN_PROCESS_STATUSES, MOVING_STATUSES, OrderStatus
 from orders.wording import STANDSTILLS, STEP_DOING, Tone, failure_words
+
+#: the process is on its way, and a person may stop it or tell it to go another way
+STOPPABLE = (MOVING_STATUSES | {OrderStatus.AWAITING_PAYMENT}) - {OrderStatus.UNDOING}
 
 
 def standing(facts: Facts) -> Standing:
@@ -22,11 +27,13 @@ def standing(facts: Facts) -> Standing:
         return _standing_still(facts.standstill)
     if facts.cancelled and facts.status in IN_PROCESS_STATUSES - {OrderStatus.UNDOING}:
         return _being_cancelled(facts)
-    if facts.held and facts.status in MOVING_STATUSES - {OrderStatus.UNDOING}:
+    if facts.held and facts.status in STOPPABLE:
         return _being_held(facts, tell(facts))
-    if facts.told and facts.status in MOVING_STATUSES - {OrderStatus.UNDOING}:
+    if facts.told and facts.status in STOPPABLE:
         now = tell(facts)
         return replace(now, coming=f"The next attempt does as it was told by {_sentence(facts.told)} {now.coming}")
+    if facts.parked and facts.refunding and facts.status not in IN_PROCESS_STATUSES:
+        return _parked_refund(facts, tell(facts))
     return tell(facts)
 
 
@@ -129,6 +136,8 @@ def _under_way(facts: Facts) -> Standing:
             you_can="Nothing on this page. Whoever runs the system must start a worker.",
         )
     step = facts.step
+    if step is not None and step.waits and not facts.paused and step.last_error and step.last_error in facts.parked:
+        return _parked(step, headline, then, reason, undoing=undoing)
     if step is not None and step.outage is not None and step.waits:
         return _waiting_for_partner(step.outage, headline, then, reason)
     if step is None or not step.last_error:
@@ -160,6 +169,29 @@ def _waiting_for_partner(outage: Outage, headline: str, then: str, reason: str) 
     )
 
 
+def _parked(step: OpenStep, headline: str, then: str, reason: str, *, undoing: bool) -> Standing:
+    otherwise = "resolve the task with a reference if it was settled another way" if undoing else "cancel the order"
+    return Standing(
+        headline=f"{headline}: parked, the partner refuses our request.",
+        tone=Tone.TROUBLE,
+        why=f"{reason}Attempt {step.attempt} at {STEP_DOING[step.name]}: {_sentence(step.last_error)}",
+        coming=f"Asking again does not help until that is mended, so the next attempt by itself comes late. {then}",
+        you_can=f'A lead has a task: find out what is wrong and mend it, then press "Retry now"; or {otherwise}.',
+    )
+
+
+def _parked_refund(facts: Facts, now: Standing) -> Standing:
+    return replace(
+        now,
+        headline=f"{now.headline} It is parked: the payment gateway refuses our request.",
+        tone=Tone.TROUBLE,
+        why=_sentence(facts.parked),
+        coming="",
+        you_can="A lead has a task: mend what is wrong, or resolve the task with a reference if it was settled another "
+        "way.",
+    )
+
+
 def _retrying(facts: Facts, step: OpenStep, headline: str, then: str, reason: str) -> Standing:
     if step.waits:
         last = f"Attempt {step.attempt} at {STEP_DOING[step.name]} failed: {_sentence(step.last_error)}"
@@ -185,6 +217,11 @@ def _retrying(facts: Facts, step: OpenStep, headline: str, then: str, reason: st
 
 
 def _completed(facts: Facts) -> Standing:
+    told = _completed_and_paid(facts)
+    return money_back.with_dispute(told, facts.disputed, "Completed") if facts.disputed else told
+
+
+def _completed_and_paid(facts: Facts) -> Standing:
     if facts.owed:
         return Standing(
             headline=f"Completed, but a refund is owed: {facts.owed} did not go back to the customer.",
@@ -193,6 +230,8 @@ def _completed(facts: Facts) -> Standing:
             coming="Nothing more happens by itself; a lead has a task.",
             you_can="Try the refund again, or give the money back another way and resolve the task with its reference.",
         )
+    if facts.on_its_way and facts.on_its_way == facts.refunding:
+        return money_back.on_its_way("Completed", facts.on_its_way, _back(facts))
     if facts.refunding:
         return Standing(
             headline=f"Completed; a refund of {facts.refunding} is under way.",
@@ -223,7 +262,9 @@ def _outstanding(facts: Facts, ended: str) -> Standing:
             headline=f"{ended} \u2013 refund outstanding: {facts.refunding} is on its way to the customer.",
             tone=Tone.WAITING,
             why=_sentence(facts.failure_message),
-            coming="It is sent until the gateway answers, and never twice.",
+            coming="The gateway tells when it has arrived, mostly within days. If it fails, a lead gets a task."
+            if facts.on_its_way
+            else "It is sent until the gateway answers, and never twice.",
         )
     return Standing(
         headline=f"{ended} \u2013 refund outstanding: {facts.owed} is owed to the customer.",
@@ -235,6 +276,11 @@ def _outstanding(facts: Facts, ended: str) -> Standing:
 
 
 def _cancelled(facts: Facts) -> Standing:
+    told = _cancelled_and_paid_back(facts)
+    return money_back.with_dispute(told, facts.disputed, "Cancelled") if facts.disputed else told
+
+
+def _cancelled_and_paid_back(facts: Facts) -> Standing:
     if facts.owed or facts.refunding:
         return _outstanding(facts, "Cancelled")
     return Standing(
@@ -245,6 +291,12 @@ def _cancelled(facts: Facts) -> Standing:
 
 
 def _failed(facts: Facts) -> Standing:
+    told = _failed_and_paid_back(facts)
+    ended = f"Failed: {failure_words(facts.failure_type)[0]}"
+    return money_back.with_dispute(told, facts.disputed, ended) if facts.disputed else told
+
+
+def _failed_and_paid_back(facts: Facts) -> Standing:
     what, can = failure_words(facts.failure_type)
     if facts.owed or facts.refunding:
         return _outstanding(facts, f"Failed: {what}")
@@ -274,6 +326,13 @@ def _on_hold(facts: Facts) -> Standing:
     )
 
 
+def _awaiting_payment(facts: Facts) -> Standing:
+    if facts.payment_waits is None:
+        # The wait has just ended: another payment method is being charged, or the answer is being booked.
+        return _under_way(replace(facts, status=OrderStatus.CHARGING))
+    return awaiting_payment(facts, facts.payment_waits)
+
+
 def _in_review(facts: Facts) -> Standing:
     review = facts.review
     if review is None:
@@ -300,6 +359,7 @@ def _in_review(facts: Facts) -> Standing:
 
 
 _TELL = {
+    OrderStatus.AWAITING_PAYMENT: _awaiting_payment,
     OrderStatus.PLACED: _placed,
     OrderStatus.QUEUED: _queued,
     OrderStatus.IN_REVIEW: _in_review,

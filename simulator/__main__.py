@@ -11,9 +11,12 @@ import signal
 import sqlite3
 import sys
 import threading
+import time
 from pathlib import Path
 
-from simulator.routing import Simulator
+from simulator import webhooks
+from simulator.deliveries import Deliveries
+from simulator.partners import Simulator
 from simulator.server import Server
 from simulator.store import Store
 
@@ -26,7 +29,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--store", type=Path, required=True, help="SQLite file of the partners' books")
     parser.add_argument("--seed", default="0", help="what seeded declines and fraud scores are drawn from")
     parser.add_argument("--allow-reset", action="store_true", help="let DELETE /store clear the books (tests)")
+    parser.add_argument("--events-url", help="webhook endpoint that gets every event")
+    parser.add_argument(
+        "--events-secret",
+        default=os.environ.get("SIMULATOR_EVENTS_SECRET"),
+        help="what its events are signed with (default: SIMULATOR_EVENTS_SECRET)",
+    )
     options = parser.parse_args(arguments)
+    if options.events_url and not options.events_secret:
+        parser.error("--events-url needs --events-secret, or SIMULATOR_EVENTS_SECRET")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     stopping = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -43,6 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
     server.simulator = Simulator(
         store=store, seed=options.seed, base_url=url, allow_reset=options.allow_reset, stopping=stopping
     )
+    webhooks.keep_command_line_endpoint(store, options.events_url, options.events_secret, int(time.time()))
+    threading.Thread(target=server.simulator.run_clock, name="clock", daemon=True).start()
+    Deliveries(store, server.simulator.clock, stopping).start()
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="accept", daemon=True).start()
     print(f"simulator ready {url}", flush=True)
     stopping.wait()

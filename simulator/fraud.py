@@ -56,7 +56,7 @@ def score(request: Request, *, seed: str, forced: bool) -> Response:
     order = text_field(body, "order")
     amount_minor = integer_field(body, "amount_minor", 0, MAX_AMOUNT_MINOR)
     currency = code_field(body, "currency", 3)
-    country = text_field(body, "country", max_length=80) if body.get("country") is not None else None
+    country = code_field(body, "country", 2) if body.get("country") is not None else None
     guest, email = body.get("guest", False), body.get("email")
     if not isinstance(guest, bool):
         refuse(400, "bad_field", "guest must be true or false", field="guest")

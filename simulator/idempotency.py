@@ -3,19 +3,21 @@
 The effect and its answer are committed together, and the answer is looked up again inside that transaction. Without
 this a caller that lost the answer, which every caller does one day, would charge a second time by retrying.
 
-Not saved: a refusal before execution began (bad parameter, unknown id, fault before the effect). Saved: everything
-else, declines and refused transitions included. Keys are kept for ever here; Stripe may forget them after 24 hours.
+Not saved: a refusal before execution began (bad parameter, unknown id, a fault before the gateway, too many requests).
+Saved: everything else, declines, refused transitions and the gateway's own 500s included. A key ends after a day
+(docs.stripe.com/api/idempotent_requests: "at least 24 hours old"), and the same request is then carried out again.
 """
 
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from simulator import behaviour
+from simulator.clock import Clock
 from simulator.store import Store
 from simulator.stripe_forms import error_answer, invalid
-from simulator.wire import RefusedError, Request, Response, answer, digest, parse_form
+from simulator.wire import RefusedError, Request, Response, digest, parse_form
 
 MAX_KEY_LENGTH = 255
 
@@ -28,9 +30,6 @@ class InFlight:
     def __init__(self) -> None:
         self._keys: set[str] = set()
         self._lock = threading.Lock()
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._keys
 
     @contextmanager
     def hold(self, key: str) -> Iterator[None]:
@@ -57,7 +56,12 @@ def in_use(key: str) -> Response:
 
 
 def run_once(
-    store: Store, in_flight: InFlight, request: Request, effect: Effect, pause: Callable[[bool], None]
+    store: Store,
+    clock: Clock,
+    in_flight: InFlight,
+    request: Request,
+    effect: Effect,
+    pause: Callable[[bool], None],
 ) -> Response:
     """Run `effect` in one transaction with its saved answer, or return the answer saved for the same key.
 
@@ -75,41 +79,22 @@ def run_once(
     fingerprint = _fingerprint(request)
     with in_flight.hold(key):
         with store.read() as snapshot:
-            saved = _saved(snapshot, key, request, fingerprint)
+            saved = _saved(snapshot, clock, key, request, fingerprint)
         pause(saved is None)
         if saved is not None:
             return saved
         with store.write() as tx:
             # Asked again under the writer's lock: another process on the same store may have been faster.
-            saved = _saved(tx, key, request, fingerprint)
+            saved = _saved(tx, clock, key, request, fingerprint)
             if saved is not None:
                 return saved
             response = effect(tx)
             tx.execute(
-                "INSERT INTO idempotency (key, path, fingerprint, status, body, request_id, created)"
+                "INSERT OR REPLACE INTO idempotency (key, path, fingerprint, status, body, request_id, created)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (key, request.path, fingerprint, response.status, response.text, request.id, int(time.time())),
+                (key, request.path, fingerprint, response.status, response.text, request.id, int(clock.now(tx))),
             )
             return response
-
-
-def look_up(store: Store, in_flight: InFlight, request: Request) -> Response:
-    """GET /v1/idempotency/{key}: what became of the request with this key. Ours, Stripe has no such call.
-
-    200 {key, path, status, body, request_id, created}; 409 while it is in flight, because "not found" would be read as
-    "did not happen"; 404 when nothing was executed under it.
-    """
-    key = request.last
-    # In flight first: a request that ends between the two questions is then found in the store.
-    if key in in_flight:
-        return in_use(key)
-    with store.read() as snapshot:
-        row = snapshot.execute("SELECT * FROM idempotency WHERE key = ?", (key,)).fetchone()
-    if row is None:
-        return error_answer(404, f"No request was executed with key '{key}'", code="resource_missing", param="key")
-    # The saved body is JSON text of our own making; it is put in as it is, not read and written again.
-    found = answer(200, {name: row[name] for name in ("key", "path", "status", "request_id", "created")})
-    return Response(status=200, text=f'{found.text[:-1]},"body":{row["body"]}}}')
 
 
 def _fingerprint(request: Request) -> str:
@@ -119,9 +104,9 @@ def _fingerprint(request: Request) -> str:
         invalid(f"The request body cannot be read as a form: {error}")
 
 
-def _saved(tx: sqlite3.Connection, key: str, request: Request, fingerprint: str) -> Response | None:
+def _saved(tx: sqlite3.Connection, clock: Clock, key: str, request: Request, fingerprint: str) -> Response | None:
     row = tx.execute("SELECT * FROM idempotency WHERE key = ?", (key,)).fetchone()
-    if row is None:
+    if row is None or clock.now(tx) >= row["created"] + behaviour.load(tx).key_seconds:
         return None
     if row["path"] != request.path or row["fingerprint"] != fingerprint:
         raise RefusedError(

@@ -14,7 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from simulator.routing import Simulator, dispatch
+from simulator.partners import Simulator
+from simulator.routing import dispatch
 from simulator.stripe_forms import error_answer
 from simulator.wire import MAX_BODY_BYTES, RefusedError, Request, Response, Silence, answer, new_id, parse_form
 

@@ -8,13 +8,13 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
+from simulator.currencies import MAXIMUM_AMOUNT, MINIMUM_AMOUNTS, words
 from simulator.wire import RefusedError, Request, Response, answer, parse_form
 
-MAX_AMOUNT = 9_999_999_999
 MAX_METADATA_KEYS = 50
 METADATA_NAME = re.compile(r"metadata\[([^\[\]]{1,40})\]")
-CURRENCY = re.compile(r"[a-z]{3}")
 WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -57,35 +57,43 @@ def unauthorized(request: Request) -> Response | None:
     return error_answer(401, f"Invalid API Key provided: {key[:3]}***")
 
 
-#: the bounds of a list, as Stripe names them
-CREATED = ("created[gte]", "created[lte]")
+#: the bounds of a list, as Stripe names them: the operator and what it adds to make the bound inclusive
+BOUNDS = {"created[gte]": 0, "created[gt]": 1, "created[lte]": 0, "created[lt]": -1}
+CREATED = ("created", *BOUNDS)
+#: what every list takes
+PAGING = ("limit", "starting_after", "ending_before", *CREATED)
 
 
 class Form:
     """The parameters of one call, form-encoded in the body (POST) or the query string (GET)."""
 
     def __init__(self, request: Request, allowed: frozenset[str]) -> None:
-        """Refuse with 400 parameter_unknown what is not in `allowed`; metadata[...] comes under "metadata"."""
+        """Refuse with 400 parameter_unknown what is not in `allowed`.
+
+        metadata[...] comes under "metadata"; a name that ends in [*] allows every name[...] below it.
+        """
         try:
             self.fields = parse_form(request.body.decode("utf-8")) if request.method == "POST" else dict(request.query)
         except ValueError as error:
             invalid(f"The request body cannot be read as a form: {error}")
+        below = tuple(name[:-2] for name in allowed if name.endswith("[*]"))
         for name in self.fields:
-            if name not in allowed and not (METADATA_NAME.fullmatch(name) and "metadata" in allowed):
+            known = name in allowed or (below and name.startswith(below))
+            if not known and not (METADATA_NAME.fullmatch(name) and "metadata" in allowed):
                 invalid(f"Received unknown parameter: {name}", param=name, code="parameter_unknown")
 
     def text(self, name: str, *, max_length: int = 1000) -> str | None:
         """Return an optional text; an empty one counts as not given."""
         value = self.fields.get(name) or None
         if value is not None and len(value) > max_length:
-            invalid(f"{name} must be at most {max_length} characters", param=name, code="parameter_invalid")
+            invalid(f"{name} must be at most {max_length} characters", param=name)
         return value
 
     def choice(self, name: str, choices: tuple[str, ...], default: str | None = None) -> str | None:
         """Return one of `choices`, or `default` when the parameter is not given."""
         value = self.text(name)
         if value is not None and value not in choices:
-            invalid(f"Invalid {name}: must be one of {', '.join(choices)}", param=name, code="parameter_invalid")
+            invalid(f"Invalid {name}: must be one of {', '.join(choices)}", param=name)
         return value if value is not None else default
 
     def flag(self, name: str) -> bool:
@@ -93,24 +101,52 @@ class Form:
         return self.choice(name, ("true", "false"), "false") == "true"
 
     def amount(self, name: str) -> int | None:
-        """Return an optional amount of 1..9,999,999,999 minor units."""
+        """Return an optional amount of 1..99,999,999 minor units."""
         value = self.text(name)
         if value is None:
             return None
         if not WHOLE_NUMBER.fullmatch(value) or int(value) < 1:
             invalid(f"Invalid integer: {value[:50]}", param=name, code="parameter_invalid_integer")
-        if int(value) > MAX_AMOUNT:
-            invalid(f"{name} must be no more than {MAX_AMOUNT}", param=name, code="amount_too_large")
+        if int(value) > MAXIMUM_AMOUNT:
+            invalid(f"{name} must be no more than {MAXIMUM_AMOUNT}", param=name, code="amount_too_large")
         return int(value)
 
     def currency(self, name: str) -> str:
-        """Return a required currency of three lower-case letters."""
+        """Return a required currency that the gateway charges in, lower-case."""
         value = self.text(name)
         if value is None:
             missing_parameter(name)
-        if not CURRENCY.fullmatch(value):
-            invalid(f"Invalid currency: {value[:20]}", param=name, code="parameter_invalid")
+        if value not in MINIMUM_AMOUNTS:
+            known = ", ".join(MINIMUM_AMOUNTS)
+            invalid(f"Invalid currency: {value[:20]}. Known are {known}", param=name)
         return value
+
+    def url(self, name: str, *, schemes: tuple[str, ...] = ()) -> str | None:
+        """Return an optional address with a scheme and a host, of one of `schemes` when they are given."""
+        value = self.text(name, max_length=2000)
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+        except ValueError:
+            parts = urlsplit("")
+        # A control character would end up in the header of a redirect.
+        if not (parts.scheme and parts.netloc and value.isascii() and value.isprintable()) or (
+            schemes and parts.scheme not in schemes
+        ):
+            invalid("Not a valid URL", param=name, code="url_invalid")
+        return value
+
+    def array(self, name: str) -> list[str]:
+        """Return the values of name[0], name[1], ... in the order of their numbers."""
+        found = []
+        for field, value in self.fields.items():
+            if field.startswith(f"{name}["):
+                number = field[len(name) + 1 : -1]
+                if not (field.endswith("]") and (number == "" or WHOLE_NUMBER.fullmatch(number))):
+                    invalid(f"Invalid array: {field[:100]}", param=name)
+                found.append((int(number or 0), value))
+        return [value for _, value in sorted(found)]
 
     def limit(self) -> int:
         """Return the page size, 1..100, 10 when it is not given."""
@@ -120,14 +156,27 @@ class Form:
         return int(value)
 
     def created(self) -> tuple[int, int]:
-        """Return the bounds created[gte] and created[lte], in seconds; everything when they are not given."""
-        bounds = []
-        for name, default in zip(CREATED, ("0", str(2**53)), strict=True):
-            value = self.text(name) or default
-            if not WHOLE_NUMBER.fullmatch(value):
-                invalid(f"Invalid integer: {value[:50]}", param=name, code="parameter_invalid_integer")
-            bounds.append(int(value))
-        return bounds[0], bounds[1]
+        """Return the bounds of created, both inclusive, in seconds; everything when they are not given."""
+        low, high = 0, 2**53
+        if (exact := self._seconds("created")) is not None:
+            low = high = exact
+        for name, shift in BOUNDS.items():
+            value = self._seconds(name)
+            if value is None:
+                continue
+            low, high = (max(low, value + shift), high) if "[g" in name else (low, min(high, value + shift))
+        return low, high
+
+    def _seconds(self, name: str) -> int | None:
+        value = self.text(name)
+        if value is not None and not WHOLE_NUMBER.fullmatch(value):
+            invalid(f"Invalid integer: {value[:50]}", param=name, code="parameter_invalid_integer")
+        return None if value is None else int(value)
+
+    def metadata_change(self, before: Mapping[str, str]) -> dict[str, str]:
+        """Return `before` with the given pairs; a key with an empty value is removed."""
+        emptied = {found[1] for name in self.fields if (found := METADATA_NAME.fullmatch(name))}
+        return {name: value for name, value in before.items() if name not in emptied} | self.metadata()
 
     def metadata(self) -> dict[str, str]:
         """Return metadata[key]=value pairs within Stripe's limits (50 keys, values of 500 characters)."""
@@ -148,9 +197,12 @@ def missing_parameter(name: str) -> NoReturn:
     invalid(f"Missing required param: {name}.", param=name, code="parameter_missing")
 
 
-def page(url: str, items: list[dict[str, Any]], limit: int) -> Response:
-    """Return a list answer of at most `limit` items; one more than that means there is another page."""
-    return answer(200, {"object": "list", "url": url, "has_more": len(items) > limit, "data": items[:limit]})
+def check_minimum(amount: int, currency: str) -> None:
+    """Refuse with 400 amount_too_small what is below the smallest charge of its currency."""
+    least = MINIMUM_AMOUNTS[currency]
+    if amount < least:
+        message = f"Amount must be at least {words(least, currency)}"
+        invalid(message, param="amount", code="amount_too_small")
 
 
 def dump(value: Mapping[str, Any] | None) -> str | None:

@@ -144,6 +144,14 @@ def integer_field(body: Mapping[str, Any], name: str, low: int, high: int) -> in
     return value
 
 
+def number_field(body: Mapping[str, Any], name: str, low: float, high: float) -> float:
+    """Return a required number within low..high (true is none), or refuse with 400 naming the field."""
+    value = body.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        refuse(400, "bad_field", f"{name} must be a number from {low} to {high}", field=name)
+    return float(value)
+
+
 def code_field(body: Mapping[str, Any], name: str, length: int) -> str:
     """Return a required code of `length` ASCII letters in upper case, such as a country or currency."""
     value = body.get(name)

@@ -6,24 +6,31 @@ TEMPORAL_API_KEY, TEMPORAL_TLS_*, or a profile.
 """
 
 import asyncio
-import dataclasses
 import logging
+from pathlib import Path
 
 from django.conf import settings
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
 
 from orders.keyring import parse_keys
 from temporal_app.codec import EncryptionCodec
+from temporal_app.conversion import BelievedPayloads, OurDataConverter, VouchedFailures
 
 logger = logging.getLogger(__name__)
 
 
 def codec() -> EncryptionCodec:
-    """The codec with the configured keys. Raises `InvalidKeys`."""
-    return EncryptionCodec(parse_keys(settings.TEMPORAL_PAYLOAD_KEYS))
+    """The codec with the configured keys. Raises `InvalidKeys`, or `OSError` for a list that cannot be read."""
+    return EncryptionCodec(parse_keys(settings.TEMPORAL_PAYLOAD_KEYS), legacy=legacy_workflows())
+
+
+def legacy_workflows() -> frozenset[str]:
+    """Ids of workflows whose payloads may be of the time before purposes, one a line. Raises `OSError`."""
+    if not settings.TEMPORAL_LEGACY_PAYLOADS:
+        return frozenset()
+    return frozenset(filter(None, Path(settings.TEMPORAL_LEGACY_PAYLOADS).read_text().splitlines()))
 
 
 def data_converter() -> DataConverter:
@@ -31,10 +38,10 @@ def data_converter() -> DataConverter:
 
     Message and stack trace of a failure are no payload: without the second converter they are stored in the clear.
     """
-    return dataclasses.replace(
-        pydantic_data_converter,
+    return OurDataConverter(
+        payload_converter_class=BelievedPayloads,
         payload_codec=codec(),
-        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+        failure_converter_class=VouchedFailures,
     )
 
 

@@ -3,6 +3,9 @@
 The UI's page posts what it was given to `POST /codec/decode` and shows the answer; keys never leave the server. The
 browser sends the staff member's session along, so the answer must be readable by the UI's origin only.
 
+The UI does not say where in which history a payload stands. So what was written for another workflow, or is not
+encrypted at all, is shown here although a worker refuses it: this page shows what is stored, not what is believed.
+
 Without a CSRF token, which the UI cannot have: the call changes nothing, its answer is kept from other origins by the
 browser, and a request that names another origin is refused. Only JSON is taken, so no form can send it.
 """
@@ -73,7 +76,7 @@ def _decoded(request: HttpRequest) -> JsonResponse:
     except (ParseError, UnicodeDecodeError):
         return JsonResponse({"detail": 'The body must be {"payloads": [..]} as Temporal writes them.'}, status=400)
     try:
-        told = Payloads(payloads=map(codec().decrypted, asked.payloads))
+        told = Payloads(payloads=map(codec().displayed, asked.payloads))
     except UnreadablePayload as error:
         return JsonResponse({"detail": str(error)}, status=422)
     logger.info("User %s read %d payloads in the clear", request.user.pk, len(told.payloads))

@@ -5,10 +5,14 @@ for ever. Django looks after this around a request; the worker's own threads nee
 isolation interceptor.)
 """
 
+import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.db import close_old_connections
+
+from orders import clock
 
 
 def with_fresh_connection(work: Callable[..., Any], *arguments: Any) -> Any:
@@ -18,3 +22,8 @@ def with_fresh_connection(work: Callable[..., Any], *arguments: Any) -> Any:
         return work(*arguments)
     finally:
         close_old_connections()
+
+
+async def database_now() -> datetime:
+    """`orders.clock.now()` for code of the event loop, which may not wait for the database itself."""
+    return await asyncio.to_thread(with_fresh_connection, clock.now)

@@ -5,22 +5,22 @@ A page that asked Temporal for its workers would hang when Temporal does; and "n
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import Sequence
 from datetime import UTC, timedelta
 from functools import partial
 
 from django.db import Error as DatabaseError
-from django.utils import timezone
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from orders import clock
 from orders.services import health
-from temporal_app.connections import with_fresh_connection
+from temporal_app.connections import database_now, with_fresh_connection
+from temporal_app.readiness import Readiness
+from temporal_app.takings import Takings
 
 logger = logging.getLogger(__name__)
 BEAT_SECONDS = 5.0
@@ -30,17 +30,28 @@ ASK_EVERY = timedelta(seconds=10)
 POLLED_WITHIN = timedelta(seconds=75)
 
 
-async def beat(client: Client, *, queues: Sequence[str], known: Sequence[str], stop: asyncio.Event) -> None:
+async def beat(
+    client: Client,
+    *,
+    queues: Sequence[str],
+    known: Sequence[str],
+    stop: asyncio.Event,
+    takings: Takings,
+    readiness: Readiness,
+) -> None:
     """Write a beat every few seconds until `stop` is set, then take the row away.
 
     `queues` are those that this worker polls, `known` all that there are.
     """
-    identity = f"worker {os.getpid()}@{socket.gethostname()}"
+    identity = f"worker {clock.process()}"
     while not stop.is_set():
-        seen = timezone.now() if await temporal_answers(client) else None
+        seen = await temporal_answers(client)
         try:
-            await asyncio.to_thread(with_fresh_connection, health.beat, identity, "worker", seen, ", ".join(queues))
-            await asyncio.to_thread(with_fresh_connection, health.serve, queues, known)
+            taken, failed = takings.lately()
+            detail, why = ", ".join(queues), readiness.why
+            told = partial(health.beat, identity, "worker", seen, detail, taken=taken, failed=failed, stopped=why)
+            await asyncio.to_thread(with_fresh_connection, told)
+            await asyncio.to_thread(with_fresh_connection, health.serve, () if why else queues, known)
             if seen:
                 await look_at_queues(client, known)
         except DatabaseError as error:
@@ -75,7 +86,7 @@ async def look_at_queues(client: Client, queues: Sequence[str]) -> None:
                 timeout=timedelta(seconds=2),
             )
             # Temporal remembers a poller for minutes after it left.
-            recent = timezone.now() - POLLED_WITHIN
+            recent = await database_now() - POLLED_WITHIN
             pollers |= {one.identity for one in found.pollers if one.last_access_time.ToDatetime(UTC) > recent}
             backlog += found.stats.approximate_backlog_count
             oldest = max(oldest, found.stats.approximate_backlog_age.ToTimedelta().total_seconds())

@@ -30,6 +30,10 @@ class OrderInput:
     number: str
     #: our id of the customer's row, or "guest"; for the search attribute only
     customer: str
+    #: of a run that continues another: the version of the process, how many undos were registered, and why it is undone
+    screened: bool | None = None
+    undos: int = 0
+    undoing: FailureType | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,15 @@ class CommandGiven:
 
     command_id: str
     kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentStanding:
+    """Where the payment of an order stands."""
+
+    taken: bool
+    #: seconds until the gateway must be asked again without any message; 0 when taken
+    wait_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +133,14 @@ class RefundResult:
     refund_id: str
     #: done, settled or dropped
     status: RefundStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayPaymentInput:
+    """Starts a `GatewayPaymentWorkflow`, and is the input of its activity."""
+
+    #: the gateway's id of the payment
+    payment: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,6 +280,8 @@ class ProcessesAsked:
     in_process: tuple[str, ...]
     recovering: tuple[str, ...]
     closed: tuple[str, ...]
+    #: those of the closed ones of which something was found: it is news that their process has ended
+    watched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,6 +289,8 @@ class ProcessSeen:
     order_id: str
     state: RunState
     says: str = ""
+    #: work is on its way to it or from it
+    busy: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,14 +298,8 @@ class ProcessesSeen:
     processes: tuple[ProcessSeen, ...]
     #: what could not be looked at; empty for nothing
     skipped: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepResult:
-    #: findings that no earlier sweep had
-    new: int
-    #: parts that were left out
-    failed: tuple[str, ...] = ()
+    #: order ids of which Temporal said nothing
+    unanswered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,8 @@ class PlaybookInput:
     run_id: str
     #: of a run that began a new history in the middle of its undo: how it ends
     ending: PlaybookEnding | None = None
+    #: of a run that continues another: paths of steps that failed, and of which nobody has decided
+    undecided: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

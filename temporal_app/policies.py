@@ -13,17 +13,37 @@ from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalA
 
 #: the failure type of an error that nobody foresaw (`errors.translated_errors`)
 UNEXPECTED = "unexpected"
+#: the failure type of a child workflow whose answer nobody of ours wrote (`authenticity`): nothing is known of it
+UNREADABLE = "unreadable_payload"
 #: shorter in a chaos run, whose pauses must outlast a timeout; a replay compares no timeouts
 SCALE = float(os.environ.get("BACKOFFICE_TIMEOUT_SCALE", "1")) if os.environ.get("BACKOFFICE_ENV") == "chaos" else 1.0
 
 
 def database(summary: str) -> LocalActivityConfig:
-    """Database steps between two partner calls: one local activity of several fenced commits."""
+    """Database steps between two partner calls: one local activity of several fenced commits, with a few tries.
+
+    Each holds a slot for workflow tasks; what goes on failing is left to `patient_database` (`workflows/steps.py`).
+    """
     return LocalActivityConfig(
         summary=summary,
         start_to_close_timeout=timedelta(seconds=30) * SCALE,
-        retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)),
+        schedule_to_close_timeout=timedelta(seconds=30) * SCALE,
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5), maximum_attempts=3
+        ),
+        # What asks for a longer pause gets it from a timer, which holds no slot.
+        local_retry_threshold=timedelta(seconds=5),
         # An effect that is under way is awaited, so that its undo never overtakes it.
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )
+
+
+def patient_database(summary: str) -> ActivityConfig:
+    """The same steps after their first tries have failed: the server waits, without limit and without a slot."""
+    return ActivityConfig(
+        summary=summary,
+        start_to_close_timeout=timedelta(seconds=30) * SCALE,
+        retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=2)),
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     )
 
@@ -109,11 +129,14 @@ def partner_question(summary: str) -> ActivityConfig:
     )
 
 
-def sweep(summary: str) -> ActivityConfig:
-    """One part of a sweep: given up soon, because the next sweep comes in half a minute."""
+def sweep(summary: str, *, seconds: int = 15) -> ActivityConfig:
+    """One part of a sweep: given up soon, because the next sweep comes in half a minute.
+
+    A worker that is killed with it holds up the sweep for `seconds`, and a lost process is found within a minute.
+    """
     return ActivityConfig(
         summary=summary,
-        start_to_close_timeout=timedelta(seconds=60),
+        start_to_close_timeout=timedelta(seconds=seconds),
         schedule_to_close_timeout=timedelta(seconds=150),
         retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3),
     )

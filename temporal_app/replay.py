@@ -16,11 +16,12 @@ from pathlib import Path
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import DataConverter, DefaultFailureConverter, default
+from temporalio.converter import DefaultFailureConverter, default
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer, WorkflowReplayResult
 
+from temporal_app.lanes import Lanes
 from temporal_app.registry import REGISTRY
 from temporal_app.replay_watch import Watch, WatchedRunner
 from temporal_app.search_attributes import ORDER_NUMBER
@@ -66,17 +67,24 @@ async def replay(
     histories: AsyncIterator[WorkflowHistory],
     *,
     workflows: Sequence[type] = WORKFLOWS,
-    data_converter: DataConverter = pydantic_data_converter,
+    server: Client | None = None,
     on_replayed: Callable[[], None] = lambda: None,
 ) -> list[Divergence]:
-    """Replay each history; answers those that the code does not follow."""
+    """Replay each history; answers those that the code does not follow.
+
+    Histories of a `server` are read as its workers read them. Without one they are the recorded files, which are in the
+    clear: no worker reads those, and each is listed by its hash (`stored_histories`).
+    """
     watch = Watch()
+    converter = server.data_converter if server else pydantic_data_converter
     replayer = Replayer(
         workflows=workflows,
         # Nothing leaves this process, and an encoded failure would hide its reason and its line.
-        data_converter=dataclasses.replace(data_converter, failure_converter_class=DefaultFailureConverter),
-        workflow_runner=WatchedRunner(watch=watch),
-        interceptors=[watch],
+        data_converter=dataclasses.replace(converter, failure_converter_class=DefaultFailureConverter),
+        # Payloads are bound to it.
+        namespace=server.namespace if server else "recorded",
+        workflow_runner=WatchedRunner(watch=watch, believes_all=server is None),
+        interceptors=[watch, Lanes()],
         # The engine would print each failure a second time, as one line of a thousand characters.
         runtime=Runtime(telemetry=TelemetryConfig(logging=None)),
         # Otherwise a machine so busy that an import takes two seconds is reported as a deadlock of the workflow.

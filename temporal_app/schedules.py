@@ -1,13 +1,12 @@
 """What happens by itself at a fixed time, as Temporal Schedules written down here.
 
-A schedule lives in Temporal, so it goes on whichever workers come and go; every worker makes sure of it at its start,
-and writes down what it sees, because pages ask the database only. Its name begins with `backoffice:`, and schedules of
-other names are never touched.
+A schedule lives in Temporal, so it goes on whichever workers come and go; every worker makes sure of it at its start
+and ever after (`schedule_care`), and writes down what it sees, because pages ask the database only. Its name begins
+with `backoffice:`, and schedules of other names are never touched.
 """
 
 import asyncio
 import logging
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -18,7 +17,6 @@ from temporalio.client import (
     Schedule,
     ScheduleActionExecutionStartWorkflow,
     ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
     ScheduleCalendarSpec,
     ScheduleDescription,
     ScheduleIntervalSpec,
@@ -26,14 +24,13 @@ from temporalio.client import (
     SchedulePolicy,
     ScheduleRange,
     ScheduleSpec,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
 )
 from temporalio.service import RPCError, RPCStatusCode
 
 from orders.services import scheduling
 from orders.vocabulary import ProcessName
 from temporal_app.connections import with_fresh_connection
+from temporal_app.schedule_care import ScheduleCare, write
 from temporal_app.task_queues import TaskQueue
 from temporal_app.workflow_ids import (
     DAY_END_CLOSE,
@@ -60,6 +57,8 @@ FRESH = timedelta(seconds=10)
 RPC_TIMEOUT = timedelta(seconds=5)
 #: what an operator ends or a deploy wedges is found within this
 SWEEP_EVERY = timedelta(seconds=30)
+#: looks at what is due; the next one also makes up for one that somebody ended
+ROUND_EVERY = timedelta(seconds=45)
 
 SCHEDULES: dict[str, Schedule] = {
     HISTORY_SEAL: Schedule(
@@ -112,7 +111,7 @@ SCHEDULES: dict[str, Schedule] = {
             task_queue=TaskQueue.BATCHES,
             static_summary="Planned exports, and files whose days are over",
         ),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(minutes=2))]),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=ROUND_EVERY)]),
         # A look that was missed is nothing that the next one does not see.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
     ),
@@ -124,32 +123,35 @@ SCHEDULES: dict[str, Schedule] = {
             static_summary="Playbooks that are due",
         ),
         # What is due stands in the database; this only looks.
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(minutes=5))]),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=ROUND_EVERY)]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=10)),
     ),
 }
 
 
 async def keep_schedules(client: Client, stop: asyncio.Event, driven: asyncio.Event | None = None) -> None:
-    """Make sure of every schedule, however long Temporal refuses; then write down what is seen, until `stop`.
+    """Make sure of every schedule, however long Temporal refuses; then watch it and write down what is seen.
 
-    `driven` is set when a command reached a schedule.
+    Until `stop`; `driven` is set when a command reached a schedule.
     """
     driven = driven or asyncio.Event()
-    ensured = False
+    care = ScheduleCare(client, SCHEDULES)
     while not stop.is_set():
         wait = LOOK_EVERY
         # Cleared before the look: a command that comes during it is looked after by the next one.
         at_once = driven.is_set()
         driven.clear()
         try:
-            if not ensured:
-                await ensure_schedules(client)
-                ensured = True
-            await look(client, at_once=at_once)
+            if not care.ensured:
+                await care.ensure()
+            await look(client, at_once=at_once, care=care)
+            await care.push_the_sweep()
         except RPCError as error:
             logger.warning(
-                "The schedules were not %s, next try in %.0f s: %s", "seen" if ensured else "taken", TRY_AGAIN, error
+                "The schedules were not %s, next try in %.0f s: %s",
+                "seen" if care.ensured else "taken",
+                TRY_AGAIN,
+                error,
             )
             wait = TRY_AGAIN
         except DatabaseError as error:
@@ -160,14 +162,14 @@ async def keep_schedules(client: Client, stop: asyncio.Event, driven: asyncio.Ev
 async def ensure_schedules(client: Client) -> None:
     """Create what is missing and bring the rest up to this code; whether somebody paused it stays as it is."""
     for name, schedule in SCHEDULES.items():
-        try:
-            await client.create_schedule(name, schedule)
-        except ScheduleAlreadyRunningError:
-            await client.get_schedule_handle(name).update(partial(_as_written_here, schedule))
+        await write(client, name, schedule)
 
 
-async def look(client: Client, *, at_once: bool = False) -> None:
-    """Write down how each of our schedules stands, unless another worker has just done so."""
+async def look(client: Client, *, at_once: bool = False, care: ScheduleCare | None = None) -> None:
+    """Write down how each of our schedules stands, unless another worker has just done so.
+
+    With `care` what is wrong is mended.
+    """
     lately = partial(scheduling.seen_lately, FRESH, names=set(SCHEDULES))
     if not at_once and await asyncio.to_thread(with_fresh_connection, lately):
         return
@@ -175,11 +177,17 @@ async def look(client: Client, *, at_once: bool = False) -> None:
         try:
             found = await client.get_schedule_handle(name).describe(rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                continue
-            raise
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            if care is not None:
+                await care.make_again(name)
+            continue
+        if care is not None:
+            await care.compare(name, found)
         seen = await _seen(client, schedule, found)
         await asyncio.to_thread(with_fresh_connection, partial(scheduling.note, name, **seen))
+        if care is not None:
+            await care.make_up_for(name, found, seen.get("last_result", ""))
     await asyncio.to_thread(with_fresh_connection, scheduling.forget_old)
 
 
@@ -222,7 +230,3 @@ async def _first_of(*events: asyncio.Event, seconds: float) -> None:
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
-
-
-def _as_written_here(schedule: Schedule, found: ScheduleUpdateInput) -> ScheduleUpdate:
-    return ScheduleUpdate(replace(schedule, state=found.description.schedule.state))

@@ -1,12 +1,11 @@
 """From an outbox message to Temporal: one function for each topic.
 
 Delivery is at least once, so each function must be harmless the second time. A start under a business id with
-REJECT_DUPLICATE is: the second is refused, which is as good as delivered.
+a policy of reuse is: the second is refused, or begins a run that finds in its row that nothing is left to do.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -22,18 +21,26 @@ from temporalio.client import Client
 from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
+from orders.services.reviving import AGAIN
 from orders.vocabulary import BatchMode, CommandKind, StepName, Topic
+from temporal_app.deliveries import (
+    REFUSED,
+    RPC_TIMEOUT,
+    cancel_running,
+    not_there,
+    start_once,
+)
+from temporal_app.deliveries import NotThere as NotThere
 from temporal_app.payloads import (
     BatchInput,
     CommandGiven,
     ExportInput,
     FeedInput,
+    GatewayPaymentInput,
     NoticeInput,
     OrderInput,
     PartnerRunInput,
@@ -50,6 +57,7 @@ from temporal_app.workflow_ids import (
     batch_workflow_id,
     export_workflow_id,
     feed_import_workflow_id,
+    gateway_payment_workflow_id,
     notice_workflow_id,
     order_event_workflow_id,
     order_workflow_id,
@@ -62,6 +70,7 @@ from temporal_app.workflow_ids import (
 from temporal_app.workflows.batch import BatchWorkflow
 from temporal_app.workflows.export import ExportWorkflow
 from temporal_app.workflows.feed_import import FeedImportWorkflow
+from temporal_app.workflows.gateway_payment import GatewayPaymentWorkflow
 from temporal_app.workflows.notice import NoticeWorkflow
 from temporal_app.workflows.order import OrderWorkflow
 from temporal_app.workflows.partner_calls import PartnerCallsWorkflow
@@ -71,45 +80,8 @@ from temporal_app.workflows.process import ProcessWorkflow
 from temporal_app.workflows.recovery import RecoveryWorkflow
 from temporal_app.workflows.refund import RefundWorkflow
 
-#: for one attempt; the relay tries again
-RPC_TIMEOUT = timedelta(seconds=5)
-REFUSED = {
-    RPCStatusCode.NOT_FOUND,
-    RPCStatusCode.FAILED_PRECONDITION,
-    RPCStatusCode.INVALID_ARGUMENT,
-    RPCStatusCode.UNIMPLEMENTED,
-}
-
 #: commands that the next attempt of a step obeys; a reset ends a pause too, where one stands
 TRY_AT_ONCE = {CommandKind.STEP_RETRY, CommandKind.STEP_SKIP, CommandKind.PAYMENT_METHOD}
-
-
-async def start_once(client: Client, workflow: Any, arg: Any, **how: Any) -> None:
-    """Start under a business id; the second delivery of the same start changes nothing.
-
-    `how` are options of `Client.start_workflow` (`id` and `task_queue` at least). With `start_signal` a workflow that
-    runs already gets the signal.
-    """
-    options = {
-        "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
-        "rpc_timeout": RPC_TIMEOUT,
-        **how,
-    }
-    try:
-        await client.start_workflow(workflow, arg, **options)
-    except WorkflowAlreadyStartedError:
-        return
-
-
-@contextmanager
-def ended_needs_nothing() -> Iterator[None]:
-    """A process that has ended needs no message: its last step answered the command."""
-    try:
-        yield
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
 
 
 async def start_order(client: Client, body: dict[str, Any]) -> None:
@@ -121,13 +93,15 @@ async def start_order(client: Client, body: dict[str, Any]) -> None:
         task_queue=TaskQueue.ORDERS,
         search_attributes=of_order(body["number"], body["customer"]),
         static_summary=f"Order {body['number']}",
+        # Only by a lead's word, after the database was restored.
+        **({"id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE} if body.get(AGAIN) else {}),
         # Relay and worker share the client: the first task skips a trip through the task queue.
         request_eager_start=True,
     )
 
 
 async def tell_order(client: Client, body: dict[str, Any]) -> None:
-    with ended_needs_nothing():
+    with not_there():
         await client.get_workflow_handle(order_workflow_id(body["order_id"])).signal(
             OrderWorkflow.command_given,
             CommandGiven(command_id=body["command_id"], kind=body["kind"]),
@@ -136,8 +110,17 @@ async def tell_order(client: Client, body: dict[str, Any]) -> None:
 
 
 async def cancel_order(client: Client, body: dict[str, Any]) -> None:
-    with ended_needs_nothing():
-        await client.get_workflow_handle(order_workflow_id(body["order_id"])).cancel(rpc_timeout=RPC_TIMEOUT)
+    await cancel_running(client, order_workflow_id(body["order_id"]))
+    # Temporal takes one cancellation of a run and no second one: if somebody sent one before that nobody had asked for,
+    # only the signal makes the process look. A run that ends by the cancellation needs none, and one that was sent too
+    # many has heard the cancellation all the same.
+    try:
+        await tell_order(client, body)
+    except NotThere:
+        return
+    except RPCError as error:
+        if error.status not in REFUSED:
+            raise
 
 
 async def drive_step(client: Client, body: dict[str, Any]) -> bool:
@@ -165,6 +148,15 @@ async def drive_step(client: Client, body: dict[str, Any]) -> bool:
     return True
 
 
+def _of_rows(body: dict[str, Any]) -> dict[str, Any]:
+    """How a process may be started again that only follows its row: one that did not end with a result.
+
+    A person may have one started again that did; then the body says so.
+    """
+    reuse = WorkflowIDReusePolicy
+    return {"id_reuse_policy": reuse.ALLOW_DUPLICATE if body.get(AGAIN) else reuse.ALLOW_DUPLICATE_FAILED_ONLY}
+
+
 async def start_feed_import(client: Client, body: dict[str, Any]) -> None:
     await start_once(
         client,
@@ -173,32 +165,50 @@ async def start_feed_import(client: Client, body: dict[str, Any]) -> None:
         id=feed_import_workflow_id(body["feed_id"]),
         task_queue=TaskQueue.BATCHES,
         static_summary="Order feed import",
+        **_of_rows(body),
     )
 
 
 async def tell_feed_import(client: Client, body: dict[str, Any]) -> None:
-    with ended_needs_nothing():
+    with not_there():
         await client.get_workflow_handle(feed_import_workflow_id(body["feed_id"])).signal(
             FeedImportWorkflow.look_again, rpc_timeout=RPC_TIMEOUT
         )
 
 
 async def send_refund(client: Client, body: dict[str, Any]) -> None:
-    """Start the refund's process, or wake it where it is parked; one that has ended has nothing left to do."""
+    """Start the refund's process, or wake it where it is parked.
+
+    One that has ended is begun anew: a refund that had succeeded can fail later, and be tried again.
+    """
     await start_once(
         client,
         RefundWorkflow.run,
         RefundInput(refund_id=body["refund_id"]),
         id=refund_workflow_id(body["refund_id"]),
         task_queue=TaskQueue.ORDERS,
-        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         start_signal="look_again",
         static_summary="Refund",
     )
 
 
+async def settle_gateway_payment(client: Client, body: dict[str, Any]) -> None:
+    """Start the payment's process, or wake it. One that has ended is begun anew: the gateway tells of it for months."""
+    await start_once(
+        client,
+        GatewayPaymentWorkflow.run,
+        GatewayPaymentInput(payment=body["payment"]),
+        id=gateway_payment_workflow_id(body["payment"]),
+        task_queue=TaskQueue.ORDERS,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        start_signal="look_again",
+        static_summary="Payment at the gateway",
+    )
+
+
 async def tell_process(client: Client, body: dict[str, Any]) -> None:
-    """Start the run's process, or wake it; one that has ended has nothing left to do."""
+    """Start the run's process, or wake it; one that has ended with a result has nothing left to do."""
     await start_once(
         client,
         ProcessWorkflow.run,
@@ -207,13 +217,15 @@ async def tell_process(client: Client, body: dict[str, Any]) -> None:
         task_queue=TaskQueue.BATCHES,
         start_signal="look_again",
         static_summary="Process",
+        **_of_rows(body),
     )
 
 
 async def drive_schedule(client: Client, body: dict[str, Any]) -> bool:
     """Pause, resume, run now or backfill; False when it is no schedule of ours, or Temporal does not have it.
 
-    Temporal knows the command by its id, so a second delivery makes no second run.
+    Temporal knows the command by its id, so a second delivery makes no second run. Nor do two commands within one
+    second: it names a run by the second that it is for.
     """
     if not body["schedule"].startswith(SCHEDULE_PREFIX):
         return False
@@ -257,6 +269,7 @@ async def send_notice(client: Client, body: dict[str, Any]) -> None:
         id=notice_workflow_id(notice.notice_id, notice.tries),
         task_queue=TaskQueue.BATCHES,
         static_summary="Notice to a customer",
+        **_of_rows(body),
     )
 
 
@@ -268,25 +281,25 @@ async def start_partner_run(client: Client, body: dict[str, Any]) -> None:
         id=partner_run_workflow_id(body["run_id"]),
         task_queue=TaskQueue.PARTNERS,
         static_summary=f"Calls to a partner: {body['partner']}",
+        **_of_rows(body),
     )
 
 
 async def cancel_partner_run(client: Client, body: dict[str, Any]) -> None:
-    with ended_needs_nothing():
-        await client.get_workflow_handle(partner_run_workflow_id(body["run_id"])).cancel(rpc_timeout=RPC_TIMEOUT)
+    await cancel_running(client, partner_run_workflow_id(body["run_id"]))
 
 
 async def recover_order(client: Client, body: dict[str, Any]) -> None:
-    """Start the recovery; one that was ended from outside is begun again, one that ended by itself is not."""
+    """Start the recovery; one that was ended from outside is begun again, one that ended by itself if the body says."""
     await start_once(
         client,
         RecoveryWorkflow.run,
         RecoveryInput(order_id=body["order_id"], number=body["number"]),
         id=recovery_workflow_id(body["order_id"]),
         task_queue=TaskQueue.ORDERS,
-        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
         search_attributes=TypedSearchAttributes([SearchAttributePair(ORDER_NUMBER, body["number"])]),
         static_summary=f"Recovery of {body['number']}",
+        **_of_rows(body),
     )
 
 
@@ -312,6 +325,7 @@ async def run_export(client: Client, body: dict[str, Any]) -> None:
         id=export_workflow_id(body["export_id"]),
         task_queue=TaskQueue.BATCHES,
         static_summary="Export of orders",
+        **_of_rows(body),
     )
 
 
@@ -323,6 +337,7 @@ async def start_playbook(client: Client, body: dict[str, Any]) -> None:
         id=playbook_run_workflow_id(body["run_id"]),
         task_queue=TaskQueue.ORDERS,
         static_summary="Playbook",
+        **_of_rows(body),
     )
 
 
@@ -334,19 +349,19 @@ async def fire_triggers(client: Client, body: dict[str, Any]) -> None:
         id=order_event_workflow_id(body["event_id"]),
         task_queue=TaskQueue.ORDERS,
         static_summary="Playbooks that an event starts",
+        **_of_rows(body),
     )
 
 
 async def tell_playbook(client: Client, body: dict[str, Any]) -> None:
-    with ended_needs_nothing():
+    with not_there():
         await client.get_workflow_handle(playbook_run_workflow_id(body["run_id"])).signal(
             PlaybookWorkflow.look_again, rpc_timeout=RPC_TIMEOUT
         )
 
 
 async def cancel_playbook(client: Client, body: dict[str, Any]) -> None:
-    with ended_needs_nothing():
-        await client.get_workflow_handle(playbook_run_workflow_id(body["run_id"])).cancel(rpc_timeout=RPC_TIMEOUT)
+    await cancel_running(client, playbook_run_workflow_id(body["run_id"]))
 
 
 #: a function that answers a bool says whether the command of the message was taken
@@ -357,6 +372,7 @@ DELIVER: dict[Topic, Callable[[Client, dict[str, Any]], Awaitable[bool | None]]]
     Topic.DRIVE_STEP: drive_step,
     Topic.START_FEED_IMPORT: start_feed_import,
     Topic.SEND_REFUND: send_refund,
+    Topic.GATEWAY_EVENT: settle_gateway_payment,
     Topic.TELL_PROCESS: tell_process,
     Topic.DRIVE_SCHEDULE: drive_schedule,
     Topic.SEND_NOTICE: send_notice,

@@ -1,6 +1,6 @@
 """Which activity does which fenced step, where Temporal schedules it: the steps that ask a partner.
 
-The other steps are local activities, of which the server knows nothing until they are over.
+The other steps are local activities, of which the server knows nothing until they are over or have failed three times.
 """
 
 from orders.vocabulary import StepName

@@ -16,7 +16,7 @@ from pathlib import Path
 from temporal_app import payloads, policies
 from temporal_app.registry import REGISTRY
 from temporal_app.replay import CHECKOUT, STORED
-from temporal_app.workflows import saga
+from temporal_app.workflows import proof, saga, steps, waits
 
 FILE = STORED / "fingerprints.json"
 NUMBERS_ARE_FREE = {"temporal_app/policies.py"}
@@ -26,7 +26,8 @@ Fingerprints = dict[str, dict[str, str]]
 def modules() -> list[Path]:
     """The modules of all workflows, and what of ours decides with them inside the sandbox."""
     files = {inspect.getfile(workflow) for contents in REGISTRY.values() for workflow in contents.workflows}
-    return sorted(Path(file) for file in {*files, *map(inspect.getfile, (saga, policies, payloads))})
+    beside = (saga, proof, steps, waits, policies, payloads)
+    return sorted(Path(file) for file in {*files, *map(inspect.getfile, beside)})
 
 
 def now() -> Fingerprints:

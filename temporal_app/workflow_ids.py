@@ -21,6 +21,10 @@ def refund_workflow_id(refund_id: str) -> str:
     return f"refund:{refund_id}"
 
 
+def gateway_payment_workflow_id(payment: str) -> str:
+    return f"gateway-payment:{payment}"
+
+
 def process_workflow_id(run_id: str) -> str:
     return f"process:{run_id}"
 
@@ -30,7 +34,7 @@ SCHEDULE_PREFIX = "backoffice:"
 DAY_END_CLOSE = "backoffice:day-end-close"
 
 
-def notice_workflow_id(notice_id: str, tries: int) -> str:
+def notice_workflow_id(notice_id: str, tries: int = 1) -> str:
     """Each asking has a process: a message for the next one must not meet the one that is just ending."""
     return f"notice:{notice_id}" if tries == 1 else f"notice:{notice_id}:{tries}"
 
@@ -51,7 +55,7 @@ def playbook_run_workflow_id(run_id: str) -> str:
     return f"playbook-run:{run_id}"
 
 
-def order_event_workflow_id(event_id: int) -> str:
+def order_event_workflow_id(event_id: int | str) -> str:
     return f"order-event:{event_id}"
 
 

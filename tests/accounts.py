@@ -23,6 +23,13 @@ def account_url(role: Role) -> str:
 @functools.cache
 def _urls(database: str) -> dict[Role, str]:
     passwords = {role: secrets.token_urlsafe(24) for role in Role}
+    with connection.cursor() as cursor:
+        for role in Role:
+            name = database_roles.name_of(role)
+            cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [name])
+            if cursor.fetchone() is not None:
+                # A run that was killed may have left its own limit, and the accounts outlive the database.
+                cursor.execute(f'ALTER ROLE "{name}" CONNECTION LIMIT -1')
     database_roles.grant(passwords)
     where = connection.settings_dict
     return {

@@ -14,7 +14,7 @@ from psycopg.errors import DeadlockDetected
 from pytest_django import DjangoDbBlocker
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-from tests import migrated
+from tests import clock, migrated
 
 if not os.environ.get("DATABASE_URL"):
     pytest.exit("The tests need PostgreSQL. Run ./dev test, which starts one.", returncode=4)
@@ -38,6 +38,13 @@ def django_db_modify_db_settings(
         with django_db_blocker.unblock():
             connection.settings_dict["TEST"]["TEMPLATE"] = held.enter_context(migrated.ready_made())
         yield
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """The limits of the account begin with the next connection."""
+    with django_db_blocker.unblock():
+        connection.close()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -65,6 +72,12 @@ def history_can_be_emptied_between_tests() -> None:
                 return
 
     DatabaseOperations.execute_sql_flush = beside_a_worker  # type: ignore[method-assign]
+
+
+def pytest_configure() -> None:
+    # A statement that asks for the time would be counted in some tests and not in others; and modules of tests make
+    # rows that are not saved when they are imported.
+    clock.follow_the_process()
 
 
 @pytest.fixture(scope="session", autouse=True)

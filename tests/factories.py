@@ -7,7 +7,7 @@ from typing import Any
 from orders.actor import Actor, system
 from orders.models import Order, Product, StockItem
 from orders.services import placing, process, stock
-from orders.vocabulary import Channel, OrderStatus
+from orders.vocabulary import Channel, FailureType, OrderStatus
 
 TEST_ACTOR: Actor = system("test", Channel.CLI)
 _numbers = itertools.count(1)
@@ -57,6 +57,11 @@ def make_reserved_order(*, then: OrderStatus = OrderStatus.CHECKING, **options: 
     stock.reserve(str(order.id), actor=TEST_ACTOR, then=then)
     order.refresh_from_db()
     return order
+
+
+def begin_undo(order: Order) -> None:
+    """Bring the order to where its steps are undone, as if a person had cancelled it."""
+    process.begin_undo(str(order.pk), failure_type=FailureType.CANCELLED, message="Changed her mind", actor=TEST_ACTOR)
 
 
 def make_prepared_order(**options: Any) -> Order:

@@ -13,6 +13,8 @@ import psycopg
 from django.core.management import call_command
 from django.db import connection
 
+from orders.connections import parameters
+
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "migrated_for_tests_"
 UNFINISHED = f"{PREFIX}unfinished"
@@ -24,15 +26,7 @@ MADE_FROM = ("requirements.lock", "backoffice/settings.py", "orders/models/**/*.
 def ready_made() -> Iterator[str]:
     """The name of the database, which nobody drops inside the block."""
     name = PREFIX + fingerprint()
-    where = connection.settings_dict
-    with psycopg.connect(
-        host=where["HOST"],
-        port=where["PORT"] or None,
-        user=where["USER"],
-        password=where["PASSWORD"],
-        dbname="postgres",
-        autocommit=True,
-    ) as server:
+    with psycopg.connect(**{**parameters(), "dbname": "postgres"}, autocommit=True) as server:
         # One process makes it; the others wait here and find it.
         server.execute("SELECT pg_advisory_lock(hashtext(%s))", (PREFIX,))
         if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():

@@ -16,9 +16,9 @@ from urllib.parse import quote
 import psycopg
 import requests
 
+from backoffice.chaos.acts import WORKERS
 from backoffice.chaos.arena import Arena
 from backoffice.chaos.memory import Memory, resident
-from backoffice.chaos.plan import WORKERS
 from backoffice.devstack.errors import DevstackError
 
 #: a limit for what hangs; a loaded machine needs minutes

@@ -7,6 +7,7 @@ thread only; the kernel's parent-death signal follows the thread that forked.
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -17,8 +18,9 @@ from dataclasses import dataclass, replace
 
 import psycopg
 
+from backoffice.chaos.acts import PLACES, WORKERS
 from backoffice.chaos.asking import Doors
-from backoffice.chaos.plan import HOT_SKU, WORKERS
+from backoffice.chaos.plan import HOT_SKU
 from backoffice.devstack import environment, services, terminal
 from backoffice.devstack.errors import DevstackError
 from backoffice.devstack.paths import ROOT, Home
@@ -29,6 +31,8 @@ from backoffice.devstack.temporal import NAMESPACE
 #: a limit for what hangs; a loaded machine needs a minute
 READY_SECONDS = 300
 FAILPOINTS = "BACKOFFICE_FAILPOINTS"
+#: the program of a worker that is not as it should be
+WORSE = "backoffice.chaos.worker"
 #: a process that ends by itself right after its start is not started in a tight loop
 BREATH = 0.5
 
@@ -78,6 +82,7 @@ class Arena:
             token=self.variables["BACKOFFICE_API_TOKEN"],
             temporal_http=f"http://127.0.0.1:{self.wiring.ports['temporal_http']}/api/v1/namespaces/{NAMESPACE}",
             database_url=self.wiring.database_url,
+            simulator=self.wiring.simulator_url,
         )
 
     def start(self, name: str) -> None:
@@ -117,6 +122,11 @@ class Arena:
         while time.monotonic() < until:
             self.tend()
             time.sleep(0.05)
+
+    def tend_until_up(self, name: str) -> None:
+        """It may just have been killed by a fault."""
+        while not self.members[name].service.ready():
+            self.tend_for(0.2)
 
     def calm(self) -> None:
         """From now on nothing is held down, and a worker that a failpoint kills comes back without failpoints."""
@@ -164,17 +174,27 @@ def _members(home: Home, wiring: environment.Wiring, variables: dict[str, str], 
     found = {item.name: item for item in plan.items if isinstance(item, Service)}
     for name in WORKERS:
         found[name] = _worker(found["worker"], home, name, program)
+    found["simulator"] = _simulator(found["simulator"], wiring, variables)
     found["web"] = replace(found["web"], command=_web_command(found["web"].command, program))
     order = ("postgres", "temporal", "simulator", *WORKERS, "web")
     return {name: Member(service=found[name]) for name in order}
 
 
+def _simulator(model: Service, wiring: environment.Wiring, variables: dict[str, str]) -> Service:
+    """It sends its events to our web server, signed as we were told."""
+    command = model.command
+    secret = variables["STRIPE_WEBHOOK_SECRETS"]
+    events = ["--events-url", f"{wiring.web_url}/api/gateway/events/", "--events-secret", secret]
+    return replace(model, command=lambda: [*command(), *events])
+
+
 def _worker(model: Service, home: Home, name: str, program: str) -> Service:
     ready = home.path / f"{name}.ready"
+    worse = program or PLACES in (model.environment or {})
     return replace(
         model,
         name=name,
-        command=(lambda: [sys.executable, "-P", "-m", program]) if program else model.command,
+        command=(lambda: [sys.executable, "-P", "-m", WORSE]) if worse else model.command,
         prepare=lambda: ready.unlink(missing_ok=True),
         ready=ready.exists,
         environment={**(model.environment or {}), "WORKER_READY_FILE": str(ready)},
@@ -194,6 +214,7 @@ def variables_for(home: Home, wiring: environment.Wiring, extra: dict[str, str])
         **environment.environment(home, wiring, _outside()),
         "BACKOFFICE_ENV": "chaos",
         "LOG_LEVEL": "INFO",
+        "STRIPE_WEBHOOK_SECRETS": f"whsec_{secrets.token_hex(16)}",
         **extra,
     }
 

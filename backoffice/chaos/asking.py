@@ -22,7 +22,7 @@ PATIENCE = 300.0
 #: seconds between two tries, the first and the longest, and between two looks
 PAUSE, LONGEST_PAUSE, LOOK = 0.2, 2.0, 0.3
 #: (status code, words) of answers that are final and nobody's fault: somebody else, or the order itself, was faster
-NOES = ((409, "wrong-state"), (400, "No order is left to act on"))
+NOES = ((409, "wrong-state"), (400, "No order is left to act on"), (400, "is not within 1 to 0"))
 ENDS = {"cancel": {}, "terminate": {"reason": "Ended by an operator"}}
 
 
@@ -34,6 +34,7 @@ class Doors:
     token: str
     temporal_http: str
     database_url: str
+    simulator: str
 
 
 @dataclass(kw_only=True)
@@ -43,6 +44,11 @@ class Asker:
     over: threading.Event = field(default_factory=threading.Event)
     #: what nobody may ever be told, in words
     complaints: list[str] = field(default_factory=list)
+    #: number of each order that is refused for good -> how; nobody touches one before it is mended
+    poisoned: dict[str, str] = field(default_factory=dict)
+    mended: threading.Event = field(default_factory=threading.Event)
+    #: the database was set back, and nobody at the desk does anything before a lead decides
+    undecided: threading.Event = field(default_factory=threading.Event)
     _local: threading.local = field(default_factory=threading.local)
 
     def insist(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backoffice.chaos.asking import LOOK, PATIENCE, Asker
-from backoffice.chaos.facts import Hold
+from backoffice.chaos.facts import Hold, Waited
 from backoffice.chaos.plan import PLAYBOOK, PLAYBOOK_INPUTS, PLAYBOOK_REFUND_MINOR, Errands
 
 THREADS = 12
@@ -24,8 +24,14 @@ FIRST_LINE = """
 #: one refund of an order at a time
 BACK_ON_ITS_WAY = """
     SELECT count(*) FROM orders_refund r JOIN orders_order o ON o.id = r.order_id
-    WHERE o.number = %s AND r.status IN ('requested', 'sent')
+    WHERE o.number = %s AND r.status IN ('requested', 'sent', 'pending')
 """
+#: how the page of an order begins that waits for a customer, for the bank or for staff
+WAITS = ("Waiting", "Stopped")
+#: and when somebody else was quicker
+OTHERWISE = ("Being cancelled", "Holding")
+#: so long its page is read until it says so, and so often at least before it is believed that it does not
+WHY_SECONDS, ENOUGH_READ = 15.0, 10
 RUN_ENDED = "SELECT ended_at IS NOT NULL FROM orders_playbookrun WHERE id = %s"
 
 
@@ -45,6 +51,10 @@ class Clerk:
     playbooks: list[tuple[str, str]] = field(default_factory=list)
     #: numbers of the orders whose workflow somebody tried to terminate
     ended: list[str] = field(default_factory=list)
+    #: what the pages of orders said whose payment waits
+    waited: list[Waited] = field(default_factory=list)
+    #: numbers of the orders that got another payment method while they waited
+    changed: list[str] = field(default_factory=list)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="clerk"))
     _left: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -62,12 +72,15 @@ class Clerk:
             "refunded": len(self.refunds),
             "returned": len(self.returns),
             "playbooks": len(self.playbooks),
+            "other methods": len(self.changed),
         }
 
     def take(self, number: str, errands: Errands) -> None:
         """Have everything done about the order that the plan says; returns at once."""
         if errands.verdict:
             self.suspicious.append(number)
+        if errands.waits:
+            self._submit(number, lambda: self._look_after_payment(number, errands.another_method))
         if errands.end_after is not None:
             self._submit(number, lambda: self._end(number, errands.end_after or 0.0))
         self._submit(number, lambda: self._serve(number, errands))
@@ -111,6 +124,37 @@ class Clerk:
         self.ended.append(number)
         self.asker.end_run(number, "terminate")
 
+    def _look_after_payment(self, number: str, another_method: str) -> None:
+        """Read why the order waits, as staff do who are asked about it, and give it the other method."""
+        if not self.asker.await_status(number, "awaiting_payment"):
+            return
+        waited = self._read_why(number)
+        if waited is not None:
+            self.waited.append(waited)
+        body = {"payment_method": another_method, "reason": "She wants to pay with another card"}
+        if another_method and self._give(number, "payment-method", body):
+            self.changed.append(number)
+
+    def _read_why(self, number: str) -> Waited | None:
+        """What its page says of the wait; None when the wait is over before it says so.
+
+        Between two waits, or with the bank's answer just coming in, it says that it is under way. It may not go on
+        saying so.
+        """
+        give_up, read = time.monotonic() + WHY_SECONDS, 0
+        while time.monotonic() < give_up and not self.asker.over.wait(LOOK):
+            told = self.asker.ask("GET", f"{self.asker.doors.api}orders/{number}/why/")
+            if told is None or told.status_code != 200:
+                continue
+            why = told.json()
+            if why["status"] != "awaiting_payment" or why["headline"].startswith(OTHERWISE):
+                return None
+            read += 1
+            if why["headline"].startswith(WAITS):
+                words = bool(why["coming"] and why["you_can"])
+                return Waited(number=number, says=words, until=why["deadline_at"] or "")
+        return Waited(number=number, says=False, until="") if read >= ENOUGH_READ else None
+
     def _hold(self, number: str, seconds: float) -> None:
         if not self._give(number, "hold", {"reason": "Is the address right?"}):
             return
@@ -153,10 +197,13 @@ class Clerk:
     def _run_playbook(self, number: str) -> None:
         """The shipped apology for a late delivery, which pays a part back once."""
         line = self.asker.look(FIRST_LINE, number)
+        if line is None:
+            # The database was cut off just now: what the run gives back could not be told from what it may give back.
+            return
         given = sum(amount for order, amount in self.refunds if order == number)
         body = {"order": number, "playbook": PLAYBOOK, "inputs": PLAYBOOK_INPUTS, "reason": "It came late"}
         run = self._ask(number, "playbook-runs", body)
-        if run is None or line is None:
+        if run is None:
             return
         self.playbooks.append((number, run["id"]))
         if line[3] - given >= PLAYBOOK_REFUND_MINOR:

@@ -6,6 +6,7 @@ order that was acknowledged and then lost cannot vanish from it together with th
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import requests
 
 from backoffice.chaos.asking import Asker, Doors
 from backoffice.chaos.clerk import Clerk
+from backoffice.chaos.desk import Desk
 from backoffice.chaos.office import Office
 from backoffice.chaos.plan import Errands, Plan, Purchase
 
@@ -24,10 +26,16 @@ THREADS = 24
 class Clients:
     doors: Doors
     acknowledgements: Path
-    #: (order number, unix time) of each cancellation that the product, or the engine, accepted
+    #: is told the number of each poisoned order, and how it is
+    on_poison: Callable[[str, str], None] = lambda number, poison: None
+    #: (order number, unix time) of each cancellation that the product accepted
     accepted: list[tuple[str, float]] = field(default_factory=list)
+    #: numbers of the orders that somebody tried to cancel over the API
+    asked_to_cancel: list[str] = field(default_factory=list)
     #: seconds that each acknowledging request took
     _answered: list[float] = field(default_factory=list)
+    #: key of each purchase that nothing is special about -> whether it comes when poisoned orders do
+    plain: dict[str, bool] = field(default_factory=dict)
     acknowledged: int = 0
     replayed: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -36,19 +44,23 @@ class Clients:
     asker: Asker = field(init=False)
     clerk: Clerk = field(init=False)
     office: Office = field(init=False)
+    desk: Desk = field(init=False)
 
     def __post_init__(self) -> None:
         self.asker = Asker(doors=self.doors)
         self.clerk = Clerk(asker=self.asker)
         self.office = Office(asker=self.asker)
+        self.desk = Desk(asker=self.asker)
 
     def begin(self, plan: Plan, started: float) -> None:
         """Let every client act at its moment, counted from `started` (monotonic)."""
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="client")
         self._left = len(plan.purchases)
+        self.plain = plan.compared()
         for purchase in plan.purchases:
             self._pool.submit(self._live, purchase, started + purchase.at)
         self.office.begin(plan.jobs, started)
+        self.desk.begin()
 
     @property
     def done(self) -> bool:
@@ -69,6 +81,7 @@ class Clients:
             self._pool.shutdown(wait=False, cancel_futures=True)
         self.clerk.leave()
         self.office.leave()
+        self.desk.leave()
 
     def _live(self, purchase: Purchase, moment: float) -> None:
         try:
@@ -77,6 +90,9 @@ class Clients:
             if answer is None:
                 return
             number = self._note(purchase.key, answer)
+            if purchase.poison:
+                self.asker.poisoned[number] = purchase.poison
+                self.on_poison(number, purchase.poison)
             if purchase.errands != Errands():
                 self.clerk.take(number, purchase.errands)
             if purchase.cancel_after is not None:
@@ -98,16 +114,18 @@ class Clients:
         return number
 
     def _change_mind(self, number: str, purchase: Purchase) -> None:
-        """As a customer's program does, or, where the plan names a status, behind the product's back."""
-        if purchase.cancel_when:
-            self.asker.await_status(number, purchase.cancel_when)
-            accepted = self.asker.end_run(number, "cancel")
-        else:
-            self.asker.over.wait(purchase.cancel_after)
-            reason = {"reason": "The customer changed her mind"}
-            path, key = f"orders/{number}/cancel/", f"{purchase.key}-cancel"
-            accepted = self.asker.insist(f"the cancellation of {number}", path, key=key, json=reason) is not None
-        if accepted:
+        """As a customer's program does; where the plan says so, behind the product's back and without a promise."""
+        if purchase.cancel_when and not self.asker.await_status(number, purchase.cancel_when):
+            return
+        if purchase.cancel_at_engine:
+            self.asker.end_run(number, "cancel")
+            return
+        self.asker.over.wait(purchase.cancel_after)
+        path, key = f"orders/{number}/cancel/", f"{purchase.key}-cancel"
+        # Before it is known: the answer may get lost although the product obeys.
+        self.asked_to_cancel.append(number)
+        reason = {"reason": "The customer changed her mind"}
+        if self.asker.insist(f"the cancellation of {number}", path, key=key, json=reason) is not None:
             with self._lock:
                 self.accepted.append((number, time.time()))
 

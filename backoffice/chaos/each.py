@@ -14,10 +14,11 @@ from pathlib import Path
 import psycopg
 
 from backoffice.chaos import evidence
+from backoffice.chaos.acts import WORKERS
 from backoffice.chaos.arena import Arena
 from backoffice.chaos.clients import Clients, read_acknowledgements
 from backoffice.chaos.facts import Facts
-from backoffice.chaos.plan import SKUS, UNSERVED_COUNTRY, WORKERS, Plan, Purchase, body
+from backoffice.chaos.plan import SKUS, UNSERVED_COUNTRY, Plan, Purchase, body
 from backoffice.devstack import terminal
 from orders.failpoints import POINTS
 from orders.vocabulary import StepName

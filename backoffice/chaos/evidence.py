@@ -2,9 +2,7 @@
 
 import json
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,16 +10,22 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row, scalar_row
 
+from backoffice.chaos import payment_facts, switches
 from backoffice.chaos.arena import Arena
 from backoffice.chaos.clients import Clients, read_acknowledgements
-from backoffice.chaos.facts import Facts, OrderRow, RunRow, StockRow
+from backoffice.chaos.facts import Deeds, Facts, Healthy, OrderRow, RunRow, Setback, StockRow
 from backoffice.chaos.plan import CANARY
+from backoffice.chaos.watch import Watch
 from backoffice.devstack import terminal
+from orders.vocabulary import RunKind
 
 MOVING = """
     SELECT (SELECT count(*) FROM orders_order WHERE closed_at IS NULL)
-               + (SELECT count(*) FROM orders_refund WHERE status IN ('requested', 'sent')),
-           (SELECT count(*) FROM orders_outboxmessage WHERE delivered_at IS NULL AND due_at <= now()),
+               + (SELECT count(*) FROM orders_refund WHERE status IN ('requested', 'sent', 'pending', 'refused'))
+               + (SELECT count(*) FROM orders_dispute WHERE status IN ('inquiry', 'open'))
+               + (SELECT count(*) FROM orders_stafftask WHERE status <> 'done'),
+           (SELECT count(*) FROM orders_outboxmessage WHERE delivered_at IS NULL AND parked_at IS NULL
+               AND due_at <= now()),
            (SELECT count(*) FROM orders_orderevent WHERE type <> 'order.step_retrying')
 """
 ORDERS = """
@@ -38,6 +42,10 @@ ORDERS = """
         (SELECT count(*) FROM orders_command c WHERE c.order_id = o.id AND c.kind = 'start') AS starts,
         (SELECT coalesce(sum(f.amount_minor), 0)::bigint FROM orders_refund f
             WHERE f.order_id = o.id AND f.status = 'done') AS refunded_minor,
+        (SELECT coalesce(sum(f.amount_minor), 0)::bigint FROM orders_refund f
+            WHERE f.order_id = o.id AND f.status = 'settled') AS settled_minor,
+        (SELECT coalesce(sum((e.data->>'amount_minor')::bigint), 0)::bigint FROM orders_orderevent e
+            WHERE e.order_id = o.id AND e.type = 'order.refund_dropped') AS dropped_minor,
         ARRAY(SELECT extract(epoch FROM s.finished_at)::float FROM orders_step s
             WHERE s.order_id = o.id AND s.status = 'done'
                 AND s.name IN ('validate', 'reserve', 'fraud', 'charge', 'ship', 'complete')) AS step_ends,
@@ -85,6 +93,10 @@ RUNS = {
         SELECT id::text, status, (SELECT count(*) FROM orders_playbooksteprun s
             WHERE s.run_id = r.id AND s.finished_at IS NULL) FROM orders_playbookrun r""",
 }
+#: how long orders took from the client's yes to their end
+TOOK = """
+    SELECT number, id::text, extract(epoch FROM closed_at - placed_at)::float FROM orders_order WHERE number = ANY(%s)
+"""
 TIMELINE = """
     SELECT e.at, e.type, e.status_before, e.status_after, e.step, e.attempt, e.run_id, e.reason, e.data
     FROM orders_orderevent e JOIN orders_order o ON o.id = e.order_id WHERE o.number = %s ORDER BY e.sequence
@@ -118,11 +130,19 @@ class Left:
     #: lines in all histories; while it grows, something gets ahead
     events: int
 
+    def is_ahead_of(self, earlier: "Left") -> bool:
+        """Whether anything got ahead; a message that is told again and again gets nothing ahead."""
+        moved = (self.orders, self.events) != (earlier.orders, earlier.events)
+        return moved or self.messages < earlier.messages
 
-def drain(arena: Arena, clients: Clients, *, tick: Callable[[], None]) -> bool:
-    """Keep everything up until nothing moves; False when something is open and nothing gets ahead any more.
 
-    How long it may take is not limited: a slow machine is no defect of the product.
+def drain(
+    arena: Arena, clients: Clients, *, tick: Callable[[], None], awaited: Callable[[], bool] = lambda: True
+) -> bool:
+    """Keep everything up until nothing moves and `awaited` is true.
+
+    False when something is open and nothing gets ahead any more. How long it may take is not limited: a slow machine
+    is no defect of the product.
     """
     next_look, last, moved, awake = 0.0, Left(orders=0, messages=0, events=0), time.monotonic(), time.monotonic()
     while True:
@@ -131,10 +151,10 @@ def drain(arena: Arena, clients: Clients, *, tick: Callable[[], None]) -> bool:
         if now >= next_look:
             left = moving(arena)
             terminal.passing(f"draining: {'?' if left is None else left.orders} orders are open")
-            idle = left is not None and clients.done and not running_workflows(arena)
+            idle = left is not None and clients.done and awaited() and not running_workflows(arena)
             if idle and left is not None and not left.orders and not left.messages:
                 return True
-            if left is not None and left != last:
+            if left is not None and left.is_ahead_of(last):
                 last, moved = left, now
             if not idle or left is None or left.messages or moved == now:
                 awake = now
@@ -160,7 +180,7 @@ def running_workflows(arena: Arena) -> int:
 
 def _count(arena: Arena, query: str) -> int:
     """How many workflows the query finds; 1 when nobody answers, which is never read as "none"."""
-    told = _get(f"{arena.doors.temporal_http}/workflow-count?{urllib.parse.urlencode({'query': query})}")
+    told = switches.call(f"{arena.doors.temporal_http}/workflow-count?{urllib.parse.urlencode({'query': query})}")
     return int(told.get("count", 0)) if told is not None else 1
 
 
@@ -169,8 +189,18 @@ def _readable_in_temporal(arena: Arena) -> bool:
     return any(CANARY.encode() in path.read_bytes() for path in arena.home.path.glob("temporal.sqlite3*"))
 
 
-def gather(arena: Arena, clients: Clients, *, hits: int) -> Facts:
+def gather(
+    arena: Arena,
+    clients: Clients,
+    *,
+    hits: int,
+    deeds: Deeds | None = None,
+    watch: Watch | None = None,
+    setback: Setback | None = None,
+) -> Facts:
     """Everything, once; the arena must be up."""
+    struck = watch.struck if watch else []
+    ended_orders = {run.key for run in struck if run.kind in {RunKind.ORDER, RunKind.RECOVERY}}
     orders: dict[str, OrderRow] = {}
     with psycopg.connect(arena.wiring.database_url) as connection:
         for row in connection.execute(ORDERS):
@@ -180,7 +210,8 @@ def gather(arena: Arena, clients: Clients, *, hits: int) -> Facts:
             stock = cursor.execute(STOCK).fetchall()
         with connection.cursor(row_factory=scalar_row) as cursor:
             outbox = cursor.execute(
-                "SELECT count(*) FROM orders_outboxmessage WHERE delivered_at IS NULL AND due_at <= now()"
+                "SELECT count(*) FROM orders_outboxmessage"
+                " WHERE delivered_at IS NULL AND parked_at IS NULL AND due_at <= now()"
             ).fetchone()
             again = cursor.execute("SELECT count(*) FROM orders_step WHERE token > 1").fetchone()
     return Facts(
@@ -191,23 +222,48 @@ def gather(arena: Arena, clients: Clients, *, hits: int) -> Facts:
         outbox=int(outbox or 0),
         reexecuted_steps=int(again or 0),
         invariants=_invariants(arena),
-        complaints=list(clients.asker.complaints),
+        complaints=[*clients.asker.complaints, *(watch.complaints if watch else ())],
         running_workflows=running_workflows(arena),
-        broken_workflows={what: count for what, query in BROKEN.items() if (count := _count(arena, query))},
-        cancellations=list(clients.accepted),
+        broken_workflows=_broken(arena, deeds.started if deeds else frozenset()),
+        cancellations=[*clients.accepted, *clients.desk.cancelled],
         suspicious=frozenset(clients.clerk.suspicious),
         approved=frozenset(clients.clerk.approved),
         rejected=frozenset(clients.clerk.rejected),
         holds=list(clients.clerk.holds),
         refunds=list(clients.clerk.refunds),
         returns=list(clients.clerk.returns),
-        ended=frozenset(clients.clerk.ended),
+        ended=frozenset(clients.clerk.ended) | {number for number, one in orders.items() if one.id in ended_orders},
         terminated=_terminated(arena),
         invoices=frozenset(clients.office.invoices),
         runs=_runs(arena, clients),
+        payments=payment_facts.payments(arena),
+        operations=payment_facts.operations(arena),
+        book_problems=payment_facts.problems(arena),
+        open_tasks=payment_facts.open_tasks(arena),
+        waited=list(clients.clerk.waited),
+        asked_to_cancel=frozenset({*clients.asked_to_cancel, *(number for number, _ in clients.desk.cancelled)}),
+        deeds=deeds,
         readable=_readable_in_temporal(arena),
         hits=hits,
+        troubles=watch.troubles() if watch else (),
+        struck=frozenset(run.workflow for run in struck),
+        healthy=_healthy(arena, clients, {one.id for one in orders.values()} - ended_orders),
+        poisoned=len(clients.asker.poisoned),
+        setback=setback,
     )
+
+
+def _healthy(arena: Arena, clients: Clients, whole: set[str]) -> list[Healthy]:
+    """How long the plain orders took whose run nobody ended; none in a run without poison."""
+    numbers = dict(read_acknowledgements(clients.acknowledgements))
+    plain = {numbers[key]: among for key, among in clients.plain.items() if key in numbers}
+    with psycopg.connect(arena.wiring.database_url) as connection:
+        rows = connection.execute(TOOK, [list(plain)]).fetchall()
+    return [
+        Healthy(number=number, seconds=seconds, among_poison=plain[number])
+        for number, key, seconds in rows
+        if key in whole
+    ]
 
 
 def _runs(arena: Arena, clients: Clients) -> list[RunRow]:
@@ -222,10 +278,21 @@ def _runs(arena: Arena, clients: Clients) -> list[RunRow]:
 
 def _terminated(arena: Arena) -> frozenset[str]:
     """Ids of the workflows that somebody ended at Temporal."""
-    query = urllib.parse.urlencode({"query": TERMINATED, "pageSize": "1000"})
-    told = _get(f"{arena.doors.temporal_http}/workflows?{query}")
+    return _listed(arena, TERMINATED)
+
+
+def _broken(arena: Arena, strangers: frozenset[str]) -> dict[str, int]:
+    """How many of our workflows are in no way that a workflow may be; those of a stranger are refused for ever."""
+    found = {what: len(_listed(arena, query) - strangers) for what, query in BROKEN.items()}
+    return {what: count for what, count in found.items() if count}
+
+
+def _listed(arena: Arena, query: str) -> frozenset[str]:
+    """Ids of the workflows that the query finds. Raises RuntimeError when Temporal does not tell."""
+    words = urllib.parse.urlencode({"query": query, "pageSize": "1000"})
+    told = switches.call(f"{arena.doors.temporal_http}/workflows?{words}")
     if told is None:
-        raise RuntimeError("Temporal does not list what was terminated")
+        raise RuntimeError(f"Temporal does not list the workflows with {query}")
     return frozenset(one["execution"]["workflowId"] for one in told.get("executions", []))
 
 
@@ -243,7 +310,7 @@ def _books(arena: Arena) -> dict[str, dict[str, Any]]:
     after: str | None = ""
     while after is not None:
         query = urllib.parse.urlencode({"after": after, "limit": "1000"})
-        page = _get(f"{arena.wiring.simulator_url}/oracle/orders?{query}")
+        page = switches.call(f"{arena.wiring.simulator_url}/oracle/orders?{query}")
         if page is None:
             raise RuntimeError("the simulator does not show its books")
         books |= page["orders"]
@@ -258,13 +325,3 @@ def _invariants(arena: Arena) -> dict[str, Any]:
     except (IndexError, ValueError):
         return {"violations": [], "unchecked": {"all": done.stderr.strip()[-300:]}}
     return report
-
-
-def _get(url: str) -> dict[str, Any] | None:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=10) as answer:
-            told: dict[str, Any] = json.load(answer)
-    except (urllib.error.URLError, OSError, ValueError):
-        return None
-    return told

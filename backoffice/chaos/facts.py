@@ -11,6 +11,16 @@ TERMINAL = frozenset({"completed", "cancelled", "failed"})
 
 
 @dataclass(frozen=True, kw_only=True)
+class Violation:
+    """One broken promise."""
+
+    #: the counter of the report that it belongs to
+    rule: str
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class OrderRow:
     id: str
     status: str
@@ -30,8 +40,11 @@ class OrderRow:
     placings: int = 1
     start_lines: int = 1
     starts: int = 1
-    #: what our table says went back after completion
+    #: what our table says went back through the gateway after completion, and what by other means
     refunded_minor: int = 0
+    settled_minor: int = 0
+    #: what its history says was promised and is owed no more
+    dropped_minor: int = 0
     #: unix times at which the steps forward were committed
     step_ends: Sequence[float] = ()
     #: the invoice of the file that it was imported from
@@ -62,6 +75,65 @@ class Hold:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Waited:
+    """What the page of an order said whose payment waited."""
+
+    number: str
+    #: it said for whom, what comes next and what staff can do
+    says: bool
+    #: when the wait is over, as the API has it; empty: nobody knows
+    until: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deeds:
+    """What the stranger at Temporal's port did."""
+
+    #: deed -> how often
+    counts: Mapping[str, int] = field(default_factory=dict)
+    #: ids of the workflows that it started, and of those that it had cancelled
+    started: frozenset[str] = frozenset()
+    cancelled: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentRow:
+    """The payment of an order and what came of it, by our own rows; amounts in minor units."""
+
+    method: str = ""
+    status: str = ""
+    #: paid back outside of the gateway by somebody's word, and owed still
+    by_hand_minor: int = 0
+    owed_minor: int = 0
+    #: refunds at the gateway that have not arrived, and disputes that nobody has decided
+    pending: int = 0
+    open_disputes: int = 0
+    disputes: int = 0
+    disputed_minor: int = 0
+    #: refunds that the gateway refused, at once or later, whatever became of them since
+    refused: int = 0
+    waits_for: str = ""
+    has_deadline: bool = False
+    #: unix time of the reviewer's yes
+    approved_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One effect at a partner, as the partner wrote it down; in the order of `seq`."""
+
+    seq: int
+    #: unix time
+    at: float
+    operation: str
+    order: str
+    charged_minor: int = 0
+    refunded_minor: int = 0
+    #: the partner's own id of what it is about: a payment, a refund, a shipment
+    object_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StockRow:
     sku: str
     received: int
@@ -71,6 +143,51 @@ class StockRow:
     #: what the reservations add up to
     held: int
     consumed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """Something that was broken on purpose, and what became of it."""
+
+    what: str
+    name: str
+    #: seconds within which it must be mended or somebody's task, and after how many it was
+    patience: float
+    waited: float
+    #: how it was; empty: it was not
+    how: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Healthy:
+    """An order with nothing special about it, whose way must be free whatever becomes of others."""
+
+    number: str
+    #: from the client's order to its end; None: it has not ended
+    seconds: float | None
+    #: it came when poisoned orders were there
+    among_poison: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setback:
+    """The database was set back to a copy of earlier, and until a lead decided nothing may follow from that."""
+
+    #: unix times of the restore and of the lead's decision
+    since: float
+    until: float
+    incidents: int
+    #: ids of the orders that had completed and that the restored database has otherwise
+    done: frozenset[str]
+    #: numbers of all orders that it has otherwise, or not at all
+    older: frozenset[str]
+    #: id -> number of those that it has not at all; and ids of runs
+    forgotten: Mapping[str, str] = field(default_factory=dict)
+    forgotten_runs: frozenset[str] = frozenset()
+    #: ids of orders of which a run began meanwhile
+    started: frozenset[str] = frozenset()
+    #: everything that people are told, in one text
+    told: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +223,28 @@ class Facts:
     #: invoices of the files that were taken: an order each
     invoices: frozenset[str] = frozenset()
     runs: list[RunRow] = field(default_factory=list)
+    #: order id -> its payment
+    payments: Mapping[str, PaymentRow] = field(default_factory=dict)
+    operations: Sequence[Operation] = ()
+    #: what the gateway's own summary has to complain about
+    book_problems: Sequence[str] = ()
+    waited: list[Waited] = field(default_factory=list)
+    #: numbers of the orders that somebody tried to cancel over the API
+    asked_to_cancel: frozenset[str] = frozenset()
+    #: None: there was no stranger
+    deeds: Deeds | None = None
+    #: tasks that nobody has settled: (order number, kind)
+    open_tasks: list[tuple[str, str]] = field(default_factory=list)
     #: customers' names lie in Temporal's files in plain text
     readable: bool = False
     #: workers that were killed or frozen while they were inside a step
     hits: int = 0
+    troubles: Sequence[Trouble] = ()
+    #: ids of the workflows that the run itself ended at Temporal
+    struck: frozenset[str] = frozenset()
+    #: of a run with poison: the orders that have none
+    healthy: Sequence[Healthy] = ()
+    #: how many poisoned orders there were; none in a run without
+    poisoned: int = 0
+    #: None: the database was not set back
+    setback: Setback | None = None

@@ -4,22 +4,26 @@ One thread, the one that also starts processes again. Whatever lasts (a frozen w
 here, at its time or when the run stops; a rule that was left on would make the drain hang and look like a defect.
 """
 
-import json
 import signal
+import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
 
+from backoffice.chaos import strikes, switches
+from backoffice.chaos.acts import CLOCK, STALLED_READERS, WORKERS, Act
 from backoffice.chaos.aim import inside_a_step
-from backoffice.chaos.arena import Arena
-from backoffice.chaos.plan import WORKERS, Act
+from backoffice.chaos.arena import WORSE, Arena
+from backoffice.chaos.readers import Readers
+from backoffice.chaos.restoring import Restoring
+from backoffice.chaos.watch import Watch
 
 AIMED = " in a step"
+#: waits like an aimed one, until a run of its kind is under way
+TERMINATE = "terminate run"
 #: an aimed act strikes after so long whatever its target does then
 AIM_SECONDS = 12.0
 #: between two looks at what the target does
@@ -35,6 +39,9 @@ class Tormentor:
 
     arena: Arena
     say: Callable[[str], None]
+    watch: Watch
+    readers: Readers
+    restoring: Restoring
     #: (moment, end of a lasting act)
     pending: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
     #: (moment to strike at the latest, act that waits until its target is inside a step)
@@ -53,7 +60,7 @@ class Tormentor:
 
     def perform(self, act: Act) -> None:
         self.done += 1
-        if act.kind.endswith(AIMED):
+        if act.kind.endswith(AIMED) or act.kind == TERMINATE:
             self.aiming.append((time.monotonic() + AIM_SECONDS, act))
         else:
             self._strike(act)
@@ -74,8 +81,22 @@ class Tormentor:
                 self._exhaust(act)
             case "cut connections":
                 self._cut()
-            case "partner":
+            case "partner" | "events" | "slow partner":
                 self._partner(act)
+            case "delete schedule":
+                if not strikes.delete_schedule(self.arena, self.watch, act.target):
+                    self.say("  Temporal was down already")
+            case "lose engine":
+                strikes.lose_engine(self.arena, self.watch, say=self.say)
+            case "copy database":
+                self.restoring.copy()
+            case "restore database":
+                self.readers.asker.undecided.set()
+                self.restoring.restore()
+            case "wrong clock":
+                self._set_clock(act)
+            case "slow readers":
+                self.readers.stall(STALLED_READERS, act.seconds)
 
     def tick(self) -> None:
         """Strike whom an act waits for, and end what has lasted long enough."""
@@ -92,6 +113,8 @@ class Tormentor:
 
     def _aim(self, act: Act, *, last_chance: bool) -> bool:
         """True when the act was carried out: on its target, or on the other worker when that one has work."""
+        if act.kind == TERMINATE:
+            return self._terminate(act, last_chance=last_chance)
         awake = [name for name in (act.target, *WORKERS) if name not in self.frozen]
         busy = next((name for name in awake if inside_a_step(self.arena, name)), None)
         if busy is None and not last_chance:
@@ -103,6 +126,16 @@ class Tormentor:
             act = replace(act, target=busy)
         self._strike(act)
         return True
+
+    def _terminate(self, act: Act, *, last_chance: bool) -> bool:
+        """End a run of the kinds that are preferred, or in the end of any kind."""
+        run = strikes.pick(self.arena, act.kinds if last_chance else act.kinds[: strikes.PREFERRED])
+        if run is not None and strikes.terminate(self.arena, self.watch, run):
+            self.say(f"{act.kind} {run.workflow}")
+            return True
+        if last_chance:
+            self.say(f"  no run was under way for {AIM_SECONDS:.0f} s")
+        return last_chance
 
     def end_all(self) -> None:
         """Nothing hurts any more, whatever was still under way."""
@@ -130,6 +163,20 @@ class Tormentor:
 
         self.frozen.add(act.target)
         self.pending.append((time.monotonic() + act.seconds, thaw))
+
+    def _set_clock(self, act: Act) -> None:
+        """Have the worker begin anew with a wrong clock, and anew with the right one when that is over."""
+        member = self.arena.members[act.target]
+        right = member.service
+        wrong = {**(right.environment or {}), CLOCK: str(act.shift)}
+        member.service = replace(right, command=lambda: [sys.executable, "-P", "-m", WORSE], environment=wrong)
+        self._send(act.target, signal.SIGKILL)
+
+        def set_right() -> None:
+            member.service = right
+            member.send(signal.SIGKILL)
+
+        self.pending.append((time.monotonic() + act.seconds, set_right))
 
     def _exhaust(self, act: Act) -> None:
         """Take every connection that PostgreSQL still gives to an ordinary account."""
@@ -166,16 +213,4 @@ class Tormentor:
         self._call("DELETE", path)
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
-        request = urllib.request.Request(
-            f"{self.arena.wiring.simulator_url}{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(request, timeout=10) as answer:
-                told: dict[str, Any] = json.load(answer)
-        except (urllib.error.URLError, OSError):
-            return None
-        return told
+        return switches.call(f"{self.arena.wiring.simulator_url}{path}", method, body)

@@ -5,53 +5,18 @@ machine was, and the seed of a run that found something at night would prove not
 """
 
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import cycle
+from dataclasses import dataclass
 from typing import Any
+
+from backoffice.chaos import methods, poisons
+from backoffice.chaos.acts import PROFILE_SECONDS, PROFILES, Act, drawn
 
 #: seconds of the run for each fault and for each order; the longer sum wins
 SECONDS_PER_FAULT, SECONDS_PER_ORDER = 3.0, 0.4
-WORKERS = ("worker-1", "worker-2")
-#: kind: how often it is drawn, after each kind had its turn once
-KINDS = {
-    "kill worker": 3,
-    "kill worker in a step": 5,
-    "freeze worker": 4,
-    "freeze worker in a step": 1,
-    "partner": 6,
-    "kill postgres": 2,
-    "cut connections": 2,
-    "kill temporal": 2,
-    "kill web": 2,
-    "terminate worker": 2,
-}
-#: partner, operation, mode; every one leaves the caller without the answer, with or without the effect
-PARTNER_FAULTS = (
-    ("payments", "payment_intents.create", "error_after"),
-    ("payments", "payment_intents.create", "drop_after"),
-    ("payments", "payment_intents.confirm", "error_before"),
-    ("payments", "payment_intents.confirm", "error_after"),
-    ("payments", "payment_intents.confirm", "drop_after"),
-    ("payments", "payment_intents.confirm", "hang_after"),
-    ("payments", "refunds.create", "error_after"),
-    ("payments", None, "unavailable"),
-    ("carrier", "shipments.book", "error_before"),
-    ("carrier", "shipments.book", "error_after"),
-    ("carrier", "shipments.book", "drop_after"),
-    ("carrier", "shipments.book", "hang_after"),
-    ("carrier", "shipments.cancel", "error_after"),
-    ("carrier", None, "unavailable"),
-)
-#: longer than the caller's patience, whatever that is
-HANG_SECONDS = 6.0
-#: outlasts the timeout of a partner call, so that the frozen attempt wakes up as a stale one
-STALE_SECONDS = 17.0
 HOT_SKU = "DEMO-CLOCK"
 #: in every customer's name; Temporal must not have it anywhere
 CANARY = "Chaos Canary"
 SKUS = ("DEMO-LANTERN", "DEMO-KETTLE", "DEMO-BLANKET", "DEMO-MUG", "DEMO-CANDLE", "DEMO-ROPE")
-DECLINED = ("pm_card_chargeDeclined", "pm_card_chargeDeclinedInsufficientFunds")
 UNSERVED_COUNTRY = "AQ"
 #: cheap by the piece; so many of it for a guest are suspicious by the rules that the product comes with
 BULK_SKU, BULK_PIECES = "DEMO-ROPE", 1_000
@@ -65,21 +30,12 @@ JOBS = ("partner run", "hold batch", "export", "day-end close", "import")
 ORDERS_PER_JOB, FEWEST_FOR_JOBS = 40, 10
 #: orders in an imported file
 IMPORTED = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Act:
-    """One fault: begins `at` seconds after the start and lasts `seconds` (a kill lasts no time)."""
-
-    at: float
-    kind: str
-    target: str = ""
-    seconds: float = 0.0
-    rule: dict[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        what = self.target or " ".join(str(self.rule[name] or "all") for name in ("partner", "operation", "mode"))
-        return f"{self.kind} {what}".rstrip() + (f" for {self.seconds:.1f} s" if self.seconds else "")
+#: a run with poison is as long at least: half of it is what the other half is compared with
+POISON_SECONDS = 90.0
+#: orders that come so shortly before the poison that it may hold them up are compared with nothing
+BEFORE_POISON = 15.0
+#: and one whose database is set back has orders from before the copy, after it, and after the restore
+RESTORED_SECONDS = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +54,9 @@ class Errands:
     playbook: bool = False
     #: so many seconds after our answer an operator terminates its workflow at Temporal
     end_after: float | None = None
+    #: the payment waits: staff look at what its page says, and may give it another method
+    waits: bool = False
+    another_method: str = ""
 
     @property
     def after_completion(self) -> bool:
@@ -120,9 +79,27 @@ class Purchase:
     key: str
     body: dict[str, Any]
     cancel_after: float | None = None
-    #: it waits for this status before it changes its mind
+    #: it waits for this status before it changes its mind, and may then do so behind the product's back
     cancel_when: str = ""
+    cancel_at_engine: bool = False
     errands: Errands = Errands()
+    #: the name of what is wrong with it for good; the order then has nothing else of interest
+    poison: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is to happen to it but that it completes."""
+        wanted = {line["sku"] for line in self.body["lines"]}
+        return (
+            not self.poison
+            and self.cancel_after is None
+            and self.errands.verdict == ""
+            and self.errands.hold_after is None
+            and self.errands.end_after is None
+            and self.body["payment_method"] in {methods.PLAIN, methods.SLOW}
+            and self.body["ship_to_country"] != UNSERVED_COUNTRY
+            and HOT_SKU not in wanted
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,8 +108,12 @@ class Mix:
 
     #: the client changes its mind
     cancelled: float = 0.15
-    #: the card is declined, the carrier does not go there, the card takes its time, the hot SKU is wanted
-    declined: float = 0.08
+    #: the payment method is one of `methods.KINDS` and not plain success
+    methods: float = 0.3
+    #: of these, the payment that waits is given another method, or its order is cancelled
+    changed: float = 0.25
+    cancelled_waiting: float = 0.2
+    #: the carrier does not go there, the card takes its time, the hot SKU is wanted
     unserved: float = 0.08
     slow: float = 0.2
     hot: float = 0.25
@@ -144,28 +125,22 @@ class Mix:
     returned: float = 0.12
     playbook: float = 0.1
     terminated: float = 0.06
-    #: there are jobs over many orders too
+    #: there are jobs over many orders too, and faults beyond those of processes and partners
     jobs: bool = True
+    beyond: bool = True
     #: the status in which it does so; without one, seconds after our answer
     cancel_when: str = ""
+    cancel_at_engine: bool = False
     #: an undo is hindered at the gateway for most of the run
     hindered_undo: bool = False
     #: Temporal is away for so many seconds in one piece
     engine_away: float = 0.0
-
-
-#: named schedules in place of the drawn one: what one machine after the other does to a back office in a bad week
-PROFILES: dict[str, tuple[Act, ...]] = {
-    "outages": (
-        Act(at=5, kind="take away", target="temporal", seconds=60),
-        Act(at=85, kind="take away", target="postgres", seconds=60),
-        Act(at=165, kind="exhaust", target="postgres", seconds=20),
-        *(Act(at=200 + 6 * number, kind="kill postgres", target="postgres") for number in range(10)),
-    ),
-    "steady": (),
-}
-#: how long a profile lasts unless told otherwise
-PROFILE_SECONDS = {"outages": 270.0, "steady": 1800.0}
+    #: refused for good, all of them in the second half of the run
+    poison: float = 0.0
+    #: once, in the middle: Temporal loses all that it has stored
+    engine_lost: bool = False
+    #: near the end: the database is set back to what it was a minute before
+    restored: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,14 +153,37 @@ class Plan:
     hot_stock: int
     jobs: tuple[Job, ...] = ()
 
+    @property
+    def poison_from(self) -> float | None:
+        """Seconds after the start at which the first poisoned order may come; None without any."""
+        return self.seconds / 2 if any(one.poison for one in self.purchases) else None
+
+    def compared(self) -> dict[str, bool]:
+        """Keys of the plain orders whose time is compared -> whether they come among poison; none without any."""
+        begins = self.poison_from
+        if begins is None:
+            return {}
+        apart = (one for one in self.purchases if one.is_plain and not begins - BEFORE_POISON < one.at < begins)
+        return {one.key: one.at >= begins for one in apart}
+
 
 def make(*, seed: int, orders: int, faults: int, mix: Mix) -> Plan:
     """The run of this seed."""
-    seconds = max(faults * SECONDS_PER_FAULT, orders * SECONDS_PER_ORDER, 5.0)
+    least = RESTORED_SECONDS if mix.restored else POISON_SECONDS if mix.poison else 5.0
+    seconds = max(faults * SECONDS_PER_FAULT, orders * SECONDS_PER_ORDER, least)
     return Plan(
         seed=seed,
         seconds=seconds,
-        acts=_acts(random.Random(f"{seed}:acts"), faults, seconds, mix),
+        acts=drawn(
+            random.Random(f"{seed}:acts"),
+            faults,
+            seconds,
+            hindered_undo=mix.hindered_undo,
+            engine_away=mix.engine_away,
+            engine_lost=mix.engine_lost,
+            restored=mix.restored,
+            beyond=mix.beyond,
+        ),
         purchases=_purchases(random.Random(f"{seed}:purchases"), orders, seconds, mix),
         hot_stock=max(3, orders // 12),
         jobs=_jobs(random.Random(f"{seed}:jobs"), orders, seconds, mix),
@@ -205,46 +203,37 @@ def profile(name: str, *, seed: int, orders: int, seconds: float | None, mix: Mi
     )
 
 
-def _acts(draw: random.Random, faults: int, seconds: float, mix: Mix) -> tuple[Act, ...]:
-    first = list(KINDS)
-    draw.shuffle(first)
-    drawn = first[:faults] + draw.choices(list(KINDS), weights=list(KINDS.values()), k=max(0, faults - len(first)))
-    slot = seconds / max(faults, 1)
-    # In turn: a schedule that keeps both workers down has nothing under way that a fault could hit.
-    workers = cycle(draw.sample(WORKERS, len(WORKERS)))
-    acts = [_act(draw, kind, workers, at=(number + 0.8 * draw.random()) * slot) for number, kind in enumerate(drawn)]
-    if mix.hindered_undo:
-        hindrance = {"partner": "payments", "operation": "refunds.create", "mode": "error_before"}
-        acts.insert(0, Act(at=0.0, kind="partner", seconds=0.8 * seconds, rule=hindrance))
-    if mix.engine_away:
-        acts.insert(0, Act(at=0.1 * seconds, kind="take away", target="temporal", seconds=mix.engine_away))
-    return tuple(sorted(acts, key=lambda act: act.at))
-
-
-def _act(draw: random.Random, kind: str, workers: Iterator[str], *, at: float) -> Act:
-    match kind:
-        case "kill worker" | "kill worker in a step" | "terminate worker":
-            return Act(at=at, kind=kind, target=next(workers))
-        case "freeze worker":
-            return Act(at=at, kind=kind, target=next(workers), seconds=draw.uniform(2, 5))
-        case "freeze worker in a step":
-            return Act(at=at, kind=kind, target=next(workers), seconds=STALE_SECONDS)
-        case "partner":
-            partner, operation, mode = draw.choice(PARTNER_FAULTS)
-            rule: dict[str, Any] = {"partner": partner, "operation": operation, "mode": mode}
-            rule["seed"] = str(draw.random())
-            rule |= {"probability": round(draw.uniform(0.4, 0.9), 2), "seconds": HANG_SECONDS if "hang" in mode else 0}
-            return Act(at=at, kind=kind, seconds=draw.uniform(2, 6), rule=rule)
-        case _:
-            verb, target = kind.split(" ", 1)
-            return Act(at=at, kind=kind, target="postgres" if verb == "cut" else target)
-
-
 def _purchases(draw: random.Random, orders: int, seconds: float, mix: Mix) -> tuple[Purchase, ...]:
     moments = sorted(draw.uniform(0, seconds) for _ in range(orders))
     # Of its own: what the clerk does must not change what the clients of a known seed order.
     clerk = random.Random(str(draw.random()))
-    return tuple(_purchase(draw, clerk, number, at, mix) for number, at in enumerate(moments, start=1))
+    made = [_purchase(draw, clerk, number, at, mix) for number, at in enumerate(moments, start=1)]
+    return _poisoned(made, seconds, mix.poison, random.Random(str(clerk.random()))) if mix.poison else tuple(made)
+
+
+def _poisoned(made: list[Purchase], seconds: float, share: float, draw: random.Random) -> tuple[Purchase, ...]:
+    """Replace so many of the second half; each kind of poison has its turn once before any comes twice."""
+    late = [place for place, one in enumerate(made) if one.at >= seconds / 2]
+    wanted = min(len(late), max(1, round(share * len(made))))
+    names = draw.sample(list(poisons.POISONS), len(poisons.POISONS))
+    for turn, place in enumerate(sorted(draw.sample(late, wanted))):
+        name = names[turn % len(names)]
+        one, poison = made[place], poisons.POISONS[name]
+        refund = poisons.REFUND_MINOR if poison.step is None else 0
+        made[place] = Purchase(
+            at=one.at,
+            key=one.key,
+            body={
+                **one.body,
+                "customer": {"reference": f"CHAOS-{place + 1}", "name": f"{CANARY} {place + 1}"},
+                "payment_method": methods.PLAIN,
+                "ship_to_country": poison.country,
+                "lines": poisons.lines(name),
+            },
+            errands=Errands(refund_minor=refund),
+            poison=name,
+        )
+    return tuple(made)
 
 
 def _jobs(draw: random.Random, orders: int, seconds: float, mix: Mix) -> tuple[Job, ...]:
@@ -256,43 +245,53 @@ def _jobs(draw: random.Random, orders: int, seconds: float, mix: Mix) -> tuple[J
     return tuple(sorted(jobs, key=lambda job: job.at))
 
 
-def _errands(draw: random.Random, mix: Mix) -> Errands:
+def _errands(draw: random.Random, mix: Mix, kind: methods.Kind) -> Errands:
     suspicious, held, refunded = (draw.random() < share for share in (mix.suspicious, mix.held, mix.refunded))
     verdict, after, length = draw.choice(("approve", "approve", "reject")), draw.uniform(0, 2), draw.uniform(1, 4)
     amount = draw.randint(*REFUND_MINOR)
     returned, playbook, ended = (draw.random() < share for share in (mix.returned, mix.playbook, mix.terminated))
     end_after = draw.uniform(0.5, 4)
+    changes = draw.random() < mix.changed
     return Errands(
         verdict=verdict if suspicious else "",
         hold_after=after if held else None,
         hold_for=length if held else 0.0,
-        refund_minor=amount if refunded else 0,
-        comes_back=returned,
-        playbook=playbook,
+        refund_minor=amount if refunded or kind.refunded else 0,
+        comes_back=returned and kind.refundable,
+        playbook=playbook and kind.refundable,
         end_after=end_after if ended else None,
+        waits=kind.waits,
+        another_method=methods.PLAIN if kind.can_change and changes else "",
     )
 
 
 def _purchase(draw: random.Random, clerk: random.Random, number: int, at: float, mix: Mix) -> Purchase:
-    card = "pm_card_slow" if draw.random() < mix.slow else "pm_card_visa"
+    card = methods.SLOW if draw.random() < mix.slow else methods.PLAIN
     country = "United Kingdom"
     lines = [{"sku": sku, "quantity": draw.randint(1, 5)} for sku in draw.sample(SKUS, draw.randint(1, 3))]
     if draw.random() < mix.hot:
         lines.insert(draw.randint(0, len(lines)), {"sku": HOT_SKU, "quantity": 1})
-    fate = draw.random()
-    if fate < mix.declined:
-        card = draw.choice(DECLINED)
-    elif fate < mix.declined + mix.unserved:
+    kind, drawn = methods.Kind(tokens=(card,)), draw.random()
+    if drawn < mix.methods:
+        kinds = list(methods.KINDS.values())
+        [kind] = draw.choices(kinds, weights=[one.weight for one in kinds])
+        card = draw.choice(kind.tokens)
+    if draw.random() < mix.unserved:
         country = UNSERVED_COUNTRY
-    errands = _errands(clerk, mix)
+    errands = _errands(clerk, mix, kind)
     if errands.verdict:
         lines = [line for line in lines if line["sku"] != BULK_SKU] + [{"sku": BULK_SKU, "quantity": BULK_PIECES}]
+    cancelled = draw.uniform(0, 4) if draw.random() < mix.cancelled else None
+    cancel_when = mix.cancel_when
+    if kind.waits and not cancel_when and draw.random() < mix.cancelled_waiting:
+        cancelled, cancel_when = 0.0, "awaiting_payment"
     return Purchase(
         at=at,
         key=f"chaos-{number}-{draw.getrandbits(64):016x}",
         body=body(number, card=card, country=country, lines=lines, guest=bool(errands.verdict)),
-        cancel_after=draw.uniform(0, 4) if draw.random() < mix.cancelled else None,
-        cancel_when=mix.cancel_when,
+        cancel_after=cancelled,
+        cancel_when=cancel_when,
+        cancel_at_engine=mix.cancel_at_engine,
         errands=errands,
     )
 

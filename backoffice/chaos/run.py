@@ -4,34 +4,52 @@ A seed that finds something is repeated with the same command; the line that doe
 """
 
 import argparse
+import dataclasses
 import json
 import secrets
 import signal
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from backoffice.chaos import plan as planning
+from backoffice.chaos import poisons
+from backoffice.chaos.acts import PLACES, PROFILES
+from backoffice.chaos.gateway_days import DEADLINES
 from backoffice.devstack import paths, terminal
 from backoffice.devstack.errors import DevstackError
 
 if TYPE_CHECKING:
     from backoffice.chaos.arena import Arena
-    from backoffice.chaos.clients import Clients
 
 FAILPOINTS = ("off", "pause", "crash", "each")
 #: a control looks for one thing; a terminated workflow, or a job that waits for an engine that is away, is another
-ORDERS_ONLY: dict[str, Any] = {"terminated": 0.0, "jobs": False}
+ORDERS_ONLY: dict[str, Any] = {"terminated": 0.0, "jobs": False, "beyond": False}
 #: guards that `unguarded` can take away, each with the orders that come near it
 GUARDS: dict[str, planning.Mix] = {
-    "fence": planning.Mix(cancelled=0.8, cancel_when="shipping", declined=0.0, unserved=0.0, **ORDERS_ONLY),
-    "business_key": planning.Mix(**ORDERS_ONLY),
-    "outbox": planning.Mix(engine_away=25.0, **ORDERS_ONLY),
+    "fence": planning.Mix(cancelled=0.8, cancel_when="shipping", methods=0.0, unserved=0.0, **ORDERS_ONLY),
+    "business_key": planning.Mix(methods=0.0, **ORDERS_ONLY),
+    "outbox": planning.Mix(methods=0.0, engine_away=25.0, **ORDERS_ONLY),
     "shield": planning.Mix(
-        cancelled=0.9, cancel_when="undoing", declined=0.0, unserved=0.6, hindered_undo=True, **ORDERS_ONLY
+        cancelled=0.9,
+        cancel_when="undoing",
+        cancel_at_engine=True,
+        methods=0.0,
+        unserved=0.6,
+        hindered_undo=True,
+        **ORDERS_ONLY,
     ),
+    "state": planning.Mix(methods=0.8, **ORDERS_ONLY),
+    "predecessor": planning.Mix(methods=0.0, suspicious=0.4, **ORDERS_ONLY),
+    "authenticity": planning.Mix(methods=0.0, suspicious=0.4, refunded=0.9, **ORDERS_ONLY),
 }
+#: without these a stranger does harm, so it does little else
+STRANGERS_GUARDS = frozenset({"predecessor", "authenticity"})
+STRANGERS_HASTE = 0.05
 UNGUARDED = "backoffice.chaos.unguarded"
+#: as many orders as one half of a run has
+MOST_POISON = 0.5
 #: a failpoint pauses longer than the timeouts, which are shortened so that a run does not take an hour
 #: a run is short: partners that are back must be called again within it
 QUICK_BREAKER = {"BREAKER_FIRST_SECONDS": "1", "BREAKER_LONGEST_SECONDS": "4"}
@@ -39,7 +57,6 @@ TIMEOUT_SCALE, PARTNER_TIMEOUT, PAUSE_SECONDS = 0.25, 1.0, 9.0
 PAUSE_PROBABILITY, CRASH_PROBABILITY = 0.08, 0.012
 #: without a fence only an attempt that wakes up after the undo does harm, so it must sleep until then
 FENCE_PAUSE_PROBABILITY, FENCE_PAUSE_SECONDS = 0.2, 25.0
-TIMELINES_SHOWN = 5
 
 
 class Parser(argparse.ArgumentParser):
@@ -56,8 +73,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--faults", type=int, default=12, help="how many acts the schedule has")
     parser.add_argument("--seed", type=int, default=1, help="what both are drawn from")
     parser.add_argument("--failpoints", choices=FAILPOINTS, help="also stop or kill steps in the middle")
+    parser.add_argument("--methods", type=float, help="share of orders whose payment method is not plain success")
+    parser.add_argument("--poison", type=float, help="share of orders that are refused for good")
+    parser.add_argument("--lose-engine", action="store_true", help="have Temporal lose its data in the middle")
+    parser.add_argument("--restore", action="store_true", help="set the database back to a minute before, near the end")
+    parser.add_argument("--no-stranger", action="store_true", help="leave out the stranger at Temporal's port")
     parser.add_argument("--disable", metavar="GUARD", help="take one guard away; the run must then find violations")
-    parser.add_argument("--profile", choices=tuple(planning.PROFILES), help="a fixed schedule in place of drawn faults")
+    parser.add_argument("--profile", choices=tuple(PROFILES), help="a fixed schedule in place of drawn faults")
     parser.add_argument("--minutes", type=float, help="how long a profile lasts")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     parser.add_argument("--keep", action="store_true", help="keep the folder with data and logs")
@@ -65,10 +87,21 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     for name, low, high in (("orders", 1, 100_000), ("faults", 0, 10_000)):
         if not low <= getattr(asked, name) <= high:
             parser.error(f"--{name} must be {low} to {high}")
+    if asked.methods is not None and not 0 <= asked.methods <= 1:
+        parser.error("--methods must be 0 to 1")
+    if asked.poison is not None and not 0 < asked.poison <= MOST_POISON:
+        parser.error(f"--poison must be over 0 and at most {MOST_POISON}, for all of it comes in one half of the run")
+    switched = [asked.poison is not None, asked.lose_engine, asked.restore]
+    if any(switched) and (asked.failpoints == "each" or asked.profile or asked.disable):
+        parser.error("--poison, --lose-engine and --restore go with drawn faults only")
+    if sum(switched) > 1:
+        parser.error("--poison, --lose-engine and --restore are a run of their own each")
     if asked.minutes is not None and (asked.profile is None or not 0 < asked.minutes <= 600):
         parser.error("--minutes must be 0 to 600, and needs a --profile")
     if asked.disable is not None and asked.disable not in GUARDS:
         parser.error(f"the guard {asked.disable!r} cannot be taken away; {', '.join(GUARDS)} can")
+    if asked.no_stranger and asked.disable in STRANGERS_GUARDS:
+        parser.error(f"without a stranger nobody notices that the guard {asked.disable!r} is missing")
     if asked.failpoints is None:
         # Measured: without pauses a missing fence is not noticed, and a missing key is noticed by luck.
         asked.failpoints = "pause" if asked.disable in {"fence", "business_key"} else "off"
@@ -84,8 +117,7 @@ def chaos(arguments: list[str]) -> int:
 
     folder = paths.Home(path=paths.home().create().path / f"chaos-{asked.seed}-{secrets.token_hex(3)}")
     started = time.monotonic()
-    mix = GUARDS.get(asked.disable, planning.Mix(cancelled=0.4) if asked.failpoints == "pause" else planning.Mix())
-    plan = _plan(asked, mix)
+    plan = _plan(asked, mix_of(asked))
     extra, program = variables(asked), UNGUARDED if asked.disable else ""
     each = asked.failpoints == "each"
     if each:
@@ -96,12 +128,20 @@ def chaos(arguments: list[str]) -> int:
     else:
         say(f"seed {asked.seed}: {asked.orders} orders, {len(plan.acts)} faults within {plan.seconds:.0f} s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with arenas.kept(folder, asked=asked.keep, say=say) as kept:
-        with arenas.running(
-            folder, extra=extra, hot_stock=plan.hot_stock, program=program, say=say, with_workers=not each
-        ) as arena:
-            report = _each(arena, points) if each else _fight(arena, plan, afterwards=_zombies(asked))
-        kept.keep = asked.keep or bool(report["violations"])
+    try:
+        with arenas.kept(folder, asked=asked.keep, say=say) as kept:
+            with arenas.running(
+                folder, extra=extra, hot_stock=plan.hot_stock, program=program, say=say, with_workers=not each
+            ) as arena:
+                report = _each(arena, points) if each else _fight(arena, plan, asked)
+            kept.keep = asked.keep or bool(report["violations"])
+    except DevstackError:
+        raise
+    except Exception:
+        # An uncaught error would end with 1, as a control must that has found something.
+        traceback.print_exc()
+        say("the run itself failed: it proves nothing")
+        return verdict.NOTHING_PROVED
     report |= {"seed": asked.seed, "seconds": round(time.monotonic() - started, 1)}
     _show(report, asked)
     return verdict.exit_code(report)
@@ -114,9 +154,18 @@ def _plan(asked: argparse.Namespace, mix: planning.Mix) -> planning.Plan:
     return planning.profile(asked.profile, seed=asked.seed, orders=asked.orders, seconds=seconds, mix=mix)
 
 
+def mix_of(asked: argparse.Namespace) -> planning.Mix:
+    """Which orders the run has."""
+    mix = GUARDS.get(asked.disable, planning.Mix(cancelled=0.4) if asked.failpoints == "pause" else planning.Mix())
+    mix = mix if asked.methods is None else dataclasses.replace(mix, methods=asked.methods)
+    return dataclasses.replace(mix, poison=asked.poison or 0.0, engine_lost=asked.lose_engine, restored=asked.restore)
+
+
 def variables(asked: argparse.Namespace) -> dict[str, str]:
     """What the processes of the arena are told about failpoints and the missing guard."""
-    given = QUICK_BREAKER | ({"BACKOFFICE_DISABLE_GUARD": asked.disable} if asked.disable else {})
+    given = QUICK_BREAKER | DEADLINES | ({"BACKOFFICE_DISABLE_GUARD": asked.disable} if asked.disable else {})
+    if asked.poison:
+        given[PLACES] = str(poisons.PLACES)
     if asked.failpoints in {"pause", "each"}:
         given |= {"BACKOFFICE_TIMEOUT_SCALE": str(TIMEOUT_SCALE), "PARTNER_TIMEOUT_SECONDS": str(PARTNER_TIMEOUT)}
     if asked.failpoints == "pause":
@@ -142,68 +191,29 @@ def _pause(asked: argparse.Namespace) -> float:
 
 def _each(arena: "Arena", points: Path) -> dict[str, Any]:
     from backoffice.chaos import each, verdict
+    from backoffice.chaos.fight import tell_timelines
 
     facts, took = each.strike_each(arena, points, zombies=PAUSE_SECONDS + 1)
     judged = verdict.judge(facts)
     report = {"orders": judged.pop("orders"), "faults": len(facts.acknowledged), **judged}
-    _timelines(arena, report)
+    tell_timelines(arena, report, say=say)
     return {**report, "drain_seconds": round(took, 1)}
 
 
-def _fight(arena: "Arena", plan: planning.Plan, *, afterwards: float) -> dict[str, Any]:
-    from backoffice.chaos import evidence, verdict
-    from backoffice.chaos.clients import Clients
-    from backoffice.chaos.faults import Tormentor
-    from backoffice.chaos.memory import Memory
+def _fight(arena: "Arena", plan: planning.Plan, asked: argparse.Namespace) -> dict[str, Any]:
+    from backoffice.chaos.fight import Fight
+    from backoffice.chaos.intrusion import PAUSE_SECONDS as STRANGERS_PAUSE
+    from backoffice.chaos.intrusion import Intrusion
 
-    tormentor, memory = Tormentor(arena=arena, say=say), Memory(arena=arena)
-    clients = Clients(doors=arena.doors, acknowledgements=arena.home.path / "acknowledged.tsv")
-    start = time.monotonic()
-    acts = list(plan.acts)
-    tormentor.begin()
-    clients.begin(plan, start)
-    try:
-        while (passed := time.monotonic() - start) < plan.seconds or acts or tormentor.aiming:
-            while acts and acts[0].at <= passed:
-                tormentor.perform(acts.pop(0))
-            tormentor.tick()
-            arena.tend()
-            memory.look()
-            _progress(passed, plan, tormentor.done, clients)
-            time.sleep(0.02)
-        tormentor.end_all()
-        say(f"faults are over; {clients.acknowledged} acknowledged, {len(clients.accepted)} cancellations")
-        over = time.monotonic()
-        calm = evidence.drain(arena, clients, tick=arena.tend)
-        drained = time.monotonic() - over
-        say(f"drained in {drained:.1f} s" if calm else f"something still moves after {drained:.0f} s")
-        arena.tend_for(afterwards)
-        terminal.passing("verifying")
-        facts = evidence.gather(arena, clients, hits=tormentor.hits)
-    finally:
-        clients.leave()
-    judged = verdict.judge(facts)
-    report = {"orders": judged.pop("orders"), "faults": tormentor.done, **judged, "drain_seconds": round(drained, 1)}
-    report |= {"memory": memory.report(), "answers_ms": clients.answers_ms(), "clerk": clients.clerk.figures()}
-    report["office"] = clients.office.figures()
-    _timelines(arena, report)
-    return report
-
-
-def _timelines(arena: "Arena", report: dict[str, Any]) -> None:
-    """What happened to the first few that something is wrong with."""
-    from backoffice.chaos import evidence
-
-    for number in list(dict.fromkeys(one["subject"] for one in report["violations"]))[:TIMELINES_SHOWN]:
-        for line in evidence.timeline(arena, number):
-            say(f"  {number}: {line}")
-
-
-def _progress(passed: float, plan: planning.Plan, done: int, clients: "Clients") -> None:
-    bar = "#" * round(30 * min(1.0, passed / plan.seconds))
-    terminal.passing(
-        f"[{bar:<30}] {passed:4.0f} of {plan.seconds:.0f} s, {done} faults, {clients.acknowledged} orders acknowledged"
-    )
+    haste = STRANGERS_HASTE if asked.disable in STRANGERS_GUARDS else STRANGERS_PAUSE
+    stranger = Intrusion(address=arena.wiring.temporal_address, folder=arena.home.path, seed=plan.seed, pause=haste)
+    return Fight(
+        arena=arena,
+        plan=plan,
+        say=say,
+        stranger=None if asked.no_stranger else stranger,
+        zombies=_zombies(asked),
+    ).report()
 
 
 def _show(report: dict[str, Any], asked: argparse.Namespace) -> None:
@@ -217,6 +227,13 @@ def _show(report: dict[str, Any], asked: argparse.Namespace) -> None:
             print(f"{name:<17} {value}")
     if report["violations"]:
         print(f"again with: ./dev chaos --orders {asked.orders} --faults {asked.faults} --seed {asked.seed}", end="")
-        print(f" --failpoints {asked.failpoints}" + (f" --disable {asked.disable}" if asked.disable else ""))
+        print(
+            f" --failpoints {asked.failpoints}"
+            + (f" --disable {asked.disable}" if asked.disable else "")
+            + (f" --methods {asked.methods}" if asked.methods is not None else "")
+            + (f" --poison {asked.poison}" if asked.poison else "")
+            + (" --lose-engine" if asked.lose_engine else "")
+            + (" --restore" if asked.restore else "")
+        )
     else:
         print("no violations")

@@ -6,13 +6,18 @@ with what it judges would miss what that reader misses.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from backoffice.chaos.facts import TERMINAL, Facts, OrderRow, RunRow, StockRow
+from backoffice.chaos import restore_verdict
+from backoffice.chaos.facts import TERMINAL, Facts, OrderRow, RunRow, StockRow, Violation
+from backoffice.chaos.payment_verdict import NO_PAYMENT, ends, judge_payments
+from backoffice.chaos.restore_verdict import judge_setback, without_promises
+from backoffice.chaos.trouble_verdict import figures, judge_troubles, proves_nothing
 
 #: the rule of a run that could not have found anything
 PROOF = "proof"
+#: how such a run ends
+NOTHING_PROVED = 2
 #: a final no, for which a cancelled order may also end as failed
 GENUINE = frozenset({"invalid_order", "out_of_stock", "payment_declined", "carrier_rejected"})
 #: how an order ends whose workflow was terminated: undone by its recovery
@@ -20,14 +25,6 @@ RECOVERED = "process_ended"
 #: how many workers must have been hit inside a step before a run without any repeated step is suspicious: one hit may
 #: come just after the commit
 ENOUGH_HITS = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Violation:
-    #: the counter of the report that it belongs to
-    rule: str
-    subject: str
-    detail: str
 
 
 #: the product's own rule: the counter that it adds to
@@ -41,12 +38,23 @@ COUNTED_AS = {
     "history": "history",
     "books": "books",
 }
-COUNTERS = ("lost", "double_charges", "ledger_imbalance", "oversold", "stuck", "unfinished_undo", "outbox")
+COUNTERS = (
+    "lost",
+    "double_charges",
+    "ledger_imbalance",
+    "oversold",
+    "stuck",
+    "unfinished_undo",
+    "outbox",
+    "unattended",
+)
 
 
 def judge(facts: Facts) -> dict[str, Any]:
     """The counters of the report and every violation; a counter counts subjects, not sentences."""
-    found = list(dict.fromkeys(_all(facts)))
+    found = list(dict.fromkeys(_all(facts if facts.setback is None else without_promises(facts, facts.setback))))
+    if facts.setback is not None:
+        found += judge_setback(facts, facts.setback)
     subjects = Counter(rule for rule, _ in {(one.rule, one.subject) for one in found})
     return {
         "orders": len(facts.orders),
@@ -54,6 +62,9 @@ def judge(facts: Facts) -> dict[str, Any]:
         "outbox": facts.outbox,
         "reexecuted_steps": facts.reexecuted_steps,
         "terminated": len(facts.terminated),
+        "methods": ends(facts),
+        "stranger": dict(facts.deeds.counts) if facts.deeds else {},
+        "troubles": figures(facts),
         "violations": [{"rule": one.rule, "subject": one.subject, "detail": one.detail} for one in found],
     }
 
@@ -64,17 +75,19 @@ def exit_code(report: Mapping[str, Any]) -> int:
     Apart, because a run without a guard must end with 1: one in which nothing worked at all would pass for it.
     """
     rules = {one["rule"] for one in report["violations"]}
-    return 2 if PROOF in rules else 1 if rules else 0
+    return NOTHING_PROVED if PROOF in rules else 1 if rules else 0
 
 
 def _all(facts: Facts) -> Iterable[Violation]:
     yield from _promises(facts)
     for number, order in facts.orders.items():
         yield from _order(number, order, facts.books.get(order.id))
+    yield from judge_payments(facts)
+    yield from judge_troubles(facts)
     for run in facts.runs:
         yield from _run(run)
     yield from _operator(facts)
-    yield from _strangers(facts)
+    yield from _unknown_to_us(facts)
     yield from _stock(facts.stock)
     if facts.outbox:
         yield Violation(rule="outbox", subject="outbox", detail=f"{facts.outbox} messages were never delivered")
@@ -87,12 +100,17 @@ def _all(facts: Facts) -> Iterable[Violation]:
     yield from _clerk(facts)
     if facts.readable:
         yield Violation(rule="readable", subject="engine", detail="customers' names lie in Temporal's files")
+    strangers = facts.deeds.started if facts.deeds else frozenset()
     if not facts.acknowledged:
         yield Violation(rule=PROOF, subject="run", detail="no order was acknowledged: this run proves nothing")
     if facts.hits >= ENOUGH_HITS and not facts.reexecuted_steps:
         detail = f"{facts.hits} workers were hit inside a step, and no step ran twice: this run proves nothing"
         yield Violation(rule=PROOF, subject="run", detail=detail)
+    if nothing := proves_nothing(facts) or (facts.setback and restore_verdict.proves_nothing(facts.setback)):
+        yield Violation(rule=PROOF, subject="run", detail=f"{nothing}: this run proves nothing")
     for one in facts.invariants.get("violations", []):
+        if f"order:{one['subject']}" in strangers or _is_operators(one, facts):
+            continue
         rule = COUNTED_AS.get(one["invariant"], one["invariant"])
         yield Violation(rule=rule, subject=one["subject"], detail=f"verify_invariants: {one['detail']}")
     for name, why in facts.invariants.get("unchecked", {}).items():
@@ -130,8 +148,9 @@ def _run(run: RunRow) -> Iterable[Violation]:
 
 
 def _operator(facts: Facts) -> Iterable[Violation]:
-    """Only orders are terminated, and only those that the clerk wrote down; how they end is judged like all others."""
+    """Only what somebody wrote down is terminated; how it ends is judged like all others."""
     allowed = {f"order:{facts.orders[number].id}" for number in facts.ended & facts.orders.keys()}
+    allowed |= facts.struck | (facts.deeds.started if facts.deeds else frozenset())
     for workflow in facts.terminated - allowed:
         yield Violation(rule="engine", subject=workflow, detail="it was terminated, and nobody says that they did it")
     for number in facts.ended & facts.orders.keys():
@@ -139,6 +158,13 @@ def _operator(facts: Facts) -> Iterable[Violation]:
         if order.status == "failed" and order.failure_type not in GENUINE | {RECOVERED}:
             detail = f"its workflow was terminated, it failed as {order.failure_type}"
             yield Violation(rule="engine", subject=number, detail=detail)
+
+
+def _is_operators(said: Mapping[str, str], facts: Facts) -> bool:
+    """Whether it is about an order that had ended when the clerk had its workflow terminated, a moment too late."""
+    order = facts.orders.get(said["subject"])
+    terminated = said["invariant"] == "one run" and said["detail"].endswith("is terminated")
+    return terminated and said["subject"] in facts.ended and order is not None and order.status in TERMINAL
 
 
 def _cancellation(number: str, at: float, order: OrderRow | None) -> Iterable[Violation]:
@@ -165,8 +191,13 @@ def _clerk(facts: Facts) -> Iterable[Violation]:
         if number in facts.approved and order.status in TERMINAL and not ended_well:
             detail = f"approved, and it ended as {order.status}: {order.failure_type}"
             yield Violation(rule="review", subject=number, detail=detail)
-        if order.refunded_minor != promised[number]:
-            detail = f"{order.refunded_minor} went back, {promised[number]} was accepted"
+        back = order.refunded_minor + order.settled_minor
+        # What an undo gives back is everything, and is judged with the money.
+        # What a customer's bank took back is not given a second time, and the history must say of how much that is so.
+        disputed = bool(facts.payments.get(order.id, NO_PAYMENT).disputes)
+        dropped = order.dropped_minor if disputed else 0
+        if order.status == "completed" and back + dropped != promised[number]:
+            detail = f"{back} went back, {promised[number]} was accepted, {order.dropped_minor} was dropped"
             yield Violation(rule="refunds", subject=number, detail=detail)
         if order.pieces_back != came[number]:
             detail = f"{order.pieces_back} pieces came back, {came[number]} were received"
@@ -198,16 +229,12 @@ def _order(number: str, order: OrderRow, books: Mapping[str, Any] | None) -> Ite
             yield Violation(rule="unfinished_undo", subject=number, detail="its undo has not ended")
         return
     completed = order.status == "completed"
-    earned = order.total_minor - order.refunded_minor if completed else 0
-    net, charged = (books["net_minor"], books["charged_minor"]) if books else (0, 0)
+    charged = _charged(books)
     kept = order.pieces_held + order.pieces_gone
     rules = (
         ("double_charges", charged <= order.total_minor, f"charged {charged} of {order.total_minor}"),
         ("double_charges", not books or books["captures"] <= 1, f"charged {books and books['captures']} times"),
         ("ledger_imbalance", order.ledger_sum == 0, f"its ledger adds up to {order.ledger_sum}"),
-        ("ledger_imbalance", order.gateway_minor == net, f"ledger {order.gateway_minor}, gateway {net}"),
-        ("ledger_imbalance", not completed or net == earned, f"completed, the gateway holds {net} of {earned}"),
-        ("unfinished_undo", completed or net == 0, f"{order.status}, the gateway still holds {net}"),
         ("unfinished_undo", completed or kept == 0, f"{order.status}, it keeps {kept} pieces"),
         ("unfinished_undo", completed or order.shipments == 0, f"{order.status}, a shipment stands in our table"),
         ("unfinished_undo", order.open_steps == 0, f"{order.open_steps} steps are open"),
@@ -223,7 +250,7 @@ def _shipped(books: Mapping[str, Any] | None) -> int:
     return int(books["shipments_booked"]) if books else 0
 
 
-def _strangers(facts: Facts) -> Iterable[Violation]:
+def _unknown_to_us(facts: Facts) -> Iterable[Violation]:
     known = {order.id for order in facts.orders.values()}
     for order_id in facts.books.keys() - known:
         yield Violation(rule="books", subject=order_id or "no order", detail="the partners know it, we do not")

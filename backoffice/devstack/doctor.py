@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from backoffice.devstack import http_probe, ports, state, temporal
 from backoffice.devstack.environment import Wiring, wire
@@ -73,7 +74,8 @@ def _ports(wiring: Wiring, running: bool) -> str:
 
 
 def _postgres(wiring: Wiring) -> str:
-    with psycopg.connect(wiring.database_url, connect_timeout=3) as connection:
+    patience = int(conninfo_to_dict(wiring.database_url).get("connect_timeout") or 3)
+    with psycopg.connect(wiring.database_url, connect_timeout=patience) as connection:
         row = connection.execute("SELECT current_setting('server_version'), current_database()").fetchone()
         return " ".join(str(value) for value in row or ())
 

@@ -25,6 +25,7 @@ SECRETS = {
     "api_token": 36,
     "payload_key": 32,
     "personal_data_key": 32,
+    "gateway_events_secret": 32,
 }
 ROLE_PREFIX = "backoffice"
 #: what only migrate and bootstrap may know
@@ -140,9 +141,17 @@ def environment(home: Home, wiring: Wiring, environ: Mapping[str, str] | None = 
         "WORKER_READY_FILE": str(home.worker_ready),
         "PYTHONUNBUFFERED": "1",
     }
+    if "simulator" not in wiring.external:
+        # Current first, previous ones after it.
+        defaults["STRIPE_WEBHOOK_SECRETS"] = gateway_events_secret(home)
     for name, value in defaults.items():
         result.setdefault(name, value)
     return result
+
+
+def gateway_events_secret(home: Home) -> str:
+    """What our own simulator signs its events with, in the form that Stripe gives to endpoint secrets."""
+    return f"whsec_{remembered_secrets(home)['gateway_events_secret']}"
 
 
 def as_role(given: Mapping[str, str], role: str) -> dict[str, str]:

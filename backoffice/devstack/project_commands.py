@@ -140,6 +140,8 @@ def _production() -> dict[str, str]:
         "BACKOFFICE_PERSONAL_DATA_KEYS": f"check:{secrets.token_urlsafe(32)}",
         "STRIPE_API_KEY": "sk_test_check",
         "PAYMENTS_URL": "https://payments.example",
+        "PAYMENT_RETURN_URL": "https://shop.example/paid",
+        "STRIPE_WEBHOOK_SECRETS": "whsec_check",
         "CARRIER_URL": "https://carrier.example",
         "FRAUD_URL": "https://fraud.example",
         "RATES_URL": "https://rates.example",

@@ -5,6 +5,7 @@ waited for, and its reverse is the stop order, so that nothing loses a service i
 """
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -13,9 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from backoffice.devstack import http_probe, postgres, temporal
-from backoffice.devstack.environment import Wiring, as_role
+from backoffice.devstack.environment import Wiring, as_role, gateway_events_secret
 from backoffice.devstack.paths import ROOT, Home
 from backoffice.devstack.postgres_place import place
+
+#: all that a standard library program needs of ours
+SIMULATOR_ENVIRONMENT = frozenset(
+    {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +118,7 @@ def build(home: Home, wiring: Wiring, environment: dict[str, str], only: frozens
             prepare=lambda: home.worker_ready.unlink(missing_ok=True),
             ready=home.worker_ready.exists,
             grace=40,  # activities that talk to a partner are allowed to finish
-            environment=as_role(environment, "worker"),
+            environment={**as_role(environment, "worker"), "BACKOFFICE_PROCESS": "worker"},
         ),
         _web(wiring, environment),
         Step(
@@ -165,26 +171,42 @@ def _simulator(home: Home, wiring: Wiring) -> Service:
         command=lambda: [
             *(sys.executable, "-P", "-m", "simulator"),
             *("--host", "127.0.0.1", "--port", port, "--store", store),
+            *("--events-url", f"{wiring.web_url}/api/gateway/events/"),
         ],
+        # The witness knows none of our secrets but the one that it signs with.
+        environment={
+            **{name: value for name, value in os.environ.items() if name in SIMULATOR_ENVIRONMENT},
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "SIMULATOR_EVENTS_SECRET": gateway_events_secret(home),
+        },
         ready=lambda: http_probe.answers(f"{wiring.simulator_url}/health"),
         source=ROOT / "simulator" / "__main__.py",
     )
 
 
+def web_command(port: int) -> list[str]:
+    return [sys.executable, "-P", "-m", "uvicorn", *web_options(port)]
+
+
+def web_options(port: int) -> list[str]:
+    """What uvicorn is told."""
+    return [
+        "backoffice.asgi:application",
+        *("--host", "127.0.0.1", "--port", str(port)),
+        # Without it one open streaming client blocks the stop for ever.
+        *("--timeout-graceful-shutdown", "3"),
+        # uvicorn would believe X-Forwarded-For from this machine; backoffice/proxies.py decides whom to believe.
+        "--no-proxy-headers",
+    ]
+
+
 def _web(wiring: Wiring, environment: Mapping[str, str]) -> Service:
     return Service(
         name="web",
-        command=lambda: [
-            *(sys.executable, "-P", "-m", "uvicorn", "backoffice.asgi:application"),
-            *("--host", "127.0.0.1", "--port", str(wiring.ports["web"])),
-            # Without it one open streaming client blocks the stop for ever.
-            *("--timeout-graceful-shutdown", "3"),
-            # uvicorn would believe X-Forwarded-For from this machine; backoffice/proxies.py decides whom to believe.
-            "--no-proxy-headers",
-        ],
+        command=lambda: web_command(wiring.ports["web"]),
         needs=("bootstrap",),
         source=ROOT / "backoffice" / "asgi.py",
         ready=lambda: http_probe.answers(f"{wiring.web_url}/healthz"),
-        # Each request runs in a thread of its own, so connections must be pooled by the process.
-        environment={"DATABASE_POOL_SIZE": "10", **as_role(environment, "web")},
+        environment={**as_role(environment, "web"), "BACKOFFICE_PROCESS": "web"},
     )

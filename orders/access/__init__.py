@@ -26,7 +26,7 @@ from orders.access.returns import RETURN_COMMANDS
 from orders.access.rules import CHANNELS, CommandRule, Role
 from orders.vocabulary import Channel
 
-__all__ = ["CHANNELS", "COMMANDS", "DOORS", "MACHINE_COMMANDS", "RULES", "CommandRule", "Role"]
+__all__ = ["CHANNELS", "COMMANDS", "DOORS", "MACHINE_CALLS", "MACHINE_COMMANDS", "RULES", "CommandRule", "Role"]
 
 COMMANDS: tuple[CommandRule, ...] = (
     *ORDER_COMMANDS,
@@ -45,15 +45,23 @@ COMMANDS: tuple[CommandRule, ...] = (
 #: management commands that are no command of a person: what each is for. They need a shell on the machine.
 MACHINE_COMMANDS: Mapping[str, str] = {
     "bootstrap": "makes the roles, and the login of a developer's machine",
+    "migrate": "changes the tables; needs the owner's password",
     "grant_roles": "gives the database accounts their rights; needs the owner's password",
     "seed_demo": "fills an empty database with demo orders",
     "seed_feed": "writes a file of made-up invoices, for trying imports at size",
     "seed_orders": "makes placed orders by the thousand, to try things at size",
     "run_worker": "the worker process",
+    "forget_engine_use": "lets workers work although a payload key is lost for good, or the namespace is another",
+    "list_open_workflows": "writes the ids of open workflows to a file, for an upgrade",
     "record_histories": "writes workflow histories to files, for replay tests",
     "replay": "reads only: asks before a deploy whether open workflows would go on",
     "verify_history": "reads only",
     "verify_invariants": "reads only",
+}
+
+#: calls that are no command of a person: whose each is, and what lets them in
+MACHINE_CALLS: Mapping[str, str] = {
+    "GatewayEvents.create": "the payment gateway's: its signature over the body is checked, and nobody's account",
 }
 
 RULES: Mapping[str, CommandRule] = {rule.name: rule for rule in COMMANDS}

@@ -30,6 +30,28 @@ QUEUE_COMMANDS: tuple[CommandRule, ...] = (
         not_offered=dict.fromkeys(CHANNELS, "at the doors of acknowledge_task and resolve_task"),
     ),
     CommandRule(
+        name="decide_incident",
+        says="Try again or resolve, for all orders that stand still for one cause or for some",
+        permission="orders.decide_incident",
+        roles=LEADS,
+        doors={
+            Channel.ADMIN: ("IncidentAdmin.try_again", "IncidentAdmin.resolve_all"),
+            Channel.API: ("Incidents.decide",),
+        },
+        not_offered={Channel.CLI: "decided by a person who sees what stands still"},
+    ),
+    CommandRule(
+        name="decide_restore",
+        says="Decide what becomes of what a restored database does not have: undo, finish, start again or keep",
+        permission="orders.decide_restore",
+        roles=LEADS,
+        doors={
+            Channel.ADMIN: tuple(f"RestoreDifferenceAdmin.{verb}" for verb in ("undo", "finish", "again", "keep")),
+            Channel.API: ("RestoreDifferences.decide",),
+        },
+        not_offered={Channel.CLI: "decided by a person who sees what differs"},
+    ),
+    CommandRule(
         name="acknowledge_system_event",
         says="Say that a trouble of the system was seen",
         permission="orders.acknowledge_systemevent",

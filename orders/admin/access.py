@@ -14,12 +14,12 @@ from django.contrib.auth.admin import UserAdmin as PlainUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from orders import clock
 from orders.admin.reading import HonestActions, ReadOnlyAdmin, ago
 from orders.models import RefusedAction
 
@@ -104,4 +104,4 @@ class RefusedActionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Last time")
     def last(self, refusal: RefusedAction) -> SafeString:
-        return ago(refusal.last_at, timezone.now())
+        return ago(refusal.last_at, clock.now())

@@ -11,13 +11,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from orders import clock
 from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.errors import InvalidInput, WrongState
@@ -91,7 +91,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
 
     @admin.display(description="State")
     def state(self, approval: Approval) -> SafeString:
-        if approval.status == ApprovalStatus.WAITING and approval.expires_at <= timezone.now():
+        if approval.status == ApprovalStatus.WAITING and approval.expires_at <= clock.now():
             return badge(Tone.NEUTRAL, "Expired")
         status = ApprovalStatus(approval.status)
         return badge(

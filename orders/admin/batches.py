@@ -15,7 +15,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
@@ -38,6 +38,7 @@ from orders.services import batches
 from orders.services.batches.downloading import items_csv
 from orders.services.batches.freezing import Drifted
 from orders.services.batches.selecting import Seen
+from orders.streaming import CSV, attachment
 from orders.vocabulary import DEFAULT_AUTO_PAUSE_PERCENT, BatchAction, BatchStatus, Channel, ItemStatus
 from orders.wording import status_word
 
@@ -186,13 +187,11 @@ class BatchAdmin(ReadOnlyAdmin):
             response.status_code = STOP_POLLING
         return response
 
-    def items_view(self, request: HttpRequest, batch_id: UUID) -> StreamingHttpResponse:
+    def items_view(self, request: HttpRequest, batch_id: UUID) -> HttpResponseBase:
         batch = self._visible(request, str(batch_id))
         wanted = request.GET.get("status", "")
         status = ItemStatus(wanted) if wanted in set(ItemStatus) else None
-        response = StreamingHttpResponse(items_csv(batch, status=status), content_type="text/csv; charset=utf-8")
-        response["Content-Disposition"] = f'attachment; filename="batch-{batch.pk}.csv"'
-        return response
+        return attachment(request, items_csv(batch, status=status), name=f"batch-{batch.pk}.csv", content_type=CSV)
 
     def steer_view(self, request: HttpRequest, batch_id: UUID, button: str) -> HttpResponse:
         service, taken = BUTTONS[button]

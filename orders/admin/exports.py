@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -32,7 +32,7 @@ from orders.models import Export
 from orders.polling import STOP_POLLING, polled
 from orders.services import exports
 from orders.services.exports.keeping import is_over
-from orders.streaming import attachment
+from orders.streaming import attachment, require_place
 from orders.vocabulary import Channel, ExportFormat, ExportStatus
 from orders.wording import Tone, status_word
 
@@ -135,7 +135,8 @@ class ExportAdmin(ReadOnlyAdmin):
             response.status_code = STOP_POLLING
         return response
 
-    def download_view(self, request: HttpRequest, export_id: UUID) -> StreamingHttpResponse | HttpResponse:
+    def download_view(self, request: HttpRequest, export_id: UUID) -> HttpResponseBase:
+        require_place(request)
         try:
             file = exports.download(export_id, actor=person(request.user, Channel.ADMIN))
         except Export.DoesNotExist as error:

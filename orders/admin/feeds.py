@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,11 +11,10 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, re_path, reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -28,6 +26,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from orders import clock
 from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.amounts import money, number
@@ -37,6 +36,7 @@ from orders.polling import STOP_POLLING, polled
 from orders.services import feeds
 from orders.services.feeds import layouts, steering
 from orders.services.feeds.receiving import MAX_INITIAL_STOCK
+from orders.streaming import CSV, attachment
 from orders.vocabulary import Channel, CommandKind, DocumentKind, FeedStatus, RejectReason
 from orders.wording import Tone, status_word
 
@@ -223,18 +223,13 @@ class FeedImportAdmin(ReadOnlyAdmin):
             response.status_code = STOP_POLLING
         return response
 
-    def rejected_view(self, request: HttpRequest, feed_id: UUID) -> StreamingHttpResponse:
+    def rejected_view(self, request: HttpRequest, feed_id: UUID) -> HttpResponseBase:
         feed = self._visible(request, str(feed_id))
-        return self._download(feeds.bad_rows_csv(feed), f"rejected-{feed.pk}.csv")
+        return attachment(request, feeds.bad_rows_csv(feed), name=f"rejected-{feed.pk}.csv", content_type=CSV)
 
-    def invoices_view(self, request: HttpRequest, feed_id: UUID) -> StreamingHttpResponse:
+    def invoices_view(self, request: HttpRequest, feed_id: UUID) -> HttpResponseBase:
         feed = self._visible(request, str(feed_id))
-        return self._download(feeds.invoices_csv(feed), f"invoices-{feed.pk}.csv")
-
-    def _download(self, pieces: Iterator[str], name: str) -> StreamingHttpResponse:
-        response = StreamingHttpResponse(pieces, content_type="text/csv; charset=utf-8")
-        response["Content-Disposition"] = f'attachment; filename="{name}"'
-        return response
+        return attachment(request, feeds.invoices_csv(feed), name=f"invoices-{feed.pk}.csv", content_type=CSV)
 
     def _visible(self, request: HttpRequest, object_id: str) -> FeedImport:
         if not self.has_view_permission(request):
@@ -247,7 +242,7 @@ class FeedImportAdmin(ReadOnlyAdmin):
     def _figures(self, request: HttpRequest, feed: FeedImport) -> dict[str, Any]:
         figures, progress = feeds.figures(feed), feeds.progress(feed.pk)
         done, total = progress.done_and_total
-        rate, left = progress.pace(timezone.now())
+        rate, left = progress.pace(clock.now())
         waits = progress.status == FeedStatus.CHECKED
         report: dict[str, Any] = feeds.report(feed) if waits else {"rows": [], "invoices": [], "existing": 0}
         currency = layouts.layout_of(feed).currency

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from uuid import UUID
 
 from django.contrib.admin import ModelAdmin
 from django.db.models import QuerySet
@@ -15,7 +16,7 @@ from django.utils.dateparse import parse_date
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter, RangeNumericListFilter
 
 from orders.models import Order
-from orders.selectors import dashboard, queues
+from orders.selectors import dashboard, incidents, queues
 from orders.vocabulary import MAX_ORDER_TOTAL_MINOR, MINOR_UNITS_PER_MAJOR
 
 
@@ -40,6 +41,24 @@ class AttentionFilter(DropdownFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
         question = self.questions.get(self.value() or "")
         return question(queryset) if question else queryset
+
+
+class IncidentFilter(DropdownFilter):
+    title = "incident"
+    parameter_name = "incident"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        return [(str(incident.pk), incident.says[:80]) for incident in incidents.still_open()[:50]]
+
+    def has_output(self) -> bool:
+        # Its link must work also when the incident has just been closed.
+        return True
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        try:
+            return incidents.orders_of(queryset, UUID(self.value())) if self.value() else queryset
+        except ValueError:
+            return queryset.none()
 
 
 class BuyerFilter(DropdownFilter):

@@ -29,18 +29,28 @@ class StandingFilter(DropdownFilter):
 
 @admin.register(Finding)
 class FindingAdmin(ReadOnlyAdmin):
-    list_display = ("order_", "kind", "standing", "says", "first_seen_at", "last_seen_at", "repair", "resolution")
+    list_display = (
+        "order_",
+        "reference",
+        "kind",
+        "standing",
+        "says",
+        "first_seen_at",
+        "last_seen_at",
+        "repair",
+        "resolution",
+    )
     list_display_links = None
     list_select_related = ("order",)
     list_filter = (StandingFilter, ("kind", ChoicesDropdownFilter))
-    search_fields = ("order__number__exact",)
-    search_help_text = "Order number"
+    search_fields = ("order__number__exact", "reference__exact")
+    search_help_text = "Order number, run, or payment at the gateway"
     ordering = ("-first_seen_at", "-id")
     sortable_by = ()
 
     @admin.display(description="Order")
     def order_(self, finding: Finding) -> SafeString | str:
-        return order_link(finding.order)
+        return finding.reference if finding.order is None else order_link(finding.order)
 
     @admin.display(description="Standing")
     def standing(self, finding: Finding) -> SafeString:

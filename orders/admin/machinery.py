@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.contrib import admin
 from django.contrib.admin import ModelAdmin as PlainModelAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
+from orders import clock, outbox
 from orders.admin.money import order_link
 from orders.admin.reading import ReadOnlyAdmin, ago, badge
 from orders.models import Command, OrderEvent, OutboxMessage, ServiceBeat
-from orders.selectors.health import SILENT_AFTER
+from orders.selectors import health
 from orders.vocabulary import EventType
 from orders.wording import EVENT_TITLES, EVENT_TONES, Tone
 
@@ -58,13 +60,20 @@ class DeliveredFilter(DropdownFilter):
     parameter_name = "delivered"
 
     def lookups(self, request: HttpRequest, model_admin: PlainModelAdmin) -> list[tuple[str, str]]:
-        return [("no", "Waiting"), ("failing", "Waiting after a failure"), ("yes", "Handed over")]
+        return [
+            ("no", "Waiting"),
+            ("failing", "Waiting after a failure"),
+            ("yes", "Handed over"),
+            ("never", "Given up"),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[OutboxMessage]) -> QuerySet[OutboxMessage]:
         if self.value() == "yes":
             return queryset.filter(delivered_at__isnull=False)
+        if self.value() == "never":
+            return queryset.filter(parked_at__isnull=False)
         if self.value() in ("no", "failing"):
-            queryset = queryset.filter(delivered_at__isnull=True)
+            queryset = queryset.filter(outbox.PENDING)
         return queryset.exclude(last_error="") if self.value() == "failing" else queryset
 
 
@@ -79,20 +88,30 @@ class OutboxMessageAdmin(ReadOnlyAdmin):
     def state(self, message: OutboxMessage) -> SafeString:
         if message.delivered_at:
             return badge(Tone.DONE, "Handed over")
+        if message.parked_at:
+            return badge(Tone.TROUBLE, "Given up")
         return badge(Tone.TROUBLE, "Failing") if message.last_error else badge(Tone.MOVING, "Waiting")
 
 
 @admin.register(ServiceBeat)
 class ServiceBeatAdmin(ReadOnlyAdmin):
-    list_display = ("identity", "state", "seen", "temporal_ok_at", "detail")
+    list_display = ("identity", "state", "seen", "own_clock", "temporal_ok_at", "detail", "stopped")
     ordering = ("-at",)
     sortable_by = ()
 
     @admin.display(description="State")
     def state(self, beat: ServiceBeat) -> SafeString:
-        alive = timezone.now() - beat.at <= SILENT_AFTER
-        return badge(Tone.DONE, "Running") if alive else badge(Tone.TROUBLE, "Silent")
+        if health.is_silent(beat, clock.now()):
+            return badge(Tone.TROUBLE, "Silent")
+        return badge(Tone.TROUBLE, "Stopped") if beat.stopped else badge(Tone.DONE, "Running")
 
     @admin.display(description="Last seen")
     def seen(self, beat: ServiceBeat) -> SafeString:
-        return ago(beat.at, timezone.now())
+        return ago(beat.at, clock.now())
+
+    @admin.display(description="Its own clock")
+    def own_clock(self, beat: ServiceBeat) -> SafeString | str:
+        if beat.clock_ahead_seconds is None:
+            return "-"
+        ahead = timedelta(seconds=beat.clock_ahead_seconds)
+        return badge(Tone.TROUBLE, health.difference(ahead)) if abs(ahead) > health.CLOCK_OFF else "Right"

@@ -33,6 +33,7 @@ PAYMENT_TONES = {
 REFUND_TONES = {
     RefundStatus.REQUESTED: Tone.MOVING,
     RefundStatus.SENT: Tone.MOVING,
+    RefundStatus.PENDING: Tone.WAITING,
     RefundStatus.REFUSED: Tone.TROUBLE,
     RefundStatus.DONE: Tone.DONE,
     RefundStatus.SETTLED: Tone.DONE,
@@ -80,10 +81,20 @@ class PaymentAdmin(ReadOnlyAdmin):
 
 @admin.register(Refund)
 class RefundAdmin(ReadOnlyAdmin):
-    list_display = ("order_", "status_", "amount", "reason", "actor", "created_at", "gateway_reference", "note")
+    list_display = (
+        "order_",
+        "status_",
+        "amount",
+        "reason",
+        "actor",
+        "created_at",
+        "gateway_reference",
+        "outside",
+        "note",
+    )
     list_display_links = None
     list_select_related = ("order",)
-    list_filter = (("status", ChoicesDropdownFilter),)
+    list_filter = (("status", ChoicesDropdownFilter), "outside")
     search_fields = ("order__number__exact",)
     search_help_text = "Order number"
     ordering = ("-created_at",)

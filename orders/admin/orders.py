@@ -14,15 +14,15 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from orders import clock
 from orders.actor import person
-from orders.admin.filters import AttentionFilter, BuyerFilter, DayRangeFilter, TotalFilter
+from orders.admin.filters import AttentionFilter, BuyerFilter, DayRangeFilter, IncidentFilter, TotalFilter
 from orders.admin.reading import QuietChangeList, ReadOnlyAdmin, ago, badge
 from orders.amounts import money, number
 from orders.errors import WrongState
@@ -75,6 +75,7 @@ class OrderAdmin(ReadOnlyAdmin):
     list_filter = (
         ("status", ChoicesDropdownFilter),
         AttentionFilter,
+        IncidentFilter,
         ("channel", ChoicesDropdownFilter),
         BuyerFilter,
         ("created_at", DayRangeFilter),
@@ -210,7 +211,7 @@ class OrderAdmin(ReadOnlyAdmin):
 
     @admin.display(description="In this status")
     def since(self, order: Order) -> SafeString:
-        return ago(order.status_since, timezone.now())
+        return ago(order.status_since, clock.now())
 
     @admin.display(description="Received", ordering="-created_at")
     def received(self, order: Order) -> str:

@@ -51,6 +51,7 @@ class PartnerHealthAdmin(ReadOnlyAdmin):
         "since",
         "next_try",
         "waiting",
+        "refused",
         "stale",
         "failures_in_a_row",
         "last_ok_at",
@@ -135,6 +136,11 @@ class PartnerHealthAdmin(ReadOnlyAdmin):
         orders = counted(breaker.parked(partner).count(), "order")
         calls = breaker.waiting_calls(partner).count()
         return f"{orders}, {counted(calls, 'call')} of a run" if calls else orders
+
+    @admin.display(description="Requests refused")
+    def refused(self, row: PartnerHealth) -> str:
+        refused = breaker.refused_requests(PartnerCode(row.partner)).count()
+        return f"{counted(refused, 'order')}, parked with a task" if refused else "-"
 
     @admin.display(description="Old answers used")
     def stale(self, row: PartnerHealth) -> str:

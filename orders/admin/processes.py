@@ -14,12 +14,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSingleDateWidget, UnfoldAdminTextInputWidget
 
+from orders import clock
 from orders.actor import person
 from orders.admin.money import order_link
 from orders.admin.reading import ReadOnlyAdmin, badge
@@ -77,7 +77,7 @@ class ProcessRunAdmin(ReadOnlyAdmin):
 
     def start_view(self, request: HttpRequest) -> HttpResponse:
         _require(request)
-        form = StartForm(request.POST or None, initial={"business_day": timezone.now().date()})
+        form = StartForm(request.POST or None, initial={"business_day": clock.now().date()})
         if request.method == "POST" and form.is_valid():
             try:
                 run = processes.start(

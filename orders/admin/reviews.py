@@ -11,10 +11,10 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
+from orders import clock
 from orders.admin.money import order_link
 from orders.admin.reading import ReadOnlyAdmin, ago, badge
 from orders.amounts import money
@@ -76,8 +76,8 @@ class ReviewCaseAdmin(ReadOnlyAdmin):
     def deadline(self, case: ReviewCase) -> SafeString | str:
         if case.status != ReviewStatus.OPEN:
             return "-"
-        if case.deadline_at <= timezone.now():
-            return ago(case.deadline_at, timezone.now())
+        if case.deadline_at <= clock.now():
+            return ago(case.deadline_at, clock.now())
         return f"{case.deadline_at:%d %b %Y %H:%M}{' (lead)' if case.escalated_at else ''}"
 
     @admin.display(description="Two people")

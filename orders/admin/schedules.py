@@ -11,11 +11,11 @@ from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from orders import clock
 from orders.actor import person
 from orders.admin.partners import ReasonDialog
 from orders.admin.reading import ReadOnlyAdmin, ago, badge
@@ -127,7 +127,7 @@ class ScheduleStateAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Seen")
     def seen(self, row: ScheduleState) -> SafeString:
-        return ago(row.seen_at, timezone.now())
+        return ago(row.seen_at, clock.now())
 
 
 @admin.register(QueueState)
@@ -138,7 +138,7 @@ class QueueStateAdmin(ReadOnlyAdmin):
 
     @admin.display(description="State")
     def state(self, queue: QueueState) -> SafeString:
-        now = timezone.now()
+        now = clock.now()
         since = unserved_since(queue, now)
         if since is None:
             return badge(Tone.DONE, "Served")
@@ -154,8 +154,8 @@ class QueueStateAdmin(ReadOnlyAdmin):
 
     @admin.display(description="A worker polled it")
     def served(self, queue: QueueState) -> SafeString | str:
-        return ago(queue.served_at, timezone.now()) if queue.served_at else "never"
+        return ago(queue.served_at, clock.now()) if queue.served_at else "never"
 
     @admin.display(description="Temporal was asked")
     def asked(self, queue: QueueState) -> SafeString | str:
-        return ago(queue.asked_at, timezone.now()) if queue.asked_at else "never"
+        return ago(queue.asked_at, clock.now()) if queue.asked_at else "never"

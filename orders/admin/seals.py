@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -15,6 +15,7 @@ from orders.amounts import number
 from orders.errors import NotPermitted
 from orders.models import HistorySeal
 from orders.services import seals
+from orders.streaming import attachment
 from orders.vocabulary import Channel
 
 
@@ -35,7 +36,7 @@ class HistorySealAdmin(ReadOnlyAdmin):
         may = request.user.has_perm("orders.export_historyseal")  # type: ignore[union-attr]
         return tuple(name for name in self.list_display if may or name != "download")
 
-    def download_view(self, request: HttpRequest, sequence: int) -> StreamingHttpResponse:
+    def download_view(self, request: HttpRequest, sequence: int) -> HttpResponseBase:
         """One seal with the heads of its day: the file is as long as that day was busy, not as the shop is old."""
         if not HistorySeal.objects.filter(sequence=sequence).exists():
             raise Http404("There is no such seal.")
@@ -43,9 +44,9 @@ class HistorySealAdmin(ReadOnlyAdmin):
             lines = seals.export_lines(actor=person(request.user, Channel.ADMIN), sequence=sequence)
         except NotPermitted as refusal:
             raise PermissionDenied(str(refusal)) from refusal
-        response = StreamingHttpResponse(lines, content_type="application/jsonl; charset=utf-8")
-        response["Content-Disposition"] = f'attachment; filename="seal-{sequence}.jsonl"'
-        return response
+        return attachment(
+            request, lines, name=f"seal-{sequence}.jsonl", content_type="application/jsonl; charset=utf-8"
+        )
 
     @admin.display(description="Orders")
     def orders_(self, seal: HistorySeal) -> str:

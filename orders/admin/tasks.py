@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -15,15 +16,16 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from orders.actor import person
 from orders.admin.money import order_link
 from orders.admin.reading import ReadOnlyAdmin, badge
+from orders.admin.recoveries import RECOVERIES
 from orders.errors import InvalidInput, WrongState
 from orders.models import StaffTask
 from orders.services import resolving, tasks
-from orders.vocabulary import Channel, TaskStatus
+from orders.vocabulary import Channel, TaskKind, TaskStatus
 from orders.wording import Tone, status_word
 
 TONES = {
@@ -38,6 +40,12 @@ class ResolveDialog(BaseDialogForm):
     reference = forms.CharField(
         max_length=128, required=False, widget=UnfoldAdminTextInputWidget, help_text="Of the bank, the partner or us."
     )
+    decision = forms.ChoiceField(
+        choices=RECOVERIES,
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        help_text="Only for an order whose process is gone.",
+    )
 
 
 @admin.register(StaffTask)
@@ -51,6 +59,11 @@ class StaffTaskAdmin(ReadOnlyAdmin):
     ordering = ("-created_at",)
     sortable_by = ()
     actions_row = ("acknowledge", "resolve")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StaffTask]:
+        # What staff see as one incident is listed on its link only.
+        mine: QuerySet[StaffTask] = super().get_queryset(request)
+        return mine if "incident__id__exact" in request.GET else mine & StaffTask.shown()
 
     def has_work_task_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return request.user.has_perm("orders.work_task")  # type: ignore[union-attr]
@@ -72,7 +85,10 @@ class StaffTaskAdmin(ReadOnlyAdmin):
     )
     def resolve(self, request: HttpRequest, form: ResolveDialog, object_id: str) -> HttpResponse:
         return self._answer(
-            request, resolving.resolve, object_id, **{name: form.cleaned_data[name] for name in ("note", "reference")}
+            request,
+            resolving.resolve,
+            object_id,
+            **{name: form.cleaned_data[name] for name in ("note", "reference", "decision")},
         )
 
     def _answer(
@@ -91,6 +107,14 @@ class StaffTaskAdmin(ReadOnlyAdmin):
 
     @admin.display(description="About")
     def order_(self, task: StaffTask) -> SafeString | str:
+        if task.kind == TaskKind.INCIDENT:
+            target = reverse("admin:orders_incident_changelist")
+            return format_html('<a href="{}?standing=open">Incident</a>', target)
+        if task.kind == TaskKind.RESTORED:
+            target = reverse("admin:orders_restoredifference_changelist")
+            return format_html('<a href="{}?decided=no">Database</a>', target)
+        if task.subject:
+            return task.subject
         if task.batch is None:
             return order_link(task.order)
         return format_html('<a href="{}">Batch</a>', reverse("admin:orders_batch_change", args=[task.batch.pk]))

@@ -13,7 +13,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -21,6 +20,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from orders import clock
 from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.errors import InvalidInput
@@ -106,6 +106,6 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         if token.revoked_at is not None:
             why = f"Revoked by {token.revoked_by} on {token.revoked_at:%d %b %Y}: {token.revoked_why}"
             return badge(Tone.NEUTRAL, why)
-        if token.expiry is not None and token.expiry <= timezone.now():
+        if token.expiry is not None and token.expiry <= clock.now():
             return badge(Tone.NEUTRAL, "Expired")
         return badge(Tone.DONE, "Works")

@@ -7,14 +7,13 @@ guess them.
 
 from typing import Any, NoReturn
 
-from django.utils import timezone
 from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
-from orders import limits
+from orders import clock, limits
 from orders.services import tokens
 
 
@@ -34,7 +33,7 @@ class TokenAuthentication(KnoxTokenAuthentication):
             _refuse("Invalid token.")
         if row.revoked_at is not None:
             _refuse(f"This token was revoked on {row.revoked_at:%Y-%m-%d}.")
-        if row.expiry is not None and row.expiry <= timezone.now():
+        if row.expiry is not None and row.expiry <= clock.now():
             _refuse(f"This token expired on {row.expiry:%Y-%m-%d}.")
         tokens.note_use(row)
         # Whoever makes an Actor of this user gets one that is narrowed by the token; see orders/actor.py.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import serializers
@@ -29,6 +29,7 @@ from orders.models.rules import choices
 from orders.selectors import batches as reading
 from orders.services import batches
 from orders.services.batches.downloading import items_csv
+from orders.streaming import CSV, attachment
 from orders.vocabulary import BatchAction, BatchStatus, ItemStatus
 
 RUN = ("orders.run_batch",)
@@ -331,14 +332,7 @@ class BatchItems(Batches):
     )
     def download(self, request: Request, pk: str) -> HttpResponseBase:
         batch = self._batch(pk)
-        return StreamingHttpResponse(
-            items_csv(batch),
-            content_type="text/csv; charset=utf-8",
-            headers={
-                "Content-Disposition": f'attachment; filename="batch-{batch.pk}.csv"',
-                "X-Content-Type-Options": "nosniff",
-            },
-        )
+        return attachment(request._request, items_csv(batch), name=f"batch-{batch.pk}.csv", content_type=CSV)
 
     def get_renderers(self) -> list[BaseRenderer]:  # type: ignore[valid-type]
         return [CsvRenderer(), JSONRenderer()] if self.action == "download" else [JSONRenderer()]

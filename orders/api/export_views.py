@@ -27,7 +27,7 @@ from orders.models.rules import choices
 from orders.services import exports
 from orders.services.exports.formats import CONTENT_TYPES
 from orders.services.exports.keeping import is_over
-from orders.streaming import attachment
+from orders.streaming import attachment, require_place
 from orders.vocabulary import ExportFormat, ExportStatus
 
 WORKBOOK = CONTENT_TYPES[ExportFormat.XLSX]
@@ -153,6 +153,7 @@ class Exports(StrictViewSet):
     )
     def download(self, request: Request, pk: str) -> HttpResponseBase:
         self._export(pk)
+        require_place(request._request)
         file = exports.download(pk, actor=self.actor())
         return attachment(request._request, file.pieces, name=file.name, content_type=file.content_type)
 

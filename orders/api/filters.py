@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 import django_filters  # type: ignore[import-untyped]
 from django import forms
@@ -18,6 +19,7 @@ from orders.api.fields import parse_moment
 from orders.api.problems import INVALID_INPUT, FieldError, Refused
 from orders.models import Order
 from orders.models.rules import choices
+from orders.selectors import incidents
 from orders.selectors.queues import MEMBERS, Queue
 from orders.vocabulary import OrderStatus
 
@@ -67,6 +69,7 @@ class OrderFilter(django_filters.FilterSet):
     reference = TextFilter(help_text="The sender's own name for the order.")
     source = TextFilter()
     customer = TextFilter(field_name="customer__reference", help_text="The customer's reference.")
+    incident = django_filters.UUIDFilter(method="of_incident", help_text="Those that stand still for the incident.")
     created_after = MomentFilter(field_name="created_at", lookup_expr="gte", help_text="At this moment or later.")
     created_before = MomentFilter(field_name="created_at", lookup_expr="lt", help_text="Before this moment.")
     total_min = MinorUnitsFilter(field_name="total_minor", lookup_expr="gte", help_text="In minor units.")
@@ -75,6 +78,9 @@ class OrderFilter(django_filters.FilterSet):
     class Meta:
         model = Order
         fields: list[str] = []
+
+    def of_incident(self, orders: QuerySet[Order], name: str, value: UUID) -> QuerySet[Order]:
+        return incidents.orders_of(orders, value)
 
     def in_queue(self, orders: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
         return MEMBERS[Queue(value)](orders)

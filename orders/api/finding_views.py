@@ -22,15 +22,18 @@ class NewestFinding(ByMoment):
 
 
 class FindingOutput(serializers.ModelSerializer):
-    """Trouble of one kind with one order."""
+    """Trouble of one kind with one order, or with money that belongs to none."""
 
     kind = serializers.ChoiceField(choices=choices(FindingKind))
-    order = serializers.CharField(source="order.number")
+    order = serializers.CharField(
+        source="order.number", default=None, allow_null=True, help_text="Null for money that belongs to no order."
+    )
+    reference = serializers.CharField(help_text="The payment at the gateway, where it belongs to no order.")
     repair = serializers.CharField(help_text="What is done about it; empty when a person has a task.")
 
     class Meta:
         model = Finding
-        fields = ["id", "kind", "order", "says", "first_seen_at", "last_seen_at", "repair"]
+        fields = ["id", "kind", "order", "reference", "says", "first_seen_at", "last_seen_at", "repair"]
 
 
 class Findings(StrictViewSet):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from django.conf import settings
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -26,6 +24,7 @@ from orders.models import FeedImport
 from orders.models.rules import choices
 from orders.services import feeds
 from orders.services.feeds.checking import EXISTS
+from orders.streaming import CSV, attachment
 from orders.vocabulary import DocumentKind
 
 
@@ -65,14 +64,6 @@ class ReportOutput(serializers.Serializer):
     rows = BadCellOutput(many=True)
     existing = serializers.IntegerField(help_text="Orders that are there already and would be linked.")
     invoices = OutcomeOutput(many=True)
-
-
-def _download(pieces: Iterator[str], name: str) -> StreamingHttpResponse:
-    return StreamingHttpResponse(
-        pieces,
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"},
-    )
 
 
 class Imports(StrictViewSet):
@@ -127,7 +118,7 @@ class Imports(StrictViewSet):
     )
     def rejected(self, request: Request, pk: str) -> HttpResponseBase:
         feed = self._feed(pk)
-        return _download(feeds.bad_rows_csv(feed), f"rejected-{feed.pk}.csv")
+        return attachment(request._request, feeds.bad_rows_csv(feed), name=f"rejected-{feed.pk}.csv", content_type=CSV)
 
     @extend_schema(
         summary="What an import found, before and after it is committed",
@@ -148,7 +139,7 @@ class Imports(StrictViewSet):
     )
     def invoices(self, request: Request, pk: str) -> HttpResponseBase:
         feed = self._feed(pk)
-        return _download(feeds.invoices_csv(feed), f"invoices-{feed.pk}.csv")
+        return attachment(request._request, feeds.invoices_csv(feed), name=f"invoices-{feed.pk}.csv", content_type=CSV)
 
     def get_renderers(self) -> list[BaseRenderer]:
         return [CsvRenderer(), JSONRenderer()] if self.action in {"rejected", "invoices"} else [JSONRenderer()]

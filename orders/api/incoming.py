@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.validators import RegexValidator
-from django.utils import timezone
 from rest_framework import serializers
 
+from orders import clock
 from orders.api.fields import Email, Moment, StrictSerializer, Text, WholeNumber, Word, YesNo
 from orders.models.rules import choices
 from orders.scopes import Scope
@@ -55,7 +55,7 @@ class OrderInput(StrictSerializer):
     lines = LineInput(many=True, min_length=1, max_length=MAX_ORDER_LINES)  # type: ignore[call-arg]
 
     def validate_placed_at(self, value: Any) -> Any:
-        if value > timezone.now() + FUTURE_ALLOWED:
+        if value > clock.now() + FUTURE_ALLOWED:
             raise serializers.ValidationError("It is more than one day ahead of our clock.")
         return value
 

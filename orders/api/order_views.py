@@ -23,6 +23,7 @@ from orders.api.permissions import PerAction
 from orders.api.schema import answer_headers, answers, key_header
 from orders.api.views import StrictViewSet
 from orders.models import Order, OrderEvent, OrderLine, ReturnCase
+from orders.selectors import disputes
 from orders.selectors.returns import with_lines
 from orders.services import placing, placing_again
 
@@ -67,7 +68,7 @@ class Orders(StrictViewSet):
 
     @extend_schema(
         summary="One order",
-        description="Its lines, money, shipments, returns, and why it failed if it did.",
+        description="Its lines, money, shipments, returns, disputes, and why it failed if it did.",
         responses=answers({200: OrderDetail}, 404),
     )
     def retrieve(self, request: Request, number: str) -> Response:
@@ -129,8 +130,11 @@ class Orders(StrictViewSet):
         order = (
             Order.objects.select_related("customer__key", "payment")
             .prefetch_related(
-                Prefetch("lines", lines), "shipments", Prefetch("returns", with_lines(ReturnCase.objects.all()))
+                Prefetch("lines", lines),
+                "shipments",
+                Prefetch("returns", with_lines(ReturnCase.objects.all())),
             )
+            .annotate(**disputes.counts())
             .filter(number=number)
             .first()
         )

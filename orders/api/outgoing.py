@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
+from orders.api.disputes_outgoing import DisputeOutput
 from orders.api.returns_outgoing import ReturnOutput
 from orders.models import (
     Command,
@@ -19,7 +20,8 @@ from orders.models import (
     Shipment,
 )
 from orders.models.rules import choices
-from orders.selectors.offers import owed_refund
+from orders.selectors.disputes import of_order
+from orders.selectors.offers import open_refunds
 from orders.selectors.undoing import is_cancelled, is_undone, undo_of
 from orders.services import feeds
 from orders.vocabulary import (
@@ -29,6 +31,7 @@ from orders.vocabulary import (
     FailureType,
     FeedStatus,
     OrderStatus,
+    RefundStatus,
     StepName,
 )
 from orders.wording import order_word
@@ -51,7 +54,10 @@ class LineOutput(serializers.ModelSerializer):
 
 class PaymentOutput(serializers.ModelSerializer):
     refunding_minor = serializers.IntegerField(help_text="Refunds that were asked for and have not ended.")
-    owed_minor = serializers.SerializerMethodField(help_text="What of it the gateway refused: owed to the customer.")
+    owed_minor = serializers.SerializerMethodField(
+        help_text="What of it the gateway refused, at once or later: owed to the customer."
+    )
+    disputed_minor = serializers.IntegerField(help_text="What the customer's bank has taken back in disputes.")
 
     class Meta:
         model = Payment
@@ -62,13 +68,25 @@ class PaymentOutput(serializers.ModelSerializer):
             "refunded_minor",
             "refunding_minor",
             "owed_minor",
+            "disputed_minor",
             "currency",
             "decline_code",
+            "gateway_status",
+            "waits_for",
+            "waiting_since",
+            "wait_until",
+            "action_url",
         ]
+        extra_kwargs = {
+            "disputed_minor": {"help_text": "Taken back by the customer's bank, in minor units."},
+            "gateway_status": {"help_text": "The gateway's own word for the payment when it was last asked."},
+            "waits_for": {"help_text": "customer, bank or person; empty while nobody has to act."},
+            "wait_until": {"help_text": "When the wait ends: the payment is cancelled, or a lead gets a task."},
+            "action_url": {"help_text": "Where the customer confirms the payment, if the bank asks for it."},
+        }
 
     def get_owed_minor(self, payment: Payment) -> int:
-        owed = owed_refund(payment.order)
-        return owed.amount_minor if owed else 0
+        return sum(refund.amount_minor for refund in open_refunds(payment.order, RefundStatus.REFUSED))
 
 
 class ShipmentOutput(serializers.ModelSerializer):
@@ -169,6 +187,7 @@ class OrderDetail(OrderSummary):
     payment = serializers.SerializerMethodField(help_text="null until the charge begins.")
     shipments = ShipmentOutput(many=True)
     returns = ReturnOutput(many=True)
+    disputes = serializers.SerializerMethodField(help_text="The newest first.")
     failure = serializers.SerializerMethodField(help_text="Why the order ended without shipping; null otherwise.")
     undo = serializers.SerializerMethodField(
         help_text="What is undone, line by line, once the order is being cancelled or undone; null otherwise."
@@ -183,6 +202,7 @@ class OrderDetail(OrderSummary):
             "payment",
             "shipments",
             "returns",
+            "disputes",
             "failure",
             "undo",
             "links",
@@ -192,6 +212,10 @@ class OrderDetail(OrderSummary):
     def get_payment(self, order: Order) -> dict[str, Any] | None:
         # A reverse one-to-one without a row raises; only its attribute check is quiet.
         return PaymentOutput(order.payment).data if hasattr(order, "payment") else None
+
+    @extend_schema_field(DisputeOutput(many=True))
+    def get_disputes(self, order: Order) -> list[dict[str, Any]]:
+        return list(DisputeOutput(of_order(order), many=True).data)
 
     @extend_schema_field(UndoOutput(allow_null=True))
     def get_undo(self, order: Order) -> dict[str, Any] | None:

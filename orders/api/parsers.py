@@ -30,21 +30,7 @@ class BoundedJSONParser(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
-        content = read_bounded(stream, settings.API_MAX_BODY_BYTES, parser_context)
-        if depth_of(content) > settings.API_MAX_JSON_DEPTH:
-            raise refuse_field("body", f"The JSON nests deeper than {settings.API_MAX_JSON_DEPTH} levels.", "too_deep")
-        try:
-            text = content.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise refuse_field("body", f"The body is not UTF-8 (byte {error.start}).", "not_utf8") from error
-        try:
-            tree = json.loads(text, object_pairs_hook=_without_duplicates)
-        except ValueError as error:
-            raise refuse_field("body", f"The body is not JSON: {str(error)[:200]}.", "not_json") from error
-        found = [error for error, _ in zip(_unstorable(tree, ""), range(MAX_ERRORS), strict=False)]
-        if found:
-            raise Refused(INVALID_INPUT, errors=found)
-        return tree
+        return json_of(read_bounded(stream, settings.API_MAX_BODY_BYTES, parser_context))
 
 
 class CsvParser(BaseParser):
@@ -62,6 +48,24 @@ class WorkbookParser(CsvParser):
 
 class JsonLinesParser(CsvParser):
     media_type = "application/x-ndjson"
+
+
+def json_of(content: bytes) -> Any:
+    """The parsed body, or a 400 that says where it breaks a rule."""
+    if depth_of(content) > settings.API_MAX_JSON_DEPTH:
+        raise refuse_field("body", f"The JSON nests deeper than {settings.API_MAX_JSON_DEPTH} levels.", "too_deep")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise refuse_field("body", f"The body is not UTF-8 (byte {error.start}).", "not_utf8") from error
+    try:
+        tree = json.loads(text, object_pairs_hook=_without_duplicates)
+    except ValueError as error:
+        raise refuse_field("body", f"The body is not JSON: {str(error)[:200]}.", "not_json") from error
+    found = [error for error, _ in zip(_unstorable(tree, ""), range(MAX_ERRORS), strict=False)]
+    if found:
+        raise Refused(INVALID_INPUT, errors=found)
+    return tree
 
 
 def read_bounded(stream: Any, limit: int, parser_context: Mapping[str, Any] | None) -> bytes:

@@ -33,6 +33,9 @@ class PartnerOutput(serializers.ModelSerializer):
     state = serializers.ChoiceField(choices=choices(BreakerState))
     since = serializers.DateTimeField(source="opened_at", allow_null=True)
     waiting_orders = serializers.SerializerMethodField()
+    refused_requests = serializers.SerializerMethodField(
+        help_text="Orders whose request the partner refuses; they are parked with a task and do not wait for it."
+    )
     waiting_calls = serializers.SerializerMethodField(help_text="Of a run.")
     stale_uses = serializers.SerializerMethodField(help_text="How often an old answer stood in for the partner.")
     last_used_stale_at = serializers.SerializerMethodField()
@@ -47,6 +50,7 @@ class PartnerOutput(serializers.ModelSerializer):
             "failures_in_a_row",
             "failed_tries",
             "waiting_orders",
+            "refused_requests",
             "waiting_calls",
             "stale_uses",
             "last_used_stale_at",
@@ -57,6 +61,9 @@ class PartnerOutput(serializers.ModelSerializer):
 
     def get_waiting_orders(self, row: PartnerHealth) -> int:
         return breaker.parked(PartnerCode(row.partner)).count()
+
+    def get_refused_requests(self, row: PartnerHealth) -> int:
+        return breaker.refused_requests(PartnerCode(row.partner)).count()
 
     def get_waiting_calls(self, row: PartnerHealth) -> int:
         return breaker.waiting_calls(PartnerCode(row.partner)).count()

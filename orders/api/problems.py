@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 
 from orders import errors as domain
+from orders.database_errors import RETRY_AFTER_SECONDS, is_passing
 from orders.playbooks.validation import InvalidPlaybook
 from orders.request_ids import request_id
 
@@ -27,8 +27,6 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 #: how many field errors one answer names
 MAX_ERRORS = 100
-#: seconds after which a client may try again when the database is away
-RETRY_AFTER_SECONDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +68,7 @@ DOMAIN_ERRORS: tuple[tuple[type[domain.DomainError], Kind], ...] = (
     (domain.NotPermitted, NOT_PERMITTED),
     (domain.AlreadyExists, ALREADY_EXISTS),
     (domain.PartnerUnavailable, UNAVAILABLE),
+    (domain.TooManyDownloads, TOO_MANY_REQUESTS),
     (domain.DomainError, WRONG_STATE),
 )
 
@@ -162,10 +161,10 @@ def describe(error: Exception) -> Refused:
             return Refused(TOO_LARGE)
         case SuspiciousOperation() | BadRequest() | MultiPartParserError():
             return Refused(INVALID_INPUT, "The request cannot be read.")
-        case OperationalError() | InterfaceError():
+        case _ if is_passing(error):
             return Refused(
                 UNAVAILABLE,
-                "The database does not answer at the moment. Nothing was stored; try again.",
+                "The database does not answer or takes no writes at the moment. Nothing was stored; try again.",
                 headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )
         case _:
@@ -178,7 +177,7 @@ def _of_domain(error: domain.DomainError) -> Refused:
         return Refused(
             kind, errors=[FieldError(field=error.field, message=str(error), code=kind.slug.replace("-", "_"))]
         )
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if kind is UNAVAILABLE else {}
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if kind in {UNAVAILABLE, TOO_MANY_REQUESTS} else {}
     return Refused(kind, str(error), headers=headers)
 
 
@@ -194,6 +193,9 @@ def _of_framework(error: APIException) -> Refused:
 
 def _flatten(detail: Any, path: str) -> Iterator[FieldError]:
     """DRF's nested errors as dotted paths."""
+    if isinstance(detail, str):
+        yield FieldError(field=path or "body", message=str(detail), code=getattr(detail, "code", "") or "invalid")
+        return
     if isinstance(detail, Mapping):
         for name, inner in detail.items():
             is_whole = name in {"non_field_errors", "__all__"}
@@ -201,7 +203,7 @@ def _flatten(detail: Any, path: str) -> Iterator[FieldError]:
         return
     for position, item in enumerate(detail):
         if isinstance(item, str):
-            yield FieldError(field=path or "body", message=str(item), code=getattr(item, "code", "") or "invalid")
+            yield from _flatten(item, path)
         elif item:
             yield from _flatten(item, f"{path}.{position}".lstrip("."))
 

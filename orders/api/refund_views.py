@@ -40,6 +40,15 @@ class RefundInput(ReasonInput):
     )
 
 
+class RetryInput(ReasonInput):
+    refund = serializers.UUIDField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Which one, where several are refused; else the oldest.",
+    )
+
+
 class RefundOutput(serializers.Serializer):
     """A refund; the one that waits for a second person has the id that it will have."""
 
@@ -51,13 +60,14 @@ class RefundOutput(serializers.Serializer):
     requested_by = serializers.CharField()
     created_at = serializers.DateTimeField()
     gateway_reference = serializers.CharField()
+    outside = serializers.BooleanField(help_text="Made at the gateway by somebody, and not through us.")
     note = serializers.CharField(help_text="Why the gateway refused it, or how the money went back instead.")
 
 
 def shown(asked: Refund | Approval) -> dict[str, Any]:
     """As `RefundOutput` has it."""
     if isinstance(asked, Refund):
-        names = ("id", "status", "amount_minor", "reason", "created_at", "gateway_reference", "note")
+        names = ("id", "status", "amount_minor", "reason", "created_at", "gateway_reference", "outside", "note")
         facts = {name: getattr(asked, name) for name in names}
         facts |= {"order": asked.order.number, "requested_by": asked.actor}
     else:
@@ -70,6 +80,7 @@ def shown(asked: Refund | Approval) -> dict[str, Any]:
             "requested_by": asked.requested_by.get_username(),
             "created_at": asked.requested_at,
             "gateway_reference": "",
+            "outside": False,
             "note": asked.says,
         }
     return dict(RefundOutput(facts).data)
@@ -90,7 +101,8 @@ class Refunds(StrictViewSet):
 
     @extend_schema(
         summary="The refunds of an order",
-        description="The newest first, at most two hundred. A refused one is owed to the customer.",
+        description="The newest first, at most two hundred. A refused one is owed to the customer; a pending one is on "
+        "its way.",
         responses=answers({200: RefundOutput(many=True)}, 404),
     )
     def list(self, request: Request, number: str) -> Response:
@@ -100,7 +112,8 @@ class Refunds(StrictViewSet):
     @extend_schema(
         summary="Refund a completed order, wholly or in part",
         description="Never more than was taken, refunds under way included. Above the limit it waits for a second "
-        "person. 409 when another refund is open, with who asked for it and when.",
+        "person. 409 when another refund is being sent or owed, with who asked for it and when, and while the payment "
+        "is disputed.",
         request=RefundInput,
         responses=answers({202: RefundOutput}, 404, body=True),
         parameters=[key_header(required=True), *answer_headers(202)],
@@ -116,14 +129,15 @@ class Refunds(StrictViewSet):
 
     @extend_schema(
         summary="Try a refused refund again",
-        description="Under a new key, after a look at what the gateway has. 409 when no refund is refused.",
-        request=ReasonInput,
+        description="Under a new key, after a look at what the gateway has. 409 when no refund is refused, another one "
+        "is being sent, or the payment is disputed.",
+        request=RetryInput,
         responses=answers({202: RefundOutput}, 404, body=True),
         parameters=[key_header(required=True), *answer_headers(202)],
     )
     def retry(self, request: Request, number: str) -> HttpResponse:
         def work() -> Answer:
-            body = ReasonInput(data=request.data)
+            body = RetryInput(data=request.data)
             body.is_valid(raise_exception=True)
             self._order(number)
             return self._answer(refunding.retry(number, actor=self.actor(), **body.validated_data), number)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from orders import clock
 from orders.api.fields import Moment
 from orders.api.incoming import ReasonInput
 from orders.api.permissions import PerAction
@@ -125,7 +125,7 @@ class QueueOutput(serializers.ModelSerializer):
         fields = ["name", "served_at", "unserved_since", "pollers", "backlog", "oldest_seconds", "asked_at"]
 
     def get_unserved_since(self, queue: QueueState) -> str | None:
-        since = health.unserved_since(queue, timezone.now())
+        since = health.unserved_since(queue, clock.now())
         return since.isoformat() if since else None
 
 
@@ -154,8 +154,8 @@ class Health(StrictViewSet):
 
     @extend_schema(
         summary="The health of the machinery",
-        description="Workers, Temporal, queues, outbox and partners. A queue that no worker polls is told within a "
-        "minute, with since when.",
+        description="Workers, Temporal, clocks, queues, outbox and partners. A queue that no worker polls is told "
+        "within a minute, with since when.",
         responses=answers({200: HealthOutput}),
     )
     def retrieve(self, request: Request) -> Response:

@@ -28,6 +28,7 @@ class Words:
     ApprovalStatus = choices(vocabulary.ApprovalStatus)
     FeedStatus = choices(vocabulary.FeedStatus)
     ReviewStatus = choices(vocabulary.ReviewStatus)
+    DisputeStatus = choices(vocabulary.DisputeStatus)
     ProcessStatus = choices(vocabulary.ProcessStatus)
     ProcessStepStatus = choices(vocabulary.ProcessStepStatus)
     ProcessName = choices(vocabulary.ProcessName)
@@ -44,6 +45,9 @@ class Words:
     VersionStatus = choices(vocabulary.VersionStatus)
     PlaybookRunStatus = choices(vocabulary.PlaybookRunStatus)
     PlaybookStepStatus = choices(vocabulary.PlaybookStepStatus)
+    RecoveryDecision = choices(vocabulary.RecoveryDecision)
+    IncidentDecision = choices(vocabulary.IncidentDecision)
+    RestoreDecision = choices(vocabulary.RestoreDecision)
 
 
 #: what every address may answer

@@ -5,11 +5,14 @@ from django.urls import path, re_path
 from orders.api.approval_views import Approvals
 from orders.api.batch_views import BatchCommands, Batches, BatchItems
 from orders.api.customer_views import Customers
+from orders.api.dispute_views import Disputes
 from orders.api.export_plan_views import ExportPlans
 from orders.api.export_views import Exports
 from orders.api.finding_views import Findings
+from orders.api.gateway_event_views import GatewayEvents
 from orders.api.import_command_views import ImportCommands
 from orders.api.import_views import Imports
+from orders.api.incident_views import Incidents
 from orders.api.notice_views import Notices
 from orders.api.order_command_views import OrderCommands, Reviews, StepCommands
 from orders.api.order_views import OrderHistory, Orders
@@ -21,6 +24,7 @@ from orders.api.playbook_views import Playbooks
 from orders.api.process_views import Processes
 from orders.api.quality_views import QualityChecks
 from orders.api.refund_views import Refunds
+from orders.api.restore_views import RestoreDifferences
 from orders.api.return_views import OrderReturns, Returns
 from orders.api.schedule_views import Health, Schedules
 from orders.api.system_event_views import SystemEvents
@@ -99,6 +103,8 @@ urlpatterns = [
     path("approvals/", Approvals.as_view({"get": "list"}), name="approvals"),
     path("approvals/<uuid:pk>/approve/", Approvals.as_view({"post": "approve"}), name="approval-approve"),
     path("approvals/<uuid:pk>/decline/", Approvals.as_view({"post": "decline"}), name="approval-decline"),
+    path("disputes/", Disputes.as_view({"get": "list"}), name="disputes"),
+    path("gateway/events/", GatewayEvents.as_view({"post": "create"}), name="gateway-events"),
     path("partners/", Partners.as_view({"get": "list"}), name="partners"),
     re_path(rf"{PARTNER}hold/\Z", Partners.as_view({"post": "hold"}), name="partner-hold"),
     re_path(rf"{PARTNER}probe/\Z", Partners.as_view({"post": "probe"}), name="partner-probe"),
@@ -129,6 +135,11 @@ urlpatterns = [
         SystemEvents.as_view({"post": "acknowledge"}),
         name="system-event-acknowledge",
     ),
+    path("restore-differences/", RestoreDifferences.as_view({"get": "list"}), name="restore-differences"),
+    path("restore-differences/decide/", RestoreDifferences.as_view({"post": "decide"}), name="restore-decide"),
+    path("incidents/", Incidents.as_view({"get": "list"}), name="incidents"),
+    path("incidents/<uuid:pk>/", Incidents.as_view({"get": "retrieve"}), name="incident"),
+    path("incidents/<uuid:pk>/decide/", Incidents.as_view({"post": "decide"}), name="incident-decide"),
     path("findings/", Findings.as_view({"get": "list"}), name="findings"),
     path("quality-checks/", QualityChecks.as_view({"get": "list"}), name="quality-checks"),
     path("quality-checks/<uuid:pk>/pass/", QualityChecks.as_view({"post": "passed"}), name="quality-check-pass"),

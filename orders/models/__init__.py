@@ -7,6 +7,7 @@ from orders.models.catalogue import Product, StockItem
 from orders.models.command import Command, IdempotencyRecord
 from orders.models.credit import CreditNote, CreditNoteLine
 from orders.models.customer import Customer, CustomerKey
+from orders.models.engine_use import EngineUse
 from orders.models.export import Export, ExportPart, ExportPlan
 from orders.models.feed import FeedDocument, FeedImport, FeedRow
 from orders.models.feed_layout import FeedLayout
@@ -14,11 +15,12 @@ from orders.models.finding import Finding, Recovery, SweepProgress
 from orders.models.fulfilment import Reservation, Shipment, TrackingEvent
 from orders.models.health import PartnerHealth, ServiceBeat
 from orders.models.history import OrderEvent
-from orders.models.money import LedgerTransfer, Payment
+from orders.models.incident import Incident
+from orders.models.money import Dispute, GatewayEvent, LedgerTransfer, Payment
 from orders.models.notice import Notice
 from orders.models.order import Order, OrderLine
 from orders.models.outbox import OutboxMessage
-from orders.models.partner_answer import PartnerAnswer
+from orders.models.partner_answer import PartnerAnswer, QuestionLease
 from orders.models.partner_run import PartnerCall, PartnerRun
 from orders.models.playbook import (
     Playbook,
@@ -32,6 +34,7 @@ from orders.models.process import ProcessDifference, ProcessRun, ProcessStep
 from orders.models.quality import QualityCheck, QualitySample
 from orders.models.refund import Refund
 from orders.models.refusal import RefusedAction
+from orders.models.restore import RestoreDifference
 from orders.models.returns import ReturnCase, ReturnLine
 from orders.models.review import FraudCheck, FraudRules, ReviewCase
 from orders.models.schedule import QueueState, ScheduleState
@@ -51,6 +54,8 @@ __all__ = [
     "CreditNoteLine",
     "Customer",
     "CustomerKey",
+    "Dispute",
+    "EngineUse",
     "Export",
     "ExportPart",
     "ExportPlan",
@@ -61,8 +66,10 @@ __all__ = [
     "Finding",
     "FraudCheck",
     "FraudRules",
+    "GatewayEvent",
     "HistorySeal",
     "IdempotencyRecord",
+    "Incident",
     "LedgerTransfer",
     "Notice",
     "Order",
@@ -88,12 +95,14 @@ __all__ = [
     "Product",
     "QualityCheck",
     "QualitySample",
+    "QuestionLease",
     "QueueState",
     "Recovery",
     "Refund",
     "RefusedAction",
     "RequestCount",
     "Reservation",
+    "RestoreDifference",
     "ReturnCase",
     "ReturnLine",
     "ReviewCase",

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from orders import clock
 from orders.models.rules import check, never_deleted, one_of, word_field
 from orders.vocabulary import ApprovalStatus, Channel
 
@@ -28,7 +29,7 @@ class Approval(models.Model):
     reason = models.CharField(max_length=500)
     channel = word_field(Channel)
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    requested_at = models.DateTimeField(auto_now_add=True)
+    requested_at = models.DateTimeField(default=clock.now, editable=False)
     expires_at = models.DateTimeField()
     status = word_field(ApprovalStatus, default=ApprovalStatus.WAITING)
     decided_by = models.ForeignKey(

@@ -9,8 +9,8 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
-from django.utils import timezone
 
+from orders import clock
 from orders.models.order import Order
 from orders.models.rules import check, never_deleted, one_of, word_field
 from orders.vocabulary import (
@@ -36,7 +36,7 @@ class Batch(models.Model):
     actor = models.CharField(max_length=150)
     channel = word_field(Channel)
     status = word_field(BatchStatus, default=BatchStatus.PREPARING)
-    status_since = models.DateTimeField(default=timezone.now)
+    status_since = models.DateTimeField(default=clock.now)
     #: why it stands, or ended early, when no person said so
     note = models.CharField(max_length=500, blank=True)
     #: what runs on each order, and what it was told; for that action only
@@ -57,7 +57,7 @@ class Batch(models.Model):
     undo_of = models.OneToOneField("self", on_delete=models.PROTECT, null=True, blank=True, related_name="undone_by")
     #: counts at the end, made by its process
     summary = models.JSONField(default=dict, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
@@ -103,6 +103,8 @@ class BatchItem(models.Model):
     #: the order's status before the action touched it
     former_status = models.CharField(max_length=40, blank=True)
     tries = models.PositiveSmallIntegerField(default=0)
+    #: one of the failed items of a paused batch that are done again, while all others wait
+    again = models.BooleanField(default=False, db_default=False)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
@@ -113,6 +115,7 @@ class BatchItem(models.Model):
         indexes = [
             models.Index(fields=["batch", "status", "position"], name="batch_item_by_status"),
             models.Index(fields=["batch", "finished_at"], name="batch_item_finished"),
+            models.Index(fields=["batch"], condition=Q(again=True), name="batch_item_again"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["batch", "position"], name="batch_item_position"),

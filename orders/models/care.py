@@ -4,8 +4,8 @@ import uuid
 
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
+from orders import clock
 from orders.models.order import Order
 from orders.models.rules import check, never_deleted, one_of, word_field
 from orders.vocabulary import Currency
@@ -17,7 +17,7 @@ class OrderTag(models.Model):
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="tags")
     tag = models.CharField(max_length=40)
     made_by = models.CharField(max_length=150)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         ordering = ["tag"]
@@ -40,7 +40,7 @@ class Voucher(models.Model):
     key = models.CharField(max_length=260, unique=True)
     reason = models.CharField(max_length=500)
     made_by = models.CharField(max_length=150)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -63,7 +63,7 @@ class PartnerEndpoint(models.Model):
     url = models.URLField(max_length=300)
     enabled = models.BooleanField(default=True)
     made_by = models.CharField(max_length=150)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         ordering = ["name"]

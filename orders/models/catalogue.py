@@ -8,6 +8,7 @@ import pghistory
 from django.db import models
 from django.db.models import F, Q
 
+from orders import clock
 from orders.models.rules import check, one_of, word_field
 from orders.vocabulary import Currency
 
@@ -21,7 +22,7 @@ class Product(models.Model):
     #: price of one piece in major units; a rate with up to four decimals, rounded only in a line's total
     unit_price = models.DecimalField(max_digits=14, decimal_places=4)
     currency = word_field(Currency, default=Currency.GBP)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
         constraints = [

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from orders import clock
 from orders.models.batch import Batch
 from orders.models.customer import Customer
 from orders.models.export import Export, ExportPlan
@@ -57,7 +58,7 @@ class Command(models.Model):
     details = models.JSONField(default=dict, blank=True)
     status = word_field(CommandStatus, default=CommandStatus.ACCEPTED)
     outcome = models.CharField(max_length=500, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -104,7 +105,7 @@ class IdempotencyRecord(models.Model):
     locked_until = models.DateTimeField(null=True, blank=True)
     status_code = models.PositiveSmallIntegerField(null=True, blank=True)
     body = models.JSONField(null=True, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
         default_permissions = ()

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from orders import clock
 from orders.models.customer import Customer
 from orders.models.order import Order
 from orders.models.rules import check, one_of, word_field
@@ -18,7 +19,7 @@ class CreditNote(models.Model):
     currency = word_field(Currency)
     total_minor = models.BigIntegerField()
     issued_at = models.DateTimeField()
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
         ordering = ["-issued_at", "-id"]

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from orders import keyring
+from orders import clock, keyring
 from orders.keyring import Keyring
 from orders.models.rules import check
 
@@ -46,7 +46,7 @@ class CustomerKey(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     master_key_id = models.CharField(max_length=64)
     wrapped = models.BinaryField()
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
         default_permissions = ()
@@ -92,7 +92,7 @@ class Customer(models.Model):
     key = models.OneToOneField(
         CustomerKey, on_delete=models.PROTECT, null=True, blank=True, related_name="customer", editable=False
     )
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
     erased_at = models.DateTimeField(null=True, blank=True)
     #: keyed digest of the reference that an erased customer had: to answer a second request, and later credit notes
     erased_digest = models.CharField(max_length=64, blank=True, db_index=True)

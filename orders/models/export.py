@@ -12,8 +12,8 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
-from django.utils import timezone
 
+from orders import clock
 from orders.models.rules import check, never_deleted, one_of, word_field
 from orders.vocabulary import (
     ENDED_EXPORTS,
@@ -46,7 +46,7 @@ class ExportPlan(models.Model):
     last_problem = models.CharField(max_length=500, blank=True)
     #: rounds that found the export before them still being made
     skipped = models.PositiveIntegerField(default=0)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         ordering = ["name"]
@@ -83,7 +83,7 @@ class Export(models.Model):
     plan = models.ForeignKey(ExportPlan, on_delete=models.PROTECT, null=True, blank=True, related_name="exports")
     row_count = models.PositiveIntegerField(default=0)
     rows_written = models.PositiveIntegerField(default=0)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     #: the file is kept until then

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from orders import clock
 from orders.models.credit import CreditNote
 from orders.models.feed_layout import FeedLayout
 from orders.models.order import Order
@@ -63,7 +64,7 @@ class FeedImport(models.Model):
     #: orders and credit notes this import made; what was there already is not counted
     created_orders = models.BigIntegerField(default=0)
     created_credit_notes = models.BigIntegerField(default=0)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     objects = FeedImportManager()

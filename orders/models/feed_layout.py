@@ -6,8 +6,8 @@ read with, and one that is under way is not read by two mappings.
 
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
+from orders import clock
 from orders.models.rules import append_only, check, one_of, word_field
 from orders.vocabulary import Currency, DateFormat, PriceMeaning
 
@@ -34,7 +34,7 @@ class FeedLayout(models.Model):
     credit_note_prefix = models.CharField(max_length=8, blank=True)
     made_by = models.CharField(max_length=150)
     reason = models.CharField(max_length=500)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         ordering = ["-version"]

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from orders import clock
 from orders.models.catalogue import Product
 from orders.models.order import Order
 from orders.models.rules import append_only, check, one_of, word_field
@@ -16,7 +17,7 @@ class Reservation(models.Model):
     product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="+")
     quantity = models.BigIntegerField()
     status = word_field(ReservationStatus, default=ReservationStatus.HELD)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
         constraints = [
@@ -40,7 +41,7 @@ class Shipment(models.Model):
     label_url = models.URLField(blank=True)
     #: booked by a person elsewhere: the carrier of ours has the reference as cancelled
     by_hand = models.BooleanField(default=False)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
     #: where the parcel is, as the carrier's events say (`orders/services/tracking.py`)
     tracking_status = word_field(TrackingStatus, default=TrackingStatus.BOOKED)
     #: when the carrier was asked last
@@ -72,7 +73,7 @@ class TrackingEvent(models.Model):
     status = word_field(TrackingStatus)
     #: when it happened, by the carrier's clock
     at = models.DateTimeField()
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
         ordering = ["at", "id"]

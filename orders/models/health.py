@@ -1,7 +1,7 @@
 """What the landing page says about the machinery, kept in the database so that the page needs nobody else to answer."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 
 from orders.models.rules import check, one_of, word_field
 from orders.vocabulary import BreakerState, PartnerCode
@@ -16,6 +16,8 @@ class PartnerHealth(models.Model):
     last_error = models.CharField(max_length=300, blank=True)
     #: failures since the last good answer
     failures_in_a_row = models.PositiveIntegerField(default=0)
+    #: whose calls failed since the last good answer, at most three: one order's trouble is no outage
+    failed_subjects = models.JSONField(default=list, db_default=Value([], models.JSONField()), blank=True)
     #: the circuit breaker (`orders/partners/breaker.py`)
     state = word_field(BreakerState, default=BreakerState.CLOSED)
     #: since when calls are refused; null while closed
@@ -54,6 +56,13 @@ class ServiceBeat(models.Model):
     at = models.DateTimeField()
     temporal_ok_at = models.DateTimeField(null=True, blank=True)
     detail = models.CharField(max_length=300, blank=True)
+    #: activities that it took in the last minute, and those of them that failed because of us
+    taken = models.PositiveIntegerField(default=0, db_default=0)
+    failed = models.PositiveIntegerField(default=0, db_default=0)
+    #: by how much the process's own clock is ahead of the database's, negative behind; null when it did not say
+    clock_ahead_seconds = models.FloatField(null=True, blank=True)
+    #: why it takes no work; empty for one that does
+    stopped = models.CharField(max_length=300, blank=True, default="", db_default="")
 
     class Meta:
         default_permissions = ("view",)

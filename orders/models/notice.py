@@ -7,8 +7,8 @@ import uuid
 
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
+from orders import clock
 from orders.models.order import Order
 from orders.models.rules import check, never_deleted, one_of, word_field
 from orders.vocabulary import ENDED_NOTICES, UNSENT_NOTICES, NoticeKind, NoticeStatus
@@ -29,7 +29,7 @@ class Notice(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     #: why it was not sent, or why the newest attempt failed
     note = models.CharField(max_length=500, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

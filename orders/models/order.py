@@ -9,8 +9,8 @@ import uuid
 import pgtrigger
 from django.db import models
 from django.db.models import F, Q
-from django.utils import timezone
 
+from orders import clock
 from orders.errors import WrongState
 from orders.models.catalogue import Product
 from orders.models.customer import Customer
@@ -36,7 +36,7 @@ class Order(models.Model):
     channel = word_field(Channel)
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
     status = word_field(OrderStatus, default=OrderStatus.PLACED)
-    status_since = models.DateTimeField(default=timezone.now)
+    status_since = models.DateTimeField(default=clock.now)
     #: the status to which a release brings an order that is on hold back
     resume_status = word_field(OrderStatus, blank=True, default="")
     currency = word_field(Currency)
@@ -46,8 +46,8 @@ class Order(models.Model):
     payment_method = models.CharField(max_length=128)
     ship_to_country = models.CharField(max_length=80)
     #: when the customer ordered; `created_at` is when we took it in
-    placed_at = models.DateTimeField(default=timezone.now)
-    created_at = models.DateTimeField(default=timezone.now)
+    placed_at = models.DateTimeField(default=clock.now)
+    created_at = models.DateTimeField(default=clock.now)
     #: when a terminal status was reached
     closed_at = models.DateTimeField(null=True, blank=True)
     failure_type = word_field(FailureType, blank=True, default="")
@@ -132,9 +132,10 @@ class Order(models.Model):
         if status not in ALLOWED_MOVES[OrderStatus(self.status)]:
             raise WrongState(f"Order {self.number} is {self.status} and cannot become {status}.")
         self.status = status
-        self.status_since = timezone.now()
+        self.status_since = clock.now()
         if status in TERMINAL_STATUSES:
-            self.closed_at = self.status_since
+            # The time of another machine may have come in with the order, or with a standby that took over.
+            self.closed_at = max(self.status_since, self.placed_at)
 
 
 PRICE_STANDS = """

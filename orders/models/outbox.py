@@ -8,7 +8,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from orders.models.rules import one_of, word_field
+from orders import clock
+from orders.models.rules import check, one_of, word_field
 from orders.vocabulary import Topic
 
 
@@ -19,7 +20,7 @@ class OutboxMessage(models.Model):
     body = models.JSONField(default=dict)
     #: one of thousands that nobody waits for: it leaves after everything else, and only while few orders are under way
     bulk = models.BooleanField(default=False)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
     #: when it is to leave: at once, or at the hour that it waits for; it is late only after that
     due_at = models.DateTimeField(db_default=Now())
     attempts = models.PositiveIntegerField(default=0)
@@ -27,6 +28,8 @@ class OutboxMessage(models.Model):
     available_at = models.DateTimeField(db_default=Now())
     last_error = models.CharField(max_length=500, blank=True)
     delivered_at = models.DateTimeField(null=True, blank=True)
+    #: when it was given up: Temporal refuses it for good, or has no such process; what is younger may leave
+    parked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         default_permissions = ("view",)
@@ -35,10 +38,17 @@ class OutboxMessage(models.Model):
             # Both are read by the relay's claim only; they stay as small as the backlog.
             models.Index(fields=["available_at", "id"], condition=Q(delivered_at=None), name="outbox_pending"),
             models.Index(fields=["id"], condition=Q(delivered_at=None, bulk=True), name="outbox_pending_bulk"),
-            models.Index(fields=["delivered_at"], condition=Q(bulk=True), name="outbox_delivered_bulk"),
+            # Who was told of lately: for the bulk lane, and for orders that have just left it.
+            models.Index(
+                fields=["delivered_at"], condition=Q(topic=Topic.START_ORDER.value), name="outbox_delivered_starts"
+            ),
+            models.Index(fields=["parked_at"], condition=Q(parked_at__isnull=False), name="outbox_parked"),
             models.Index(fields=["aggregate", "id"], condition=Q(delivered_at=None), name="outbox_pending_aggregate"),
         ]
-        constraints = [one_of("outbox", "topic", Topic)]
+        constraints = [
+            one_of("outbox", "topic", Topic),
+            check("outbox_parked_says_why", Q(parked_at=None) | Q(delivered_at=None) & ~Q(last_error="")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.topic} {self.aggregate}"

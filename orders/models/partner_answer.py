@@ -2,8 +2,8 @@
 
 from django.db import models
 from django.db.models import F
-from django.utils import timezone
 
+from orders import clock
 from orders.models.rules import check, one_of, word_field
 from orders.vocabulary import PartnerCode
 
@@ -17,7 +17,7 @@ class PartnerAnswer(models.Model):
     parameters = models.JSONField(default=dict)
     #: whatever the partner said; nothing, zero and null are answers too
     body = models.JSONField(null=True)
-    fetched_at = models.DateTimeField(default=timezone.now)
+    fetched_at = models.DateTimeField(default=clock.now)
     #: until then it is used as it is
     fresh_until = models.DateTimeField()
     #: until then it may stand in for an answer that the partner does not give, and says so
@@ -37,3 +37,18 @@ class PartnerAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.partner} {self.endpoint}"
+
+
+class QuestionLease(models.Model):
+    """Who asks a partner the question just now; a row that is out of its time belongs to nobody."""
+
+    #: of the question, as in `PartnerAnswer`
+    key = models.CharField(max_length=64, primary_key=True)
+    token = models.UUIDField()
+    held_until = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.key} until {self.held_until:%H:%M:%S}"

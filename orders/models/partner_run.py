@@ -5,8 +5,8 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
+from orders import clock
 from orders.models.rules import check, never_deleted, one_of, word_field
 from orders.vocabulary import ENDED_CALLS, ENDED_RUNS, Channel, PartnerCallStatus, PartnerCode, PartnerRunStatus
 
@@ -26,7 +26,7 @@ class PartnerRun(models.Model):
     total = models.PositiveIntegerField(default=0)
     #: why it ended early
     note = models.CharField(max_length=500, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -10,8 +10,8 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
+from orders import clock
 from orders.models.order import Order
 from orders.models.rules import check, never_deleted, one_of, unchanged, word_field
 from orders.vocabulary import (
@@ -27,7 +27,7 @@ from orders.vocabulary import (
 
 class Playbook(models.Model):
     slug = models.SlugField(max_length=40, unique=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     created_by = models.CharField(max_length=150)
 
     class Meta:
@@ -49,7 +49,7 @@ class PlaybookVersion(models.Model):
     hash = models.CharField(max_length=64)
     title = models.CharField(max_length=100)
     status = word_field(VersionStatus, default=VersionStatus.DRAFT)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
@@ -94,7 +94,7 @@ class PlaybookTrigger(models.Model):
     condition = models.CharField(max_length=500, default="true")
     enabled = models.BooleanField(default=True)
     made_by = models.CharField(max_length=150)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     last_fired_at = models.DateTimeField(null=True, blank=True)
     #: why an event that met it started nothing
     last_problem = models.CharField(max_length=500, blank=True)
@@ -119,10 +119,12 @@ class PlaybookSchedule(models.Model):
     #: an expression over the order
     condition = models.CharField(max_length=500)
     enabled = models.BooleanField(default=True)
-    next_at = models.DateTimeField(default=timezone.now)
+    next_at = models.DateTimeField(default=clock.now)
     made_by = models.CharField(max_length=150)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     last_fired_at = models.DateTimeField(null=True, blank=True)
+    #: the last order that the round has looked at, with when it was made; empty when the next round is to begin
+    cursor = models.CharField(max_length=100, blank=True)
     #: how many runs the last round started
     last_started = models.PositiveIntegerField(default=0)
     last_problem = models.CharField(max_length=500, blank=True)
@@ -153,8 +155,8 @@ class PlaybookRun(models.Model):
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     channel = word_field(Channel)
     reason = models.CharField(max_length=500)
-    created_at = models.DateTimeField(default=timezone.now)
-    status_since = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
+    status_since = models.DateTimeField(default=clock.now)
     ended_at = models.DateTimeField(null=True, blank=True)
     #: why it failed or was cancelled, for people
     message = models.CharField(max_length=500, blank=True)
@@ -221,7 +223,7 @@ class PlaybookStepRun(models.Model):
     error = models.CharField(max_length=500, blank=True)
     #: of a wait or a question
     deadline_at = models.DateTimeField(null=True, blank=True)
-    started_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(default=clock.now)
     finished_at = models.DateTimeField(null=True, blank=True)
     #: who retried, skipped or answered it last
     decided_by = models.CharField(max_length=150, blank=True)

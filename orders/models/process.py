@@ -10,8 +10,8 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
-from django.utils import timezone
 
+from orders import clock
 from orders.models.order import Order
 from orders.models.rules import append_only, check, never_deleted, one_of, word_field
 from orders.vocabulary import (
@@ -38,7 +38,7 @@ class ProcessRun(models.Model):
     covers_from = models.DateTimeField()
     covers_until = models.DateTimeField()
     status = word_field(ProcessStatus, default=ProcessStatus.RUNNING)
-    status_since = models.DateTimeField(default=timezone.now)
+    status_since = models.DateTimeField(default=clock.now)
     #: who asked for the last change of status, and why
     status_by = models.CharField(max_length=150)
     status_reason = models.CharField(max_length=500)
@@ -48,7 +48,7 @@ class ProcessRun(models.Model):
     )
     actor = models.CharField(max_length=150)
     channel = word_field(Channel)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -135,7 +135,7 @@ class ProcessDifference(models.Model):
     #: what it is about, by the name that both sides know
     reference = models.CharField(max_length=128)
     says = models.CharField(max_length=500)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         ordering = ["id"]

@@ -9,8 +9,8 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
-from django.utils import timezone
 
+from orders import clock
 from orders.models.order import Order
 from orders.models.rules import append_only, check, never_deleted, one_of, word_field
 from orders.vocabulary import QualityStatus
@@ -23,7 +23,7 @@ class QualitySample(models.Model):
     shipped = models.PositiveIntegerField()
     drawn = models.PositiveIntegerField()
     run_id = models.CharField(max_length=64, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         ordering = ["-day"]
@@ -46,7 +46,7 @@ class QualityCheck(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
     note = models.CharField(max_length=500, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     checked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -5,13 +5,13 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
+from orders import clock
 from orders.models.approval import Approval
 from orders.models.order import Order
 from orders.models.returns import ReturnCase
 from orders.models.rules import check, never_deleted, one_of, word_field
-from orders.vocabulary import ENDED_REFUNDS, OPEN_REFUNDS, Channel, Currency, RefundStatus
+from orders.vocabulary import ENDED_REFUNDS, MOVING_REFUNDS, OPEN_REFUNDS, Channel, Currency, RefundStatus
 
 
 class Refund(models.Model):
@@ -37,9 +37,15 @@ class Refund(models.Model):
     #: the return whose pieces it pays for, if any
     return_case = models.ForeignKey(ReturnCase, on_delete=models.PROTECT, null=True, blank=True, related_name="refunds")
     gateway_reference = models.CharField(max_length=128, blank=True)
+    #: raised when a look-up proved that nothing was done and the gateway keeps a failure under the key; part of it
+    key_generation = models.PositiveIntegerField(default=1, db_default=1)
+    #: given back at the gateway by somebody, and not through us
+    outside = models.BooleanField(default=False, db_default=False)
+    #: the gateway's own word for it when it was last asked
+    gateway_status = models.CharField(max_length=40, blank=True, default="", db_default="")
     #: the gateway's refusal, or how a person gave the money back
     note = models.CharField(max_length=500, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -59,7 +65,7 @@ class Refund(models.Model):
             ),
             # Two clicks, one refund: the second person is told who was first.
             models.UniqueConstraint(
-                fields=["order"], condition=Q(status__in=sorted(OPEN_REFUNDS)), name="refund_one_open"
+                fields=["order"], condition=Q(status__in=sorted(MOVING_REFUNDS)), name="refund_one_open"
             ),
             # One return is paid for once, also when the refund before it has ended.
             models.UniqueConstraint(

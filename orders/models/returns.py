@@ -9,8 +9,8 @@ import uuid
 import pgtrigger
 from django.db import models
 from django.db.models import F, Q
-from django.utils import timezone
 
+from orders import clock
 from orders.models.order import Order, OrderLine
 from orders.models.rules import check, never_deleted, one_of, word_field
 from orders.vocabulary import COUNTED_RETURNS, OPEN_RETURNS, Channel, ReturnStatus, UnsellableReason
@@ -24,7 +24,7 @@ class ReturnCase(models.Model):
     #: who announced it, and through which door
     actor = models.CharField(max_length=150)
     channel = word_field(Channel)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     received_by = models.CharField(max_length=150, blank=True)
     received_at = models.DateTimeField(null=True, blank=True)
     ended_by = models.CharField(max_length=150, blank=True)

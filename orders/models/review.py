@@ -6,8 +6,8 @@ Rules are versions: a change is a new row, so that a score of last month can be 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
-from django.utils import timezone
 
+from orders import clock
 from orders.models.order import Order
 from orders.models.rules import append_only, check, never_deleted, one_of, word_field
 from orders.vocabulary import ReviewStatus
@@ -37,7 +37,7 @@ class FraudRules(models.Model):
     second_person_over_minor = models.BigIntegerField(default=2_000_000)
     made_by = models.CharField(max_length=150, default="backoffice")
     reason = models.CharField(max_length=500, default="The rules that the product comes with")
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         ordering = ["-version"]
@@ -68,7 +68,7 @@ class FraudCheck(models.Model):
     partner_reasons = models.JSONField(default=list)
     #: when the partner was asked; null when it was not
     partner_asked_at = models.DateTimeField(null=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         default_permissions = ("view",)
@@ -89,7 +89,7 @@ class ReviewCase(models.Model):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
-    opened_at = models.DateTimeField(default=timezone.now)
+    opened_at = models.DateTimeField(default=clock.now)
     #: when the case goes to the lead, or, after that, when the default verdict counts
     deadline_at = models.DateTimeField()
     escalated_at = models.DateTimeField(null=True, blank=True)

@@ -4,11 +4,15 @@ A service bug, a shell session or a hand-written UPDATE all pass the Python chec
 the last line.
 """
 
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import pgtrigger
 from django.db import models
 from django.db.models import Q
+
+from orders import clock
 
 
 def choices(words: type[StrEnum]) -> list[tuple[str, str]]:
@@ -21,10 +25,29 @@ def word_field(words: type[StrEnum], **options: object) -> models.CharField:
     return models.CharField(max_length=40, choices=choices(words), **options)  # type: ignore[arg-type]
 
 
+class ChangedAt(models.DateTimeField):
+    """When the row was last saved, by the clock of the database: Django's `auto_now` takes that of the process."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"editable": False, "blank": True, **options})
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> datetime:
+        now = clock.now()
+        setattr(model_instance, self.attname, now)
+        return now
+
+
 def one_of(table: str, column: str, words: type[StrEnum]) -> models.CheckConstraint:
     """CHECK that `column` holds a word of the enum."""
     return models.CheckConstraint(
         condition=Q(**{f"{column}__in": [word.value for word in words]}), name=f"{table}_{column}_word"
+    )
+
+
+def one_of_or_empty(table: str, column: str, words: type[StrEnum]) -> models.CheckConstraint:
+    """CHECK that `column` holds a word of the enum, or nothing."""
+    return models.CheckConstraint(
+        condition=Q(**{f"{column}__in": ["", *(word.value for word in words)]}), name=f"{table}_{column}_word"
     )
 
 

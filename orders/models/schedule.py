@@ -22,6 +22,8 @@ class ScheduleState(models.Model):
     pause_reason = models.CharField(max_length=500, blank=True)
     #: runs that were not made: nobody could start them in time, or the one before was still running
     missed = models.PositiveIntegerField(default=0)
+    #: which code wrote it last: a worker of another version leaves it as that one wrote it
+    written = models.CharField(max_length=64, blank=True, default="", db_default="")
     seen_at = models.DateTimeField()
 
     class Meta:

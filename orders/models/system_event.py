@@ -8,8 +8,9 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
+from orders import clock
+from orders.models.incident import Incident
 from orders.models.order import Order
 from orders.models.rules import check, never_deleted
 
@@ -22,14 +23,20 @@ class SystemEvent(models.Model):
     workflow_id = models.CharField(max_length=200)
     run_id = models.CharField(max_length=64, blank=True)
     #: the activity, or the step of the order, that failed; empty when it was the workflow itself
+    #: what else was written down for the same cause
+    incident = models.ForeignKey(
+        Incident, on_delete=models.PROTECT, null=True, blank=True, related_name="system_events"
+    )
+    #: when the order of an incident had gone on
+    over_at = models.DateTimeField(null=True, blank=True)
     activity = models.CharField(max_length=100, blank=True)
     attempt = models.PositiveIntegerField(null=True, blank=True)
     error_type = models.CharField(max_length=64)
     #: the root cause; never a value of a row
     message = models.CharField(max_length=500)
     times = models.PositiveIntegerField(default=1)
-    created_at = models.DateTimeField(default=timezone.now)
-    last_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
+    last_at = models.DateTimeField(default=clock.now)
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )

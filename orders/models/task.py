@@ -4,13 +4,15 @@ A failure that ends as a log line is money that nobody pays back. A task stays o
 """
 
 import uuid
+from typing import Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
+from orders import clock
 from orders.models.batch import Batch
+from orders.models.incident import Incident
 from orders.models.order import Order
 from orders.models.rules import check, never_deleted, one_of, word_field
 from orders.vocabulary import TaskKind, TaskLevel, TaskStatus
@@ -19,9 +21,13 @@ from orders.vocabulary import TaskKind, TaskLevel, TaskStatus
 class StaffTask(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = word_field(TaskKind)
-    #: what it is about: an order, or a batch
+    #: what it is about: an order, a batch, or neither
     order = models.ForeignKey(Order, on_delete=models.PROTECT, null=True, blank=True, related_name="tasks")
     batch = models.ForeignKey(Batch, on_delete=models.PROTECT, null=True, blank=True, related_name="tasks")
+    #: where it is about neither: the id of the process at Temporal, or a word for the trouble
+    subject = models.CharField(max_length=160, blank=True, default="", db_default="")
+    #: what else was opened for the same cause
+    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, null=True, blank=True, related_name="tasks")
     level = word_field(TaskLevel)
     #: what has to be done and why, for whoever opens the queue
     says = models.CharField(max_length=500)
@@ -31,7 +37,7 @@ class StaffTask(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
     opened_by = models.CharField(max_length=150)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     done_at = models.DateTimeField(null=True, blank=True)
     #: a person, or the process that found that nothing is left to do
@@ -58,7 +64,17 @@ class StaffTask(models.Model):
             models.UniqueConstraint(
                 fields=["batch", "kind"], condition=~Q(status=TaskStatus.DONE), name="task_one_open_of_batch"
             ),
-            check("task_about_one_thing", Q(order=None) ^ Q(batch=None)),
+            models.UniqueConstraint(
+                fields=["subject", "kind"],
+                condition=~Q(status=TaskStatus.DONE) & ~Q(subject=""),
+                name="task_one_open_of_subject",
+            ),
+            check(
+                "task_about_one_of_three",
+                Q(batch=None, subject="", order__isnull=False)
+                | Q(order=None, subject="", batch__isnull=False)
+                | Q(order=None, batch=None) & ~Q(subject=""),
+            ),
             check(
                 "task_acknowledged_has_owner",
                 ~Q(status=TaskStatus.ACKNOWLEDGED) | Q(owner__isnull=False, acknowledged_at__isnull=False),
@@ -70,5 +86,15 @@ class StaffTask(models.Model):
             ),
         ]
 
+    @classmethod
+    def of_parked_steps(cls) -> models.QuerySet[Self]:
+        """The open tasks of steps and refunds whose request a partner refuses."""
+        return cls.objects.filter(kind=TaskKind.REQUEST_REFUSED).exclude(status=TaskStatus.DONE).order_by()
+
+    @classmethod
+    def shown(cls) -> models.QuerySet[Self]:
+        """All but the open ones that staff see as one incident, which has a task of its own."""
+        return cls.objects.exclude(~Q(status=TaskStatus.DONE), incident__told_at__isnull=False)
+
     def __str__(self) -> str:
-        return f"{self.kind} {self.order.number if self.order else self.batch}"
+        return f"{self.kind} {self.order.number if self.order else self.batch or self.subject}"

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from knox.models import AbstractAuthToken
 
+from orders import clock
 from orders.models.rules import never_deleted
 from orders.scopes import Scope
 
@@ -14,6 +15,8 @@ from orders.scopes import Scope
 class ApiToken(AbstractAuthToken):
     """A token by its digest. The row is the audit of its life: it is never deleted, and says who ended it and why."""
 
+    #: by the clock of the database; knox would take that of the process
+    created = models.DateTimeField(default=clock.now, editable=False)
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=80)
     scopes = ArrayField(models.CharField(max_length=40))

@@ -9,7 +9,6 @@ from typing import Any
 
 from django.conf import settings
 
-from orders.errors import PartnerUnavailable
 from orders.partners import questions
 from orders.vocabulary import PartnerCode
 
@@ -17,8 +16,8 @@ from orders.vocabulary import PartnerCode
 def check(country: str, postcode: str = "") -> dict[str, Any]:
     """{"plausible": bool, "says": why, for people}. Raises `PartnerUnavailable` or `PartnerRefused`."""
     asked = {"country": country, **({"postcode": postcode} if postcode else {})}
-    told: Any = questions.ask(PartnerCode.ADDRESSES, f"{settings.ADDRESSES_URL}/addresses/check", asked)
-    try:
-        return {"plausible": bool(told["plausible"]), "says": str(told["says"])[:200]}
-    except (KeyError, TypeError) as error:
-        raise PartnerUnavailable("The address partner gave an answer that cannot be read.") from error
+    return questions.ask(PartnerCode.ADDRESSES, f"{settings.ADDRESSES_URL}/addresses/check", asked, read=_judgement)
+
+
+def _judgement(told: Any) -> dict[str, Any]:
+    return {"plausible": bool(told["plausible"]), "says": str(told["says"])[:200]}

@@ -19,8 +19,10 @@ import certifi
 import urllib3
 from django.conf import settings
 
-from orders.errors import InvalidInput, PartnerUnavailable
+from orders.connections import give_back
+from orders.errors import InvalidInput, PartnerUnavailable, RequestRefused
 from orders.models import PartnerEndpoint
+from orders.partners import statuses
 
 MAX_BYTES = 1_000_000
 #: of the answer that is kept as the step's result
@@ -31,8 +33,8 @@ SECONDS = 10.0
 def call(name: str, *, order: str, text: str, key: str) -> str:
     """Post the order's number and the text; answers what the endpoint said, cut to `MAX_KEPT` characters.
 
-    Raises `InvalidInput` for a name that is not known or an address that is not allowed, `PartnerUnavailable` when
-    there is no answer or one that says "later".
+    Raises `InvalidInput` for a name that is not known or an address that is not allowed, `RequestRefused` when the
+    endpoint refuses, `PartnerUnavailable` when there is no answer or one that says "later".
     """
     endpoint = PartnerEndpoint.objects.filter(name=name, enabled=True).first()
     if endpoint is None:
@@ -40,17 +42,23 @@ def call(name: str, *, order: str, text: str, key: str) -> str:
     pool, path = _pool(endpoint.url)
     body = json.dumps({"order": order, "text": text}).encode()
     headers = {"Content-Type": "application/json", "Idempotency-Key": key, "Host": urlsplit(endpoint.url).netloc}
+    give_back()
     try:
         with pool.request(
             "POST", path, body=body, headers=headers, redirect=False, preload_content=False, retries=False
         ) as answer:
             told = _read(answer, time.monotonic() + SECONDS)
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise PartnerUnavailable(f"{name} did not answer: {type(error).__name__}.") from error
-    if answer.status >= 500 or answer.status in {408, 425, 429}:
-        raise PartnerUnavailable(f"{name} answered {answer.status}.")
-    if answer.status >= 300:
-        raise InvalidInput("endpoint", f"{name} refused: status {answer.status}.")
+    except (urllib3.exceptions.HTTPError, OSError) as silence:
+        raise PartnerUnavailable(f"{name} did not answer: {type(silence).__name__}.") from silence
+    after = answer.headers.get("Retry-After", "")
+    if answer.status == 409:
+        # The first request with our Idempotency-Key is still under way (draft-ietf-httpapi-idempotency-key-header).
+        raise statuses.busy(f"{name} is still busy with this request.", after)
+    if 300 <= answer.status < 400:
+        raise RequestRefused(f"{name} refuses our request: it sends us elsewhere (status {answer.status}).")
+    error = statuses.error_of(name, answer.status, retry_after=after)
+    if error is not None:
+        raise error
     if len(told) > MAX_BYTES:
         raise InvalidInput("endpoint", f"{name} answered with more than {MAX_BYTES} bytes.")
     return told.decode(errors="replace").replace("\x00", "")[:MAX_KEPT]

@@ -11,7 +11,8 @@ from typing import Any
 import requests
 from django.conf import settings
 
-from orders.errors import PartnerUnavailable
+from orders.errors import PartnerFailed, PartnerUnavailable
+from orders.partners import statuses
 from orders.partners.breaker import observed
 from orders.vocabulary import PartnerCode
 
@@ -27,7 +28,10 @@ class Score:
 
 
 def score(order: str, *, amount_minor: int, currency: str, country: str, email: str) -> Score:
-    """Ask for the order's score; asking twice gives the same. Raises `PartnerUnavailable`."""
+    """Ask for the order's score; asking twice gives the same.
+
+    Raises `PartnerUnavailable` (retry) or `RequestRefused`: an order whose score is unknown must not pass as harmless.
+    """
     body: dict[str, Any] = {"order": order, "amount_minor": amount_minor, "currency": currency}
     if len(country) == 2:
         # Feeds carry names of countries; the partner knows codes only.
@@ -39,16 +43,21 @@ def score(order: str, *, amount_minor: int, currency: str, country: str, email: 
             answer = _session().post(
                 f"{settings.FRAUD_URL}/fraud/scores", json=body, timeout=settings.PARTNER_TIMEOUT_SECONDS
             )
-        except requests.RequestException as error:
-            raise PartnerUnavailable(f"The fraud partner did not answer: {type(error).__name__}.") from error
-        if answer.status_code != 200:
-            # Also for a 400: an order whose score is unknown must not pass as harmless.
-            raise PartnerUnavailable(f"The fraud partner answered {answer.status_code}.")
+        except requests.RequestException as silence:
+            raise PartnerUnavailable(f"The fraud partner did not answer: {type(silence).__name__}.") from silence
+        error = statuses.error_of(
+            "The fraud partner",
+            answer.status_code,
+            says=statuses.told(answer).without_values,
+            retry_after=answer.headers.get("Retry-After", ""),
+        )
+        if error is not None:
+            raise error
         try:
             told = answer.json()
             points, reasons = int(told["score"]), tuple(str(reason)[:200] for reason in told["reasons"][:10])
-        except (ValueError, KeyError, TypeError) as error:
-            raise PartnerUnavailable("The fraud partner's answer cannot be read.") from error
+        except (ValueError, KeyError, TypeError) as unreadable:
+            raise PartnerFailed("The fraud partner's answer cannot be read.") from unreadable
     return Score(points=max(0, min(points, MAX_SCORE)), reasons=reasons)
 
 

@@ -1,42 +1,48 @@
 """One question to a partner that changes nothing there: a GET, and its errors sorted.
 
 No answer, a 5xx or "slow down" is the weather and may be waited out or bridged by an older answer. Any other 4xx says
-that the question itself is wrong: an older answer would hide that for weeks.
+that the question itself is wrong, or our key is: an older answer would hide that for weeks.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import requests
 from django.conf import settings
 
-from orders.errors import PartnerRefused, PartnerUnavailable
+from orders.errors import PartnerFailed, PartnerRefused, PartnerUnavailable
+from orders.partners import statuses
 from orders.partners.breaker import NAMES, observed
 from orders.vocabulary import PartnerCode
 
-#: statuses below 500 that say "not now" instead of "not so"
-NOT_NOW = frozenset({408, 425, 429})
+T = TypeVar("T")
 _local = threading.local()
 
 
-def ask(partner: PartnerCode, url: str, parameters: dict[str, str]) -> Any:
-    """The partner's JSON. Raises `PartnerUnavailable`, or `PartnerRefused` for a question that it does not take."""
+def ask(partner: PartnerCode, url: str, parameters: dict[str, str], *, read: Callable[[Any], T]) -> T:
+    """What `read` makes of the partner's JSON; its KeyError, TypeError or ArithmeticError says that it cannot be read.
+
+    Raises `PartnerUnavailable`, or `PartnerRefused` for a question that the partner does not take.
+    """
     name = NAMES[partner]
     with observed(partner):
         try:
             answer = _session().get(url, params=parameters, timeout=settings.PARTNER_TIMEOUT_SECONDS)
-        except requests.RequestException as error:
-            raise PartnerUnavailable(f"{name} did not answer: {type(error).__name__}.") from error
-        if answer.status_code >= 500 or answer.status_code in NOT_NOW:
-            raise PartnerUnavailable(f"{name} answered {answer.status_code}.")
-        if answer.status_code >= 400:
-            raise PartnerRefused(f"{name} refused the question: {_message(answer)}")
+        except requests.RequestException as silence:
+            raise PartnerUnavailable(f"{name} did not answer: {type(silence).__name__}.") from silence
+        status = answer.status_code
+        if 400 <= status < 500 and status not in statuses.BUSY:
+            raise PartnerRefused(f"{name} refused the question: {statuses.told(answer).words or f'status {status}'}")
+        error = statuses.error_of(name, status, retry_after=answer.headers.get("Retry-After", ""))
+        if error is not None:
+            raise error
         try:
-            return answer.json()
-        except ValueError as error:
-            raise PartnerUnavailable(f"{name} gave an answer that cannot be read.") from error
+            return read(answer.json())
+        except (ValueError, KeyError, TypeError, ArithmeticError) as unreadable:
+            raise PartnerFailed(f"{name} gave an answer that cannot be read.") from unreadable
 
 
 def _session() -> requests.Session:
@@ -45,11 +51,3 @@ def _session() -> requests.Session:
     if session is None:
         session = _local.session = requests.Session()
     return session
-
-
-def _message(answer: requests.Response) -> str:
-    try:
-        error = answer.json()["error"]
-        return str(error.get("message") or error.get("code"))[:300]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return f"status {answer.status_code}"

@@ -43,7 +43,7 @@ class Entry:
     results: Mapping[str, ValueType] = field(default_factory=dict)
     #: "nothing to take back" (reads, notes), or the entry that takes it back
     undone_by: str = ""
-    #: whether its effect leaves our database
+    #: whether the step itself calls somebody; its run then has it done in a lane of its own
     calls_out: bool = False
 
     def parameter(self, name: str) -> Parameter | None:
@@ -116,7 +116,6 @@ CATALOGUE: Mapping[str, Entry] = {
             permission="orders.refund_order",
             parameters=(Parameter(name="amount_minor", type=ValueType.INT, least=1, label="Minor units"), REASON),
             results={"waits_for_second": ValueType.BOOL},
-            calls_out=True,
         ),
         Entry(
             name="issue_voucher",

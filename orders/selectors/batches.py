@@ -11,8 +11,8 @@ from typing import Any
 
 from django.db.models import Count, QuerySet
 from django.db.models.functions import TruncMinute
-from django.utils import timezone
 
+from orders import clock
 from orders.amounts import counted, duration, money, number
 from orders.models import Batch, BatchItem, Command
 from orders.vocabulary import OPEN_BATCHES, BatchAction, BatchStatus, Exclusion, ItemFailure, ItemStatus
@@ -146,7 +146,7 @@ def left_out(batch: Batch) -> list[Group]:
 
 def chart(batch: Batch) -> dict[str, list[Any]]:
     """Items that ended in each minute: the last hour of the batch."""
-    until = (batch.finished_at or timezone.now()).replace(second=0, microsecond=0)
+    until = (batch.finished_at or clock.now()).replace(second=0, microsecond=0)
     began = (batch.started_at or batch.created_at).replace(second=0, microsecond=0)
     first = max(began, until - timedelta(minutes=CHART_MINUTES - 1))
     minutes = [first + timedelta(minutes=past) for past in range(int((until - first).total_seconds() // 60) + 1)]
@@ -181,7 +181,7 @@ def standing(batch: Batch, now: Figures) -> str:
             return batch.note or "It stands still until somebody resumes or cancels it."
         case BatchStatus.CANCELLING:
             return f"Nothing new begins; {under_way} still under way." if running else "What has not begun never will."
-    spent = duration((batch.finished_at or timezone.now()) - (batch.started_at or batch.created_at))
+    spent = duration((batch.finished_at or clock.now()) - (batch.started_at or batch.created_at))
     return batch.note or f"{counted(now.ended, 'order')} in {spent}."
 
 
@@ -204,7 +204,7 @@ def _ended(batch: Batch) -> QuerySet[BatchItem]:
 
 
 def _rate(batch: Batch) -> float:
-    now = timezone.now()
+    now = clock.now()
     since: datetime = max(batch.started_at or now, now - RATE_OVER)
     ended = batch.items.filter(finished_at__gte=since).exclude(status=ItemStatus.SKIPPED).count()
     return ended / max((now - since).total_seconds(), 1.0) * 60

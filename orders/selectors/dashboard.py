@@ -13,15 +13,24 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.cache import cache
 from django.db import connection
-from django.db.models import Count, Q, QuerySet, Value
+from django.db.models import Count, Exists, Q, QuerySet, Value
 from django.db.models.functions import TruncMinute
-from django.utils import timezone
 
+from orders import clock, outbox
 from orders.amounts import counted, money, number
-from orders.models import CreditNote, FeedImport, Order, Step
-from orders.selectors import batches, findings
+from orders.models import CreditNote, FeedImport, Order, StaffTask, Step
+from orders.selectors import batches, findings, incidents
 from orders.selectors.health import Backlog, Health, machinery, outbox_backlog, unserved
-from orders.vocabulary import MOVING_STATUSES, BatchAction, FeedStatus, OrderStatus, StepName, StepStatus
+from orders.vocabulary import (
+    MOVING_STATUSES,
+    BatchAction,
+    FeedStatus,
+    OrderStatus,
+    StepName,
+    StepStatus,
+    TaskKind,
+    TaskStatus,
+)
 from orders.wording import STATUS_TONES, STEP_DOING, Tone, failure_words, status_word
 
 #: counting stops here; the page then says "10,000+"
@@ -31,6 +40,8 @@ STUCK_AFTER = timedelta(minutes=2)
 FAILED_WITHIN = timedelta(days=1)
 CHART_MINUTES = 60
 LIST_ROWS = 6
+#: tasks about neither an order nor a batch, in a few words
+RUN_TASKS = {TaskKind.RUN: "A process needs a lead", TaskKind.RESTORED: "The database was restored"}
 
 COUNTS = """
     SELECT wanted.status, (
@@ -58,8 +69,8 @@ class Concern:
     title: str
     detail: str
     since: datetime
-    #: where it leads: the order's page, a list ("credit_notes", "outbox", "queues"), or the import ("feed") or batch of
-    #: this key
+    #: where it leads: the order's page, a list ("credit_notes", "outbox", "queues", "task"), or the import ("feed") or
+    #: batch of this key; "incident" leads to its orders, or without a key to the list of incidents
     order_number: str = ""
     kind: str = ""
     key: str = ""
@@ -107,11 +118,17 @@ class Dashboard:
 
 
 def failed_lately(orders: QuerySet[Order]) -> QuerySet[Order]:
-    return orders.filter(status=OrderStatus.FAILED, closed_at__gte=timezone.now() - FAILED_WITHIN)
+    return orders.filter(status=OrderStatus.FAILED, closed_at__gte=clock.now() - FAILED_WITHIN)
 
 
 def not_moving(orders: QuerySet[Order]) -> QuerySet[Order]:
-    return orders.filter(status__in=MOVING_STATUSES, status_since__lt=timezone.now() - STUCK_AFTER)
+    """Longer in their status than usual; those of an import that wait for their turn are not."""
+    return orders.filter(_stuck())
+
+
+def _stuck() -> Q:
+    in_lane = Q(Exists(outbox.starts_of_outer_order().filter(bulk=True)), status=OrderStatus.QUEUED)
+    return Q(status__in=MOVING_STATUSES, status_since__lt=clock.now() - STUCK_AFTER) & ~in_lane
 
 
 def retrying_steps() -> QuerySet[Step]:
@@ -128,12 +145,16 @@ def dashboard(user: AbstractBaseUser | AnonymousUser) -> Dashboard:
     backlog = outbox_backlog()
     health = machinery(backlog, findings.sweep_health())
     groups: list[ConcernGroup] = []
+    if user.has_perm("orders.view_incident"):  # type: ignore[union-attr]
+        groups.append(_incidents())
     counts: list[StatusCount] = []
     chart = Chart(labels=[], received=[], completed=[])
     sees_orders = user.has_perm("orders.view_order")  # type: ignore[union-attr]
     if sees_orders:
         counts, chart = status_counts(), orders_per_minute()
         groups += [_stuck_and_retrying(), _failures()]
+    if user.has_perm("orders.view_stafftask"):  # type: ignore[union-attr]
+        groups.append(_runs())
     if user.has_perm("orders.view_outboxmessage"):  # type: ignore[union-attr]
         groups.append(_outbox(backlog))
     if user.has_perm("orders.view_queuestate"):  # type: ignore[union-attr]
@@ -163,10 +184,8 @@ def needs_a_human(user: AbstractBaseUser | AnonymousUser) -> int:
 
 
 def _count_needing() -> int:
-    now = timezone.now()
-    failed = Q(status=OrderStatus.FAILED, closed_at__gte=now - FAILED_WITHIN)
-    stuck = Q(status__in=MOVING_STATUSES, status_since__lt=now - STUCK_AFTER)
-    return Order.objects.filter(failed | stuck).order_by()[:1000].count()
+    failed = Q(status=OrderStatus.FAILED, closed_at__gte=clock.now() - FAILED_WITHIN)
+    return Order.objects.filter(failed | _stuck()).order_by()[:1000].count()
 
 
 def status_counts() -> list[StatusCount]:
@@ -194,7 +213,7 @@ def _sum_words(counts: list[StatusCount]) -> str:
 
 def orders_per_minute() -> Chart:
     """Orders taken in and completed, for each of the last 60 minutes, the running one included."""
-    last = timezone.now().replace(second=0, microsecond=0)
+    last = clock.now().replace(second=0, microsecond=0)
     minutes = [last - timedelta(minutes=ago) for ago in range(CHART_MINUTES - 1, -1, -1)]
     completed = Order.objects.filter(status=OrderStatus.COMPLETED, closed_at__gte=minutes[0])
     taken_in = Order.objects.filter(created_at__gte=minutes[0])
@@ -215,6 +234,21 @@ def _per_minute(orders: QuerySet[Order], moment: str) -> QuerySet[Order, Any]:
 
 def _capped(count: int, shown: int) -> str:
     return number(count) if count <= shown else f"{shown}+"
+
+
+def _incidents() -> ConcernGroup:
+    """What stands still for one cause, first: it says why the lists below are full."""
+    rows = [
+        Concern(
+            title=f"{counted(one.figures.count, 'order' if one.figures.totals else 'case')} for one cause",
+            detail=" · ".join(part for part in (one.figures.money, one.incident.says, one.waits_for) if part),
+            since=one.since,
+            kind="incident",
+            key=str(one.incident.pk) if one.figures.totals else "",
+        )
+        for one in incidents.shown(list(incidents.still_open()[: LIST_ROWS + 1]))
+    ]
+    return ConcernGroup(title="Incidents", count=_capped(len(rows), LIST_ROWS), attention="", rows=rows[:LIST_ROWS])
 
 
 def _stuck_and_retrying() -> ConcernGroup:
@@ -265,6 +299,22 @@ def _failures() -> ConcernGroup:
     )
 
 
+def _runs() -> ConcernGroup:
+    """Tasks about neither an order nor a batch: no other page that people watch shows them."""
+    standing = StaffTask.shown().exclude(status=TaskStatus.DONE).exclude(kind=TaskKind.INCIDENT).exclude(subject="")
+    found = list(standing.order_by("created_at")[: LIST_ROWS + 1])
+    rows = [
+        Concern(
+            title=RUN_TASKS.get(TaskKind(task.kind), status_word(task.kind)),
+            detail=task.says,
+            since=task.created_at,
+            kind="task",
+        )
+        for task in found
+    ]
+    return ConcernGroup(title="Processes", count=_capped(len(rows), LIST_ROWS), attention="", rows=rows[:LIST_ROWS])
+
+
 def _outbox(backlog: Backlog) -> ConcernGroup:
     rows = []
     if backlog.is_stuck and backlog.oldest is not None:
@@ -310,7 +360,7 @@ def _credit_notes() -> ConcernGroup:
 
 
 def _feeds() -> ConcernGroup:
-    failed = FeedImport.objects.filter(status=FeedStatus.FAILED, created_at__gte=timezone.now() - FAILED_WITHIN)
+    failed = FeedImport.objects.filter(status=FeedStatus.FAILED, created_at__gte=clock.now() - FAILED_WITHIN)
     rows = [
         Concern(
             title=f"Import of {feed.name} failed",

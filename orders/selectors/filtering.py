@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db.models import QuerySet
-from django.utils import timezone
 
+from orders import clock
 from orders.errors import InvalidInput
 from orders.models import Order
+from orders.selectors import incidents
 from orders.selectors.queues import MEMBERS, Queue
 from orders.vocabulary import OrderStatus
 
@@ -72,11 +74,12 @@ FILTERS: Mapping[str, Callable[[Orders, Any], Orders]] = {
     "reference": _same("reference"),
     "source": _same("source"),
     "customer": _same("customer__reference"),
+    "incident": lambda orders, value: incidents.orders_of(orders, UUID(value)),
     "created_after": _moment("gte"),
     "created_before": _moment("lt"),
     "total_min": _amount("gte"),
     "total_max": _amount("lte"),
     "last_hours": lambda orders, value: orders.filter(
-        created_at__gte=timezone.now() - timedelta(hours=_whole(value, MAX_LAST_HOURS, 1))
+        created_at__gte=clock.now() - timedelta(hours=_whole(value, MAX_LAST_HOURS, 1))
     ),
 }

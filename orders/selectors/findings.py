@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery, Value
-from django.utils import timezone
 
+from orders import clock
 from orders.amounts import counted, duration
 from orders.facts import Standstill
 from orders.models import Finding, Order, SweepProgress
@@ -53,7 +53,7 @@ def sweep_health() -> Health:
     rows = list(SweepProgress.objects.annotate(open_findings=counted_now).order_by("ran_at"))
     if not rows:
         return Health(name="Sweep", tone=Tone.WAITING, word="Not yet", detail="No sweep has looked for trouble yet")
-    ago = timezone.now() - rows[0].ran_at
+    ago = clock.now() - rows[0].ran_at
     if ago > LATE_AFTER:
         return Health(
             name="Sweep",

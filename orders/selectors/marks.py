@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from orders.models import Order, Step
-from orders.vocabulary import ReviewStatus, StepName, StepStatus
+from orders.vocabulary import PaymentWait, ReviewStatus, StepName, StepStatus
 from orders.wording import STEP_TITLES, Tone
 
 FORWARD = (StepName.VALIDATE, StepName.RESERVE, StepName.FRAUD, StepName.CHARGE, StepName.SHIP, StepName.COMPLETE)
@@ -15,6 +15,11 @@ REVIEW_MARKS = {
     ReviewStatus.APPROVED: (Tone.DONE, "Approved"),
     ReviewStatus.REJECTED: (Tone.TROUBLE, "Rejected"),
     ReviewStatus.CLOSED: (Tone.NEUTRAL, "Not decided"),
+}
+WAITS = {
+    PaymentWait.CUSTOMER: "Waits for the customer",
+    PaymentWait.BANK: "Waits for the bank",
+    PaymentWait.PERSON: "Needs a person",
 }
 
 
@@ -32,6 +37,10 @@ def marks(order: Order, steps: dict[str, Step]) -> list[Mark]:
     """The strip, in the order in which the steps are done; `order` comes with its review and payment."""
     shown = {name: _mark(name, steps) for name in FORWARD}
     shown[StepName.FRAUD] = _screening(order, steps)
+    payment = getattr(order, "payment", None)
+    if payment is not None and payment.waits_for:
+        word = WAITS[PaymentWait(payment.waits_for)]
+        shown[StepName.CHARGE] = replace(shown[StepName.CHARGE], tone=Tone.WAITING, word=word)
     if order.refund_outstanding_minor:
         shown[StepName.CHARGE] = replace(shown[StepName.CHARGE], tone=Tone.TROUBLE, word="Refund outstanding")
     return list(shown.values())

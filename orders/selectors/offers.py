@@ -15,12 +15,16 @@ from orders.facts import OpenStep
 from orders.models import Command, Order, Refund, ReviewCase
 from orders.selectors import notices
 from orders.vocabulary import (
+    MOVING_REFUNDS,
+    OPEN_REFUNDS,
     PARTNER_STEPS,
     SKIPPABLE_STEPS,
     CommandKind,
     CommandStatus,
+    DisputeStatus,
     OrderStatus,
     PaymentStatus,
+    PaymentWait,
     RefundStatus,
     ReviewStatus,
 )
@@ -138,6 +142,8 @@ def offers(order: Order, standing: Standing, may: May) -> list[Offer]:
 
 def step_offers(order: Order, standing: Standing, step: OpenStep | None, may: May) -> list[Offer]:
     """Buttons of the step that fails, also while the order is being undone."""
+    if order.status == OrderStatus.AWAITING_PAYMENT and standing.cancel is None and may("orders.drive_step"):
+        return [Offer(order_number=order.number, name="step-retry", title="Ask the gateway now", icon="replay")]
     if step is None or not step.last_error or step.name not in PARTNER_STEPS:
         return []
     number, skips = order.number, []
@@ -161,13 +167,15 @@ def _may_change_payment(order: Order, standing: Standing) -> bool:
     begun = payment is not None and order.status != OrderStatus.ON_HOLD
     taken = payment is not None and payment.status != PaymentStatus.PENDING
     failing = order.status == OrderStatus.CHARGING
+    if payment is not None and payment.waits_for:
+        return standing.payment_method is None and payment.waits_for != PaymentWait.BANK
     return standing.payment_method is None and not taken and (failing or not begun)
 
 
 def _after_undo(order: Order, may: May) -> list[Offer]:
     """What is left to do about an order that ended as cancelled or failed."""
     found = []
-    if may("orders.refund_order") and owed_refund(order) is not None:
+    if may("orders.refund_order") and owed_refund(order) is not None and not is_disputed(order):
         found.append(_retry_refund(order))
     if order.status == OrderStatus.FAILED and may("orders.place_order") and not _placed_again(order):
         found.append(Offer(order_number=order.number, name="place-again", title="Place again", icon="content_copy"))
@@ -190,8 +198,8 @@ def _after_completion(order: Order) -> list[Offer]:
     if payment is None:
         return []
     if owed_refund(order) is not None:
-        return [_retry_refund(order)]
-    if payment.refunding_minor or not payment.left_minor:
+        return [] if is_disputed(order) else [_retry_refund(order)]
+    if not payment.left_minor or is_disputed(order) or is_held_up(order):
         return []
     return [Offer(order_number=number, name="refund", title="Refund…", icon="undo", by_page=True)]
 
@@ -207,11 +215,32 @@ def _return_offers(order: Order, may: May) -> list[Offer]:
 
 
 def owed_refund(order: Order) -> Refund | None:
-    """The refund that the gateway refused; asks the database only where money is kept back."""
+    """The oldest refund that the gateway refused."""
+    return next(iter(open_refunds(order, RefundStatus.REFUSED)), None)
+
+
+def open_refunds(order: Order, status: RefundStatus) -> list[Refund]:
+    """Those of that status, the oldest first; asks the database only where money is kept back, and once."""
     payment = getattr(order, "payment", None)
     if payment is None or not payment.refunding_minor:
-        return None
-    return order.refunds.filter(status=RefundStatus.REFUSED).first()
+        return []
+    if not hasattr(order, "open_refund_rows"):
+        rows = order.refunds.filter(status__in=OPEN_REFUNDS).order_by("created_at", "id")
+        order.open_refund_rows = list(rows)  # type: ignore[attr-defined]
+    return [refund for refund in order.open_refund_rows if refund.status == status]  # type: ignore[attr-defined]
+
+
+def is_disputed(order: Order) -> bool:
+    """A bank has the money until it decides."""
+    payment = getattr(order, "payment", None)
+    if payment is None or not payment.disputed_minor:
+        return False
+    return order.disputes.filter(status=DisputeStatus.OPEN).exists()
+
+
+def is_held_up(order: Order) -> bool:
+    """Another refund is asked for only when this one was sent, and when what is owed went back."""
+    return any(open_refunds(order, RefundStatus(status)) for status in MOVING_REFUNDS | {RefundStatus.REFUSED})
 
 
 def open_case(order: Order, may: May) -> Case | None:

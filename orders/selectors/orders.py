@@ -12,28 +12,25 @@ from datetime import datetime
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import CharField, Count, Max, OuterRef, QuerySet, Subquery, Sum, Value
-from django.db.models.functions import Cast, Concat
-from django.utils import timezone
+from django.db.models import Count, Max, OuterRef, QuerySet, Subquery, Sum
 
-from orders import sentences
+from orders import clock, outbox, sentences
 from orders.amounts import counted, money, number, price
 from orders.facts import Facts, OpenStep, Review, Standing
 from orders.models import (
     Command,
     CreditNote,
-    LedgerTransfer,
+    Dispute,
     Order,
     OrderLine,
-    OutboxMessage,
-    Payment,
     Reservation,
     ReturnCase,
     ServiceBeat,
     Shipment,
+    StaffTask,
     Step,
 )
-from orders.selectors import findings, health, offers, returns
+from orders.selectors import disputes, findings, health, offers, order_money, returns
 from orders.selectors.marks import Mark, marks
 from orders.selectors.notices import Shown, notices_of
 from orders.selectors.offers import Case, May, Offer
@@ -42,11 +39,12 @@ from orders.selectors.undoing import Undo, is_undone, undo_of
 from orders.vocabulary import (
     EventType,
     OrderStatus,
+    RefundStatus,
     ReservationStatus,
     StepName,
     StepStatus,
 )
-from orders.wording import Tone, order_tone, order_word, status_word
+from orders.wording import Tone, order_tone, order_word
 
 LINES_PER_PAGE = 50
 BACKWARD = (StepName.RECALL, StepName.REFUND, StepName.RELEASE, StepName.CLOSE)
@@ -56,6 +54,7 @@ STEPS_OF_STATUS = {
     OrderStatus.RESERVING: (StepName.RESERVE,),
     OrderStatus.CHECKING: (StepName.FRAUD,),
     OrderStatus.CHARGING: (StepName.CHARGE,),
+    OrderStatus.AWAITING_PAYMENT: (StepName.CHARGE,),
     OrderStatus.SHIPPING: (StepName.SHIP, StepName.COMPLETE),
     OrderStatus.UNDOING: BACKWARD,
 }
@@ -72,13 +71,6 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transfer:
-    at: datetime
-    words: str
-    amount: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class LivePart:
     """What changes while the engine works; the part that polls itself."""
 
@@ -91,16 +83,20 @@ class LivePart:
     channel: str
     marks: list[Mark]
     money: list[tuple[str, str]]
-    transfers: list[Transfer]
+    transfers: list[order_money.Transfer]
     stock: list[tuple[str, str]]
     shipments: list[Shipment]
     timeline: Timeline
     offers: list[Offer]
+    #: where the customer confirms the payment; empty when nobody has to
+    payment_url: str
     #: the open review, if the order waits for a verdict
     case: Case | None
     #: once the order is being cancelled or undone
     undo: Undo | None
     returns: list[returns.Shown]
+    outside: list[disputes.Outside]
+    disputes: list[disputes.Shown]
     notices: list[Shown]
     run_url: str
     engine_trouble: str
@@ -121,6 +117,7 @@ class Told:
     commands: offers.Standing
     case: Case | None
     returns: list[ReturnCase]
+    disputes: list[Dispute]
     engine_trouble: str
 
 
@@ -133,9 +130,8 @@ def find(order_number: str) -> Order | None:
 
 def _with_surroundings(orders: QuerySet[Order]) -> QuerySet[Order]:
     mine = Reservation.objects.filter(order=OuterRef("pk")).values("order")
-    waiting = OutboxMessage.objects.filter(
-        aggregate=Concat(Value("order:"), Cast(OuterRef("pk"), CharField())), delivered_at=None
-    ).order_by("id")
+    waiting = outbox.of_outer_order().filter(outbox.PENDING).order_by("id")
+    parked = StaffTask.of_parked_steps().filter(order=OuterRef("pk"))
     beats = ServiceBeat.objects.filter(service=health.WORKER).order_by().values("service")
     pieces = {
         f"pieces_{status}": Subquery(mine.filter(status=status).annotate(n=Sum("quantity")).values("n"))
@@ -147,10 +143,12 @@ def _with_surroundings(orders: QuerySet[Order]) -> QuerySet[Order]:
     ).annotate(
         worker_seen_at=Subquery(beats.annotate(newest=Max("at")).values("newest")),
         outbox_error=Subquery(waiting.values("last_error")[:1]),
+        parked_says=Subquery(parked.values("says")[:1]),
         reserved_products=Subquery(mine.annotate(n=Count("pk")).values("n")),
         credit_note_count=Subquery(notes.values("n")),
         **pieces,
         **returns.counts(),
+        **disputes.counts(),
     )
 
 
@@ -161,7 +159,7 @@ def steps_of(order: Order) -> list[Step]:
 
 def version(order: Order, steps: list[Step], *, may: May) -> str:
     """Changes exactly when the live part would; the browser's ETag."""
-    now = timezone.now()
+    now = clock.now()
     state = (
         order.event_count,
         order.status,
@@ -188,15 +186,17 @@ def version(order: Order, steps: list[Step], *, may: May) -> str:
 
 def tell(order: Order, steps: list[Step], *, may: May) -> Told:
     """The order's sentence and what it was made of: one more query (commands)."""
-    now = timezone.now()
+    now = clock.now()
     payment = getattr(order, "payment", None)
     trouble = "" if order.is_terminal else _engine_trouble(order, now)
     status = OrderStatus(order.status)
     commands = offers.standing_commands(order)
     case = offers.open_case(order, may)
     step = _open_step(status, steps)
-    owed = offers.owed_refund(order)
+    owed = offers.open_refunds(order, RefundStatus.REFUSED)
+    on_its_way = offers.open_refunds(order, RefundStatus.PENDING)
     back = returns.of_order(order)
+    disputed = disputes.of_order(order)
     facts = Facts(
         now=now,
         status=status,
@@ -209,9 +209,11 @@ def tell(order: Order, steps: list[Step], *, may: May) -> Told:
         failure_type=order.failure_type,
         failure_message=order.failure_message,
         refunded=money(payment.refunded_minor, order.currency) if payment and payment.refunded_minor else "",
-        kept=_kept(payment),
-        owed=money(owed.amount_minor, owed.currency) if owed else "",
-        owed_why=owed.note if owed else "",
+        kept=order_money.kept(payment),
+        owed=order_money.total(owed),
+        owed_why=owed[0].note if owed else "",
+        on_its_way=order_money.total(on_its_way),
+        disputed=disputes.that_matters(disputed),
         refunding=money(payment.refunding_minor, order.currency) if payment and payment.refunding_minor else "",
         may_start=may("orders.start_order"),
         held=_said(commands.hold),
@@ -220,10 +222,12 @@ def tell(order: Order, steps: list[Step], *, may: May) -> Told:
         told=_said(commands.skip or commands.payment_method),
         cancelled=_said(commands.cancel),
         placed_as=_placed_as(order),
+        parked=order.parked_says or "",  # type: ignore[attr-defined]
         paused=_said(commands.pause) if commands.pause and step and commands.pause.step == step.name else "",
         review=_review(case),
         returned=returns.returned(order, back),
         standstill=findings.standstill_of(order),
+        payment_waits=order_money.payment_waits(payment),
     )
     return Told(
         standing=sentences.standing(facts),
@@ -231,6 +235,7 @@ def tell(order: Order, steps: list[Step], *, may: May) -> Told:
         commands=commands,
         case=case,
         returns=back,
+        disputes=disputed,
         engine_trouble=trouble,
     )
 
@@ -249,8 +254,8 @@ def live_part(order: Order, steps: list[Step], *, may: May) -> LivePart:
         since=order.status_since,
         channel=CHANNELS.get(order.channel, order.channel),
         marks=marks(order, {step.name: step for step in steps}),
-        money=_money(order, payment),
-        transfers=_transfers(order) if StepName.CHARGE in done or StepName.REFUND in done else [],
+        money=order_money.rows_of(order, payment),
+        transfers=order_money.transfers(order) if StepName.CHARGE in done or StepName.REFUND in done else [],
         stock=_stock(order),
         shipments=list(order.shipments.order_by("pk")) if StepName.SHIP in done else [],
         timeline=timeline(order),
@@ -258,9 +263,12 @@ def live_part(order: Order, steps: list[Step], *, may: May) -> LivePart:
             *offers.offers(order, told.commands, may),
             *offers.step_offers(order, told.commands, told.step, may),
         ],
+        payment_url=payment.action_url if payment and payment.waits_for else "",
         case=told.case,
         undo=undo_of(order) if told.commands.cancel or is_undone(order) else None,
         returns=returns.shown(order, told.returns, may),
+        disputes=disputes.shown(told.disputes),
+        outside=disputes.outside_of(order),
         notices=notices_of(order),
         run_url=run_url(f"order:{order.pk}", order.process_run_id),
         engine_trouble=told.engine_trouble,
@@ -332,40 +340,6 @@ def _open_step(status: OrderStatus, steps: list[Step]) -> OpenStep | None:
                 outage=health.outage_of(step),
             )
     return None
-
-
-def _kept(payment: Payment | None) -> str:
-    if payment is None or payment.captured_minor == payment.refunded_minor:
-        return ""
-    return money(payment.captured_minor - payment.refunded_minor, payment.currency)
-
-
-def _money(order: Order, payment: Payment | None) -> list[tuple[str, str]]:
-    currency = order.currency
-    if payment is None:
-        return [("To take", money(order.total_minor, currency)), ("Payment", "Not begun")]
-    rows = [
-        ("To take", money(payment.amount_minor, currency)),
-        ("Taken", money(payment.captured_minor, currency)),
-        ("Refunded", money(payment.refunded_minor, currency)),
-        ("Payment", status_word(payment.status)),
-    ]
-    if payment.decline_code:
-        rows.append(("Decline", payment.decline_code))
-    if payment.gateway_reference:
-        rows.append(("Gateway", payment.gateway_reference))
-    return rows
-
-
-def _transfers(order: Order) -> list[Transfer]:
-    return [
-        Transfer(
-            at=row.created_at,
-            words=f"{status_word(row.credit_account)} → {status_word(row.debit_account)}",
-            amount=money(row.amount_minor, row.currency),
-        )
-        for row in LedgerTransfer.objects.filter(order=order).order_by("pk")
-    ]
 
 
 def _stock(order: Order) -> list[tuple[str, str]]:

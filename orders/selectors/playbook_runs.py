@@ -12,9 +12,8 @@ from uuid import UUID
 
 from django.db.models import Max
 from django.urls import reverse
-from django.utils import timezone
 
-from orders import playbook_sentences, sentences
+from orders import clock, playbook_sentences, sentences
 from orders.amounts import duration
 from orders.models import PlaybookRun, PlaybookStepRun, PlaybookVersion, ServiceBeat
 from orders.playbook_sentences import RUN_TONES, STEP_TONES, Facts, OpenStep, Standing
@@ -101,7 +100,7 @@ def find(run_id: UUID) -> PlaybookRun | None:
 
 
 def view(run: PlaybookRun, *, may: May) -> RunView:
-    now = timezone.now()
+    now = clock.now()
     definition = read(run.version)
     steps = list(run.steps.order_by("-id")[:STEPS_SHOWN])[::-1]
     named = _named(run, definition, steps)

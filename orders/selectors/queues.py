@@ -10,8 +10,8 @@ from enum import StrEnum
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q, QuerySet, Value
-from django.utils import timezone
 
+from orders import clock
 from orders.amounts import number
 from orders.models import Finding, Order, ReviewCase, Step
 from orders.selectors import dashboard, health
@@ -81,14 +81,14 @@ def _parked_steps() -> QuerySet[Step]:
 
 
 def waiting(orders: QuerySet[Order]) -> QuerySet[Order]:
-    """Under way without a failure: with the engine or a partner."""
+    """Under way without a failure: with the engine or a partner, or with the customer's bank."""
     failing = dashboard.retrying_steps().values("order_id")
-    return orders.filter(status__in=MOVING_STATUSES).exclude(pk__in=failing)
+    return orders.filter(status__in=MOVING_STATUSES | {OrderStatus.AWAITING_PAYMENT}).exclude(pk__in=failing)
 
 
 def overdue(orders: QuerySet[Order]) -> QuerySet[Order]:
     """A review that missed a deadline, or an order under way that has not moved for too long."""
-    missed = Q(deadline_at__lt=timezone.now()) | Q(escalated_at__isnull=False)
+    missed = Q(deadline_at__lt=clock.now()) | Q(escalated_at__isnull=False)
     reviews = ReviewCase.objects.filter(missed, status=ReviewStatus.OPEN).order_by().values("order_id")
     stuck = dashboard.not_moving(Order.objects.order_by()).values("pk")
     return orders.filter(pk__in=reviews.union(stuck, all=True))

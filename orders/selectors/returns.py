@@ -12,9 +12,10 @@ from django.db.models import Count, F, OuterRef, Prefetch, QuerySet, Subquery, S
 from orders.amounts import counted, money
 from orders.models import Approval, Order, OrderLine, Refund, ReturnCase, ReturnLine
 from orders.returned import Returned
-from orders.selectors.offers import May, Offer
+from orders.selectors.offers import May, Offer, is_disputed, is_held_up
 from orders.vocabulary import (
     MAX_RETURN_LINES,
+    OPEN_REFUNDS,
     OPEN_RETURNS,
     ApprovalStatus,
     CommandKind,
@@ -208,13 +209,20 @@ def _pages(order: Order, case: ReturnCase, may: May) -> list[Offer]:
 def _buttons(order: Order, case: ReturnCase, may: May) -> list[Offer]:
     if case.status == ReturnStatus.ANNOUNCED and may("orders.announce_return"):
         return [_offer(order, "return-withdraw", "Withdraw", "close")]
-    if case.status == ReturnStatus.RECEIVED and may("orders.refund_order") and not order.payment.refunding_minor:
+    if case.status == ReturnStatus.RECEIVED and may("orders.refund_order") and not _is_refunded(case):
         return [_offer(order, "return-close", "Close without a refund", "task_alt")]
     return []
 
 
 def _can_pay(order: Order, case: ReturnCase) -> bool:
-    return not order.payment.refunding_minor and case.payable_minor(order.payment.left_minor) > 0
+    if _is_refunded(case) or is_held_up(order) or is_disputed(order):
+        return False
+    return case.payable_minor(order.payment.left_minor) > 0
+
+
+def _is_refunded(case: ReturnCase) -> bool:
+    """A refund of it is under way, on its way or owed."""
+    return any(refund.status in OPEN_REFUNDS for refund in case.refunds.all())
 
 
 def _offer(order: Order, name: str, title: str, icon: str, *, by_page: bool = False, primary: bool = False) -> Offer:

@@ -13,7 +13,7 @@ from uuid import UUID
 from orders.access import RULES, Role
 from orders.facts import OpenStep, Standing
 from orders.models import Order
-from orders.selectors import offers, returns
+from orders.selectors import offers, order_money, returns
 from orders.selectors import orders as selectors
 from orders.selectors.offers import May, Offer
 from orders.vocabulary import StepName
@@ -78,12 +78,17 @@ def why(order_number: str, *, may: May) -> Why | None:
         order=order,
         standing=told.standing,
         attempt=_attempt(told.step),
-        deadline_at=case.deadline_at if case else None,
+        deadline_at=case.deadline_at if case else _payment_deadline(order),
         acts=[
             *(_act(offer, may) for offer in offered),
             *(_act(offer, may, open_return.pk if open_return else None) for offer in of_return),
         ],
     )
+
+
+def _payment_deadline(order: Order) -> datetime | None:
+    waits = order_money.payment_waits(getattr(order, "payment", None))
+    return waits.until if waits else None
 
 
 def _attempt(step: OpenStep | None) -> Attempt | None:

@@ -16,8 +16,8 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
+from orders import clock
 from orders.access import COMMANDS, RULES
 from orders.actor import Actor, person
 from orders.errors import NotPermitted, WrongState
@@ -52,7 +52,7 @@ def ask(
             command=command, subject=subject, status=ApprovalStatus.WAITING
         )
         for other in waiting:
-            if other.expires_at > timezone.now():
+            if other.expires_at > clock.now():
                 raise WrongState(
                     f"{other.says} This waits for a second person since {_moment(other.requested_at)}, "
                     f"asked for by {other.requested_by}."
@@ -67,7 +67,7 @@ def ask(
             reason=reason[:500],
             channel=actor.channel,
             requested_by_id=actor.user.pk,
-            expires_at=timezone.now() + life,
+            expires_at=clock.now() + life,
         )
 
 
@@ -94,7 +94,7 @@ def claim(approval_id: UUID | str, *, actor: Actor) -> Approval:
         raise WrongState(
             f"This is {approval.status} already{by}, at {_moment(approval.decided_at)}: {approval.decision}"
         )
-    if approval.expires_at <= timezone.now():
+    if approval.expires_at <= clock.now():
         raise WrongState(f"This expired at {_moment(approval.expires_at)}; it must be asked for again.")
     return approval
 
@@ -123,7 +123,7 @@ def hash_of(command: str, subject: str, parameters: dict[str, Any]) -> str:
 
 
 def _close(approval: Approval, status: ApprovalStatus, decision: str) -> None:
-    approval.status, approval.decision, approval.decided_at = status, decision[:500], timezone.now()
+    approval.status, approval.decision, approval.decided_at = status, decision[:500], clock.now()
     approval.save(update_fields=["status", "decision", "decided_at"])
 
 

@@ -58,7 +58,7 @@ def close(partner: PartnerCode, *, actor: Actor, reason: str) -> PartnerHealth:
         CommandKind.PARTNER_CLOSE,
         refused_in={BreakerState.CLOSED: "Calls to {name} are not stopped."},
         outcome="Calls to {name} are resumed.",
-        change={**breaker.CLOSED, "failures_in_a_row": 0},
+        change={**breaker.CLOSED, **breaker.NO_FAILURES},
         actor=actor,
         reason=reason,
     )

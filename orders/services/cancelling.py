@@ -50,7 +50,7 @@ def cancel(order_number: str, *, actor: Actor, reason: str) -> Command:
     """
     actor.require("orders.cancel_order")
     with transaction.atomic():
-        order = Order.objects.select_for_update().get(number=order_number)
+        order = Order.objects.select_for_update(no_key=True).get(number=order_number)
         sheet = Sheet(actor=actor, reason=reason)
         in_process = order.commands.filter(kind=CommandKind.START).exists()
         command = cancel_locked(order, commands.standing_of([order.pk])[order.pk], sheet, in_process=in_process)

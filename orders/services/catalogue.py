@@ -25,7 +25,7 @@ def change_product(sku: str, *, name: str, unit_price: Decimal, actor: Actor, re
     actor.require("orders.change_product")
     check_price(unit_price)
     with transaction.atomic():
-        product = Product.objects.select_for_update().get(sku=sku)
+        product = lock_product(sku)
         if not is_far(product.unit_price, unit_price):
             _save(product, name, unit_price)
             return None
@@ -42,10 +42,15 @@ def change_product(sku: str, *, name: str, unit_price: Decimal, actor: Actor, re
 def carry_out(parameters: dict[str, Any], *, actor: Actor) -> None:
     """The work of an approved change. Raises `WrongState` when the price is not the one it was asked in view of."""
     actor.require("orders.change_product")
-    product = Product.objects.select_for_update().get(sku=parameters["sku"])
+    product = lock_product(parameters["sku"])
     if product.unit_price != Decimal(parameters["was"]):
         raise WrongState(f"The price is {product.unit_price} by now, not {parameters['was']}; ask again.")
     _save(product, parameters["name"], Decimal(parameters["unit_price"]))
+
+
+def lock_product(sku: str) -> Product:
+    """The product's row, locked; order lines of it may be written meanwhile. Raises `Product.DoesNotExist`."""
+    return Product.objects.select_for_update(no_key=True).get(sku=sku)
 
 
 def is_far(old: Decimal, new: Decimal) -> bool:

@@ -13,9 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Model, QuerySet
-from django.utils import timezone
 
-from orders import current_request, history, outbox
+from orders import clock, current_request, history, outbox
 from orders.actor import Actor
 from orders.errors import CancelAsked, OnHold, WrongState
 from orders.models import Command, Order, OutboxMessage
@@ -93,7 +92,7 @@ def new(
         details=details or {},
         status=CommandStatus.DONE if done else CommandStatus.ACCEPTED,
         outcome=done,
-        finished_at=timezone.now() if done else None,
+        finished_at=clock.now() if done else None,
     )
 
 
@@ -142,6 +141,12 @@ def require_free_way(order_id: UUID | str) -> None:
         raise OnHold
 
 
+def require_not_cancelled(order_id: UUID | str) -> None:
+    """Raise `CancelAsked` when a cancellation stands; a process that waits asks for it whenever it is woken."""
+    if standing(order_id, CommandKind.CANCEL) is not None:
+        raise CancelAsked
+
+
 def refuse_second(order: Order, kind: CommandKind, doing: str, known: Standing | None = None) -> None:
     """Raise `WrongState` that names who was first and when, if such a command stands already.
 
@@ -155,7 +160,7 @@ def refuse_second(order: Order, kind: CommandKind, doing: str, known: Standing |
 def finish(commands: QuerySet[Command], outcome: str) -> None:
     """Say what became of open commands."""
     commands.filter(status=CommandStatus.ACCEPTED).update(
-        status=CommandStatus.DONE, outcome=outcome[:500], finished_at=timezone.now()
+        status=CommandStatus.DONE, outcome=outcome[:500], finished_at=clock.now()
     )
 
 

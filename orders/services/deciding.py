@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.utils import timezone
 
+from orders import clock, history
 from orders.actor import Actor
 from orders.errors import InvalidInput, WrongState
 from orders.models import Approval
@@ -22,6 +23,13 @@ WORK: Mapping[str, Callable[..., None]] = {
     refunding.FOR_RETURN: refunding.carry_out,
     publishing.COMMAND: publishing.carry_out,
 }
+#: command -> locks what the request is about. Whoever asks locks that before the request, and so must who decides.
+SUBJECT: Mapping[str, Callable[[dict[str, Any]], object]] = {
+    "change_product": lambda parameters: catalogue.lock_product(parameters["sku"]),
+    refunding.COMMAND: lambda parameters: history.lock_order(parameters["order"]),
+    refunding.FOR_RETURN: lambda parameters: history.lock_order(parameters["order"]),
+    publishing.COMMAND: lambda parameters: publishing.lock_version(parameters["slug"], parameters["number"]),
+}
 
 
 def approve(approval_id: UUID | str, *, actor: Actor, reason: str = "") -> Approval:
@@ -29,7 +37,10 @@ def approve(approval_id: UUID | str, *, actor: Actor, reason: str = "") -> Appro
 
     Raises `NotPermitted`, or `WrongState` naming who decided before and when. What cannot be done any more is void.
     """
+    actor.require("orders.decide_approval")
     with transaction.atomic():
+        asked = Approval.objects.get(pk=approval_id)
+        SUBJECT[asked.command](asked.parameters)
         approval = approvals.claim(approval_id, actor=actor)
         _decide(approval, ApprovalStatus.DONE, actor, reason or "Approved")
         try:
@@ -55,6 +66,6 @@ def decline(approval_id: UUID | str, *, actor: Actor, reason: str) -> Approval:
 
 
 def _decide(approval: Approval, status: ApprovalStatus, actor: Actor, decision: str) -> None:
-    approval.status, approval.decision, approval.decided_at = status, decision[:500], timezone.now()
+    approval.status, approval.decision, approval.decided_at = status, decision[:500], clock.now()
     approval.decided_by = actor.user  # type: ignore[assignment]
     approval.save(update_fields=["status", "decision", "decided_at", "decided_by"])

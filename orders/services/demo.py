@@ -1,7 +1,7 @@
 """Demo data of our own making, so that the first page a newcomer opens is alive.
 
-The orders go the same road as real ones, and some are meant to go wrong: a declined card, too little stock, a country
-that the carrier does not serve.
+The orders go the same road as real ones, and some are meant to go wrong: a declined card, a bank that asks the customer
+first, a payment that is disputed, too little stock, a country that the carrier does not serve.
 """
 
 import random
@@ -76,10 +76,16 @@ def _order(number: int, draw: random.Random) -> placing.NewOrder:
     match number:
         case 5:
             payment_method = "pm_card_chargeDeclined"
+        case 7:
+            payment_method = "pm_card_authenticationRequired"
         case 9:
             lines = (placing.NewLine(sku="DEMO-CLOCK", quantity=5),)
         case 14:
             payment_method = "pm_card_chargeDeclinedInsufficientFunds"
+        case 11:
+            payment_method = "pm_bacsDebit_success"
+        case 17:
+            payment_method = "pm_card_createDispute"
         case 20:
             country = "AQ"
     guest = number % 6 == 0

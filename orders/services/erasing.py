@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from django.db import transaction
-from django.utils import timezone
 
-from orders import history
+from orders import clock, history
 from orders.actor import Actor
 from orders.errors import InvalidInput, WrongState
 from orders.models import Command, Customer, Order, OrderEvent, OutboxMessage, Payment, ReturnCase, Shipment
@@ -59,7 +58,7 @@ def erase_customer(reference: str, *, actor: Actor, reason: str) -> Erasure:
             raise Customer.DoesNotExist
         if customer.erased_at is not None:
             return Erasure(command=customer.commands.get(kind=CommandKind.ERASE_CUSTOMER), is_new=False)
-        orders = list(Order.objects.select_for_update().filter(customer=customer).order_by("pk"))
+        orders = history.lock_orders(Order.objects.filter(customer=customer).values_list("pk", flat=True))
         _refuse_open(orders)
         _refuse_open_returns(orders)
         known = [word for word in (customer.reference, *_names(customer)) if word]
@@ -107,7 +106,7 @@ def _erase(customer: Customer, orders: list[Order]) -> None:
     old, key = customer.reference, customer.key
     customer.reference = f"{ERASED}-{customer.pk}"
     customer.personal, customer.key = b"", None
-    customer.erased_at, customer.erased_digest = timezone.now(), customers.digest(old)
+    customer.erased_at, customer.erased_digest = clock.now(), customers.digest(old)
     customer.save(update_fields=["reference", "personal", "key", "erased_at", "erased_digest"])
     if key is not None:
         key.delete()
@@ -136,6 +135,6 @@ def _without(words: list[str], text: str) -> str:
 def _outcome(orders: list[Order], known: list[str]) -> str:
     """What was done; the history stays, and its reasons that name the customer are counted."""
     reasons = OrderEvent.objects.filter(order__in=orders).values_list("reason", flat=True)
-    naming = sum(_without(known, reason) != reason for reason in reasons.iterator())
+    naming = sum(_without(known, reason) != reason for reason in reasons)
     left = f" {naming} lines of the history name the customer and stay as they were." if naming else ""
     return f"{len(orders)} orders keep their history and money.{left}"

@@ -9,16 +9,15 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 from django.db.models import Max
-from django.utils import timezone
 
-from orders import failpoints, fence, history
+from orders import clock, failpoints, fence, history
 from orders.actor import Actor
 from orders.amounts import counted, money
-from orders.errors import PartnerUnavailable
+from orders.errors import PartnerUnavailable, RequestRefused
 from orders.models import Command, FraudCheck, FraudRules, Order, ReviewCase
 from orders.partners import breaker
 from orders.partners import fraud as partner
-from orders.services import commands
+from orders.services import commands, parking, predecessors
 from orders.services.commands import require_free_way
 from orders.services.process import note_retry
 from orders.vocabulary import CommandKind, EventType, OrderStatus, PartnerCode, StepName
@@ -57,14 +56,17 @@ def own_hits(order: Order, rules: FraudRules) -> list[Hit]:
 def check(order_id: str, *, actor: Actor) -> bool:
     """Score the order, and open a review case when it is suspicious; answers whether it is.
 
-    Raises `OnHold`, `CancelAsked`, `PartnerUnavailable` (retry), `StepVoided` or `StaleAttempt`.
+    Raises `OnHold`, `CancelAsked`, `PartnerUnavailable` (retry), `RequestRefused` (parked), `StepMissing` (not
+    due), `StepVoided` or `StaleAttempt`.
     """
     held = fence.claim(order_id, StepName.FRAUD)
     if held.is_done:
         return FraudCheck.objects.values_list("suspicious", flat=True).get(order_id=order_id)
     require_free_way(order_id)
+    with fence.progress(held):
+        predecessors.require_due(history.lock_order(order_id), held.name)
     order = Order.objects.select_related("customer__key").get(pk=order_id)
-    asked_at = timezone.now()
+    asked_at = clock.now()
     skip = commands.standing(order_id, CommandKind.STEP_SKIP)
     score = None if skip else _ask(held, order, actor=actor)
     failpoints.reach(held.key, held.token, "effect")
@@ -85,13 +87,15 @@ def check(order_id: str, *, actor: Actor) -> bool:
         partner_asked_at=asked_at if score else None,
     )
     with fence.commit(held, {"score": points}):
-        _settle(history.lock_order(order_id), found, skip, actor=actor)
+        order = history.lock_order(order_id)
+        _settle(order, found, skip, actor=actor)
+        parking.mended(held, order, actor=actor, skipped=skip is not None)
     return found.suspicious
 
 
 def _ask(held: fence.Claim, order: Order, *, actor: Actor) -> partner.Score:
     try:
-        with breaker.attempt(PartnerCode.FRAUD):
+        with breaker.attempt(PartnerCode.FRAUD, subject=held.order_id):
             return partner.score(
                 str(order.pk),
                 amount_minor=order.total_minor,
@@ -101,6 +105,9 @@ def _ask(held: fence.Claim, order: Order, *, actor: Actor) -> partner.Score:
             )
     except PartnerUnavailable as error:
         note_retry(held, error, actor=actor)
+        raise
+    except RequestRefused as error:
+        parking.park(held, error, actor=actor)
         raise
 
 
@@ -133,7 +140,7 @@ def _settle(order: Order, found: FraudCheck, skip: Command | None, *, actor: Act
 def _open_case(order: Order, rules: FraudRules, *, actor: Actor) -> None:
     case = ReviewCase.objects.create(
         order=order,
-        deadline_at=timezone.now() + timedelta(hours=rules.review_hours),
+        deadline_at=clock.now() + timedelta(hours=rules.review_hours),
         needs_second=order.total_minor > rules.second_person_over_minor,
     )
     two = "; two people must approve it" if case.needs_second else ""

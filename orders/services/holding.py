@@ -12,9 +12,8 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
-from orders import history
+from orders import clock, history
 from orders.actor import Actor
 from orders.amounts import counted
 from orders.errors import InvalidInput, WrongState
@@ -37,7 +36,7 @@ def hold(order_number: str, *, actor: Actor, reason: str, until: datetime | None
     actor.require("orders.hold_order")
     _require_reasonable(until)
     with transaction.atomic():
-        order = Order.objects.select_for_update().get(number=order_number)
+        order = Order.objects.select_for_update(no_key=True).get(number=order_number)
         sheet = Sheet(actor=actor, reason=reason)
         command = hold_locked(order, commands.standing_of([order.pk])[order.pk], sheet, until=until)
         sheet.write()
@@ -65,7 +64,7 @@ def release(order_number: str, *, actor: Actor, reason: str) -> Command:
     """Let the order go on where it stopped. Raises `NotPermitted`, `Order.DoesNotExist` or `WrongState`."""
     actor.require("orders.hold_order")
     with transaction.atomic():
-        order = Order.objects.select_for_update().get(number=order_number)
+        order = Order.objects.select_for_update(no_key=True).get(number=order_number)
         return let_go(order, actor=actor, reason=reason)
 
 
@@ -108,7 +107,7 @@ def settle(order_id: UUID | str, *, actor: Actor) -> bool:
 
 
 def _require_reasonable(until: datetime | None) -> None:
-    now, most = timezone.now(), settings.HOLD_MAX_DAYS
+    now, most = clock.now(), settings.HOLD_MAX_DAYS
     if until is not None and not now < until <= now + timedelta(days=most):
         raise InvalidInput("until", f"{until:%d %b %Y %H:%M} UTC is not within {counted(most, 'day')} from now.")
 

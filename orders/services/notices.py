@@ -12,10 +12,10 @@ import smtplib
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import transaction
-from django.utils import timezone
 
-from orders import history, outbox
+from orders import clock, history, outbox
 from orders.actor import Actor
+from orders.connections import give_back
 from orders.errors import PartnerUnavailable, WrongState
 from orders.models import Notice, Order
 from orders.notice_letters import letter
@@ -40,10 +40,10 @@ def message(order: Order, *, subject: str, text: str, key: str) -> Notice:
 def _new(notice: Notice) -> Notice:
     why = _why_not(notice.order)
     if why:
-        notice.status, notice.note, notice.finished_at = NoticeStatus.DROPPED, why, timezone.now()
+        notice.status, notice.note, notice.finished_at = NoticeStatus.DROPPED, why, clock.now()
     notice.save(force_insert=True)
     if not why:
-        _publish(notice)
+        publish(notice)
     return notice
 
 
@@ -59,8 +59,10 @@ def send(notice_id: str, *, tries: int, actor: Actor) -> NoticeStatus:
     why = _why_not(order)
     if why:
         return _end(held, NoticeStatus.DROPPED, why, actor=actor)
+    mail = _message(held, order)
+    give_back()
     try:
-        _message(held, order).send()
+        mail.send()
     except (smtplib.SMTPException, OSError) as error:
         says, is_final = _reading(error)
         if is_final:
@@ -85,7 +87,7 @@ def send_again(order_number: str, *, actor: Actor, reason: str) -> Notice:
     """Try once more. Raises `NotPermitted`, `Order.DoesNotExist`, or `WrongState` saying why it cannot be sent."""
     actor.require("orders.send_notice")
     with transaction.atomic():
-        order = Order.objects.select_for_update().get(number=order_number)
+        order = Order.objects.select_for_update(no_key=True).get(number=order_number)
         notice = order.notices.select_for_update().filter(status__in=UNSENT_NOTICES).first()
         if notice is None:
             raise WrongState(f"No notice about order {order.number} waits to be sent again.")
@@ -100,7 +102,7 @@ def send_again(order_number: str, *, actor: Actor, reason: str) -> Notice:
         )
         data = {"notice": str(notice.pk), "command": str(command.pk)}
         history.record(order, EventType.NOTICE_ASKED, actor=actor, reason=reason, data=data)
-        _publish(notice)
+        publish(notice)
     return notice
 
 
@@ -118,7 +120,8 @@ def _why_not(order: Order) -> str:
     return ""
 
 
-def _publish(notice: Notice) -> None:
+def publish(notice: Notice) -> None:
+    """Start the process of this asking. In the caller's transaction."""
     body = {"notice_id": str(notice.pk), "tries": notice.tries}
     outbox.publish(Topic.SEND_NOTICE, aggregate=f"notice:{notice.pk}", body=body)
 
@@ -170,7 +173,7 @@ def _end(held: Notice, status: NoticeStatus, note: str, *, actor: Actor) -> Noti
     with transaction.atomic():
         order = history.lock_order(held.order_id)
         mine = Notice.objects.filter(pk=held.pk, attempts=held.attempts, tries=held.tries, status=NoticeStatus.QUEUED)
-        if not mine.update(status=status, note=note[:500], finished_at=timezone.now()):
+        if not mine.update(status=status, note=note[:500], finished_at=clock.now()):
             return NoticeStatus(Notice.objects.values_list("status", flat=True).get(pk=held.pk))
         event = EventType.NOTICE_SENT if status is NoticeStatus.SENT else EventType.NOTICE_FAILED
         reason = note or "The mail server took the mail to the customer"

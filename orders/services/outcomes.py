@@ -11,14 +11,14 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import OperationalError, transaction
-from django.utils import timezone
 
-from orders import fence, history
+from orders import clock, fence, history
 from orders.actor import Actor
 from orders.amounts import money
+from orders.database_errors import LOCK_NOT_AVAILABLE, sqlstate
 from orders.errors import DomainError, InvalidInput, WrongState
 from orders.models import LedgerTransfer, Order, Payment, Refund, StaffTask, Step
-from orders.services import refunding, stock, tasks
+from orders.services import refund_outcomes, stock, tasks
 from orders.vocabulary import (
     EventType,
     FailureType,
@@ -39,14 +39,14 @@ UNKNOWN = {
 }
 #: how an order ends whose forward step was tried to the end of its time
 OUT_OF_TIME = frozenset({FailureType.OUTCOME_UNKNOWN, FailureType.PARTNER_UNAVAILABLE})
-OF_AN_UNDO = (TaskKind.OUTCOME_UNKNOWN, TaskKind.PARCEL_LEFT)
+OF_AN_UNDO = (TaskKind.OUTCOME_UNKNOWN, TaskKind.PARCEL_LEFT, TaskKind.REQUEST_REFUSED)
 
 
 def ask_a_person_when_late(held: fence.Claim, error: DomainError, *, actor: Actor) -> None:
     """Open the task once the undo has been open for too long; at once where the step's own time was over before."""
     step = Step.objects.select_related("order").get(pk=held.key)
     known_late = step.order.failure_type in OUT_OF_TIME
-    if not known_late and timezone.now() - step.begun_at < _patience():
+    if not known_late and clock.now() - step.begun_at < _patience():
         return
     says = (
         f"Not known of {step.order.number}: {UNKNOWN[held.name]}. Key {held.key}, since "
@@ -57,14 +57,20 @@ def ask_a_person_when_late(held: fence.Claim, error: DomainError, *, actor: Acto
 
 def ask_about_refund_when_late(refund: Refund, error: DomainError, *, actor: Actor) -> None:
     """The same for a refund that has a process of its own."""
-    if timezone.now() - refund.created_at < _patience():
+    if clock.now() - refund.created_at < _patience():
         return
+    with transaction.atomic():
+        ask_about_refund(history.lock_order(refund.order_id), refund, str(error), actor=actor)
+
+
+def ask_about_refund(order: Order, refund: Refund, why: str, *, actor: Actor) -> None:
+    """Open the task about a refund of which nobody knows whether it went back. The caller holds the order's lock."""
     says = (
         f"Not known of the refund of {money(refund.amount_minor, refund.currency)}: whether it went back. Key "
-        f"{refund.key}, since {refund.created_at:%Y-%m-%d %H:%M} UTC. {error} It is tried on; resolve this with a "
+        f"{refund.key}, since {refund.created_at:%Y-%m-%d %H:%M} UTC. {why} It is tried on; resolve this with a "
         "reference if you found out."
     )
-    _open(TaskKind.OUTCOME_UNKNOWN, str(refund.order_id), says, actor=actor)
+    tasks.open_task(TaskKind.OUTCOME_UNKNOWN, order, level=TaskLevel.LEAD, says=says, actor=actor)
 
 
 def parcel_left(held: fence.Claim, error: DomainError, *, actor: Actor) -> None:
@@ -95,13 +101,15 @@ def settle_by_hand(task: StaffTask, order: Order, *, note: str, reference: str, 
         with transaction.atomic():
             step = order.steps.select_for_update(nowait=True).filter(name__in=wanted, status=StepStatus.OPEN).first()
     except OperationalError as error:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE:
+            raise
         raise WrongState("An attempt is just ending; look again in a moment.") from error
     if step is None:
         _settle_refund(order, note=note, reference=reference, actor=actor)
         return
     back = _book_money_back(order) if step.name == StepName.REFUND else 0
     pieces = _take_back_if_shipped(order) if step.name == StepName.RECALL else 0
-    step.status, step.finished_at = StepStatus.DONE, timezone.now()
+    step.status, step.finished_at = StepStatus.DONE, clock.now()
     step.result = {"by_hand": reference}
     step.save(update_fields=["status", "finished_at", "result"])
     history.record(
@@ -125,10 +133,13 @@ def _patience() -> timedelta:
 
 
 def _settle_refund(order: Order, *, note: str, reference: str, actor: Actor) -> None:
-    refund = order.refunds.select_for_update().filter(status=RefundStatus.SENT).first()
+    unsure = (RefundStatus.SENT, RefundStatus.PENDING)
+    refund = (
+        order.refunds.select_for_update(of=("self",)).filter(status__in=unsure).order_by("created_at", "id").first()
+    )
     if refund is None:
         raise WrongState("Nothing of this order is unknown any more; the process still works on what is open.")
-    refunding.settle(refund, order, note=note, reference=reference, actor=actor)
+    refund_outcomes.settle(refund, order, note=note, reference=reference, actor=actor)
 
 
 def _open(kind: TaskKind, order_id: str, says: str, *, actor: Actor) -> None:

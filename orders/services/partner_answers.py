@@ -4,26 +4,30 @@ Each answer has two ends. Up to the first it is used as it is. Between the two t
 if, the partner does not answer, the old answer stands in, marked as stale with its age. A refusal is an answer: an old
 one in its place would hide a wrong key or a wrong question for weeks. After the second end there is no answer.
 
-Of all processes one asks a question at a time. A lock of the database sees to that, so a worker that dies gives it up.
+Of all processes one asks a question at a time. It holds a lease by the database's clock, and no connection: a lock of
+the session would need one as long as the partner takes, and would be anybody's behind a pooler. The lease of a worker
+that dies ends by itself; until then an old answer stands in, or the asking is tried again.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
+from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
-from psycopg.errors import LockNotAvailable
 
 from orders.amounts import duration
+from orders.connections import give_back
 from orders.errors import PartnerUnavailable
-from orders.models import PartnerAnswer
+from orders.models import PartnerAnswer, QuestionLease
 from orders.partners import addresses, breaker, rates
 from orders.partners.cached_questions import Question, address_of, rates_of
 
@@ -58,12 +62,12 @@ def get(question: Question, ask: Callable[[], Any]) -> Answer:
     with _alone(question.key) as mine:
         if not mine:
             return _stand_in(question, PartnerUnavailable("Another process is asking the same question."))
-        # Whoever waited for the lock finds the answer of the one that held it.
+        # Whoever waited for the lease finds the answer of the one that held it.
         known = _fresh(question)
         if known is not None:
             return known
         try:
-            with breaker.attempt(question.partner):
+            with breaker.attempt(question.partner, subject=question.key):
                 body = ask()
         except PartnerUnavailable as error:
             return _stand_in(question, error)
@@ -108,26 +112,36 @@ def _stand_in(question: Question, error: PartnerUnavailable) -> Answer:
 
 @contextmanager
 def _alone(key: str) -> Iterator[bool]:
-    """Whether nobody else asks; waits for that for a bounded time. Holds no transaction while the partner is asked."""
-    number = int.from_bytes(bytes.fromhex(key[:16]), signed=True)
-    mine = _lock(number)
+    """Whether nobody else asks; waits for that for a bounded time. Holds nothing while the partner is asked."""
+    token = uuid4()
+    mine = _take(key, token)
     try:
         yield mine
     finally:
         if mine:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
+            QuestionLease.objects.filter(pk=key, token=token).delete()
 
 
-def _lock(number: int) -> bool:
-    wait = f"{int(settings.ANSWER_WAIT_SECONDS * 1000)}ms"
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [wait])
-            # Of the session: it outlives this transaction, and ends with the connection of a process that dies.
-            cursor.execute("SELECT pg_advisory_lock(%s)", [number])
-    except OperationalError as error:
-        if not isinstance(error.__cause__, LockNotAvailable):
-            raise
-        return False
-    return True
+TAKE = """
+INSERT INTO orders_questionlease (key, token, held_until)
+    VALUES (%s, %s, statement_timestamp() + make_interval(secs => %s))
+    ON CONFLICT (key) DO UPDATE SET token = excluded.token, held_until = excluded.held_until
+    WHERE orders_questionlease.held_until < statement_timestamp()
+RETURNING key
+"""
+#: seconds between two looks whether the other one has the answer
+LOOK_EVERY = 0.05
+
+
+def _take(key: str, token: UUID) -> bool:
+    lease = settings.PARTNER_TIMEOUT_SECONDS * breaker.TRY_LEASE_IN_TIMEOUTS
+    deadline = time.monotonic() + settings.ANSWER_WAIT_SECONDS
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(TAKE, [key, token, lease])
+            if cursor.fetchone():
+                return True
+        if time.monotonic() > deadline:
+            return False
+        give_back()
+        time.sleep(LOOK_EVERY)

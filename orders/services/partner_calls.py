@@ -13,8 +13,8 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import F
-from django.utils import timezone
 
+from orders import clock
 from orders.actor import Actor
 from orders.errors import DomainError, PartnerUnavailable
 from orders.models import PartnerCall
@@ -59,7 +59,7 @@ def give_up(call_id: int, *, error_type: str, message: str) -> None:
 
 def _end(call_id: int, status: PartnerCallStatus, **result: str) -> None:
     open_call = PartnerCall.objects.filter(pk=call_id, status=PartnerCallStatus.PENDING)
-    open_call.update(status=status, finished_at=timezone.now(), **result)
+    open_call.update(status=status, finished_at=clock.now(), **result)
 
 
 def _is_hopeless(call: PartnerCall, error: PartnerUnavailable) -> bool:

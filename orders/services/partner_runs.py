@@ -11,9 +11,8 @@ from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
-from orders import outbox
+from orders import clock, outbox
 from orders.actor import Actor
 from orders.amounts import counted
 from orders.errors import InvalidInput, WrongState
@@ -113,14 +112,14 @@ def end(run_id: UUID | str, *, note: str = "") -> PartnerRunStatus:
             if run.calls.filter(status=PartnerCallStatus.PENDING).exists():
                 _stop(run, note=note or "Its process ended early.")
             else:
-                run.status, run.finished_at = PartnerRunStatus.COMPLETED, timezone.now()
+                run.status, run.finished_at = PartnerRunStatus.COMPLETED, clock.now()
                 run.save(update_fields=["status", "finished_at"])
         return PartnerRunStatus(run.status)
 
 
 def _stop(run: PartnerRun, *, note: str) -> int:
     """How many calls are not made any more."""
-    run.status, run.finished_at, run.note = PartnerRunStatus.CANCELLED, timezone.now(), note[:500]
+    run.status, run.finished_at, run.note = PartnerRunStatus.CANCELLED, clock.now(), note[:500]
     run.save(update_fields=["status", "finished_at", "note"])
     left = run.calls.filter(status=PartnerCallStatus.PENDING)
     return left.update(status=PartnerCallStatus.CANCELLED, finished_at=run.finished_at)

@@ -15,8 +15,17 @@ from orders import history
 from orders.actor import Actor
 from orders.errors import InvalidInput, WrongState
 from orders.models import Command, Order, Payment, Step
-from orders.services import commands, stepping
-from orders.vocabulary import CommandKind, EventType, OrderStatus, PaymentStatus, StepName, StepStatus, Topic
+from orders.services import commands, payment_waits, stepping
+from orders.vocabulary import (
+    CommandKind,
+    EventType,
+    OrderStatus,
+    PaymentStatus,
+    PaymentWait,
+    StepName,
+    StepStatus,
+    Topic,
+)
 
 #: never a card number; what is said does not repeat the value, so that none reaches an answer or a log
 TOKEN = re.compile(r"(pm|tok)_[A-Za-z0-9_]{1,120}")
@@ -32,7 +41,7 @@ def change(order_number: str, *, payment_method: str, actor: Actor, reason: str)
     if not TOKEN.fullmatch(payment_method):
         raise InvalidInput("payment_method", TOKEN_SAYS)
     with transaction.atomic():
-        order = Order.objects.select_for_update().get(number=order_number)
+        order = Order.objects.select_for_update(no_key=True).get(number=order_number)
         charge = order.steps.filter(name=StepName.CHARGE).first()
         _require_in_time(order, charge)
         if order.payment_method == payment_method:
@@ -44,6 +53,11 @@ def change(order_number: str, *, payment_method: str, actor: Actor, reason: str)
             raise WrongState(f"Order {order.number}: the payment was declined, and the order ends; place it again.")
         begun = payment is not None
         wakes = begun and charge is not None and charge.last_error != "" and stepping.paused(order, charge) is None
+        tell = Topic.DRIVE_STEP if wakes else None
+        if payment is not None and payment.waits_for:
+            _require_not_at_the_bank(order, payment)
+            # No attempt is under way that could be driven: the process itself sleeps.
+            tell = Topic.TELL_ORDER
         command = commands.record(
             CommandKind.PAYMENT_METHOD,
             order,
@@ -51,7 +65,7 @@ def change(order_number: str, *, payment_method: str, actor: Actor, reason: str)
             reason=reason,
             step=StepName.CHARGE,
             done="" if begun else "The charge will be made with it.",
-            tell=Topic.DRIVE_STEP if wakes else None,
+            tell=tell,
         )
         order.payment_method = payment_method
         history.record(
@@ -69,7 +83,11 @@ def obey(order: Order, payment: Payment, *, actor: Actor) -> None:
     """The old intent is cancelled: the next one is made with the order's method. The caller holds the order's lock."""
     payment.payment_method, payment.gateway_reference = order.payment_method, ""
     payment.generation += 1
-    payment.save(update_fields=["payment_method", "gateway_reference", "generation", "updated_at"])
+    waited = payment_waits.end(payment)
+    payment.save(update_fields=["payment_method", "gateway_reference", "generation", *waited, "updated_at"])
+    before = order.status
+    if order.status == OrderStatus.AWAITING_PAYMENT:
+        order.move_to(OrderStatus.CHARGING)
     asked = commands.standing(order.pk, CommandKind.PAYMENT_METHOD)
     history.record(
         order,
@@ -77,6 +95,7 @@ def obey(order: Order, payment: Payment, *, actor: Actor) -> None:
         actor=actor,
         reason="The payment that was begun is cancelled at the gateway; the next one is made with the new method",
         step=StepName.CHARGE,
+        status_before=before,
         data={"generation": payment.generation},
     )
     if asked is not None:
@@ -104,5 +123,15 @@ def _require_in_time(order: Order, charge: Step | None) -> None:
         return
     if charge.status != StepStatus.OPEN:
         raise WrongState(f"Order {order.number}: the payment was taken at {charge.finished_at:%Y-%m-%d %H:%M:%S} UTC.")
-    if not charge.last_error and order.status != OrderStatus.ON_HOLD:
+    waits = {OrderStatus.ON_HOLD, OrderStatus.AWAITING_PAYMENT}
+    if not charge.last_error and order.status not in waits:
         raise WrongState(f"Order {order.number}: the payment is being taken at this moment; look again in a moment.")
+
+
+def _require_not_at_the_bank(order: Order, payment: Payment) -> None:
+    """A debit that the bank has begun cannot be cancelled: a second payment could take the money twice."""
+    if payment.waits_for == PaymentWait.BANK:
+        raise WrongState(
+            f"Order {order.number}: the bank has the debit since {payment.waiting_since:%Y-%m-%d %H:%M} UTC and must "
+            "decide first. If it is not paid the order ends, and can be placed again."
+        )

@@ -13,9 +13,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
 from django.db import IntegrityError, connection, transaction
-from django.utils import timezone
 
-from orders import current_request, history, outbox, vocabulary
+from orders import clock, current_request, history, outbox, vocabulary
 from orders.actor import Actor
 from orders.errors import AlreadyExists, InvalidInput, WrongState
 from orders.models import Batch, Command, Customer, Order, OrderLine, Product
@@ -105,6 +104,7 @@ def build(new: NewOrder, products: Mapping[str, Product], *, channel: Channel) -
     if not 0 < total <= vocabulary.MAX_ORDER_TOTAL_MINOR:
         limit = vocabulary.MAX_ORDER_TOTAL_MINOR
         raise InvalidInput("lines", f"The order's total is {total} minor units; it must be 1 to {limit}.")
+    now = clock.now()
     order = Order(
         source=new.source,
         reference=new.reference,
@@ -114,7 +114,7 @@ def build(new: NewOrder, products: Mapping[str, Product], *, channel: Channel) -
         line_count=len(lines),
         payment_method=new.payment_method,
         ship_to_country=new.ship_to_country,
-        placed_at=new.placed_at or timezone.now(),
+        placed_at=min(new.placed_at or now, now),
     )
     return order, lines
 
@@ -128,7 +128,7 @@ def start(order_number: str, *, actor: Actor, reason: str = "Processing requeste
     """Ask for the processing of a placed order. Raises `NotPermitted`, `WrongState` or `Order.DoesNotExist`."""
     actor.require("orders.start_order")
     with transaction.atomic():
-        order = Order.objects.select_for_update().get(number=order_number)
+        order = Order.objects.select_for_update(no_key=True).get(number=order_number)
         require_startable(order)
         return start_locked(order, actor=actor, reason=reason)
 
@@ -210,6 +210,14 @@ def next_numbers(count: int) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT nextval('orders_order_number') FROM generate_series(1, %s)", [count])
         return [f"SO-{row[0]}" for row in cursor.fetchall()]
+
+
+def newest_number() -> int:
+    """The number that was given last, by whomever; 0 before the first."""
+    with connection.cursor() as cursor:
+        # The accounts of web and worker may use the sequence, not select from it.
+        cursor.execute("SELECT coalesce(pg_sequence_last_value('orders_order_number'), 0)")
+        return int(cursor.fetchone()[0])
 
 
 def require_startable(order: Order) -> None:

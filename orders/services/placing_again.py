@@ -7,9 +7,8 @@ the two histories name each other. Without it, staff key the order in by hand an
 from __future__ import annotations
 
 from django.db import transaction
-from django.utils import timezone
 
-from orders import history
+from orders import clock, history
 from orders.actor import Actor
 from orders.amounts import money
 from orders.errors import WrongState
@@ -29,7 +28,7 @@ def place_again(order_number: str, *, actor: Actor, reason: str) -> Order:
     """
     actor.require("orders.place_order")
     with transaction.atomic():
-        failed = Order.objects.select_for_update().get(number=order_number)
+        failed = Order.objects.select_for_update(no_key=True).get(number=order_number)
         sheet = Sheet(actor=actor, reason=reason)
         made = place_again_locked(failed, sheet)
         sheet.write()
@@ -50,7 +49,7 @@ def place_again_locked(failed: Order, sheet: Sheet) -> Order:
         payment_method=failed.payment_method,
         ship_to_country=failed.ship_to_country,
         # Its sender's name for it is taken by the failed one.
-        placed_at=timezone.now(),
+        placed_at=clock.now(),
     )
     made.save(force_insert=True)
     lines = OrderLine.objects.filter(order=failed).order_by("position").values_list(*LINE_FIELDS[1:])

@@ -4,22 +4,45 @@ The workflow decides what comes next; these functions make each decision a fact.
 number of times.
 """
 
+from datetime import timedelta
+
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, Sum
 
-from orders import fence, history
+from orders import clock, fence, history
 from orders.actor import Actor
-from orders.errors import DomainError, InvalidInput, NotTheProcess, PartnerDown
-from orders.models import LedgerTransfer, Order, OrderEvent
-from orders.services import commands, reviewing, sorting
+from orders.errors import DomainError, InvalidInput, NotTheProcess, PartnerDown, StepMissing
+from orders.models import LedgerTransfer, Order, OrderEvent, Payment, ReviewCase
+from orders.services import commands, gateway_events, predecessors, reviewing, sorting
 from orders.vocabulary import (
+    PARTNER_STEPS,
     CommandKind,
     EventType,
     FailureType,
     LedgerAccount,
     OrderStatus,
+    PaymentStatus,
+    ReviewStatus,
     StepName,
     StepStatus,
+)
+
+#: how often an order's history tells of something that was reported and is not true
+MOST_UNPROVEN_TOLD = 5
+#: what a step may end with for now, and go on later
+NO_REFUSAL = frozenset(
+    {
+        FailureType.ON_HOLD,
+        FailureType.CANCELLED,
+        FailureType.PARTNER_UNAVAILABLE,
+        FailureType.PARTNER_DOWN,
+        FailureType.REQUEST_REFUSED,
+        FailureType.STALE_ATTEMPT,
+        FailureType.STEP_MISSING,
+        FailureType.STEP_VOIDED,
+        FailureType.NOT_THE_PROCESS,
+    }
 )
 
 
@@ -58,7 +81,10 @@ def validate(order_id: str, *, actor: Actor) -> None:
 
 
 def complete(order_id: str, *, actor: Actor) -> None:
-    """The goods left: the money is earned and the order is closed. Raises `OnHold` or `CancelAsked`."""
+    """The goods left: the money is earned and the order is closed.
+
+    Raises `OnHold`, `CancelAsked`, or `StepMissing` when it is not paid or not shipped.
+    """
     held = fence.claim(order_id, StepName.COMPLETE)
     if held.is_done:
         return
@@ -66,6 +92,7 @@ def complete(order_id: str, *, actor: Actor) -> None:
         order = history.lock_order(order_id)
         # Under the order's lock, which every command takes too: what was accepted before this binds.
         commands.require_free_way(order_id)
+        predecessors.require_due(order, held.name)
         LedgerTransfer.objects.create(
             key=f"{order.id}:earn",
             order=order,
@@ -85,6 +112,7 @@ def complete(order_id: str, *, actor: Actor) -> None:
             status_before=before,
         )
         commands.finish(order.commands.all(), "The order was completed.")
+        gateway_events.look_at_end(order)
 
 
 def begin_undo(order_id: str, *, failure_type: FailureType, message: str, actor: Actor) -> bool:
@@ -119,13 +147,66 @@ def begin_undo(order_id: str, *, failure_type: FailureType, message: str, actor:
     return True
 
 
+def begin_proven_undo(order_id: str, *, failure_type: FailureType, message: str, actor: Actor) -> bool:
+    """`begin_undo` for the engine, whose word alone undoes nothing: the reason must stand in the database.
+
+    Raises `StepMissing` when nobody cancelled the order here, no step ended with that no, and no step is out of time.
+    """
+    with transaction.atomic():
+        done = fence.void(order_id, StepName.COMPLETE) is StepStatus.DONE
+        order = history.lock_order(order_id)
+        if not done and not (order.is_terminal or order.status == OrderStatus.UNDOING or _proven(order, failure_type)):
+            if failure_type is FailureType.CANCELLED:
+                raise StepMissing(
+                    f"The process of order {order.number} was cancelled at Temporal directly. Nobody has cancelled the "
+                    "order here, so it goes on."
+                )
+            raise StepMissing(f"Nothing in our books is a reason to undo order {order.number} as {failure_type}.")
+        return begin_undo(order_id, failure_type=failure_type, message=message, actor=actor)
+
+
+def _proven(order: Order, failure_type: FailureType) -> bool:
+    if failure_type is FailureType.CANCELLED:
+        return commands.standing(order.pk, CommandKind.CANCEL) is not None
+    if order.steps.filter(refusal=failure_type).exclude(status=StepStatus.DONE).exists():
+        return True
+    if failure_type is FailureType.REVIEW_REJECTED:
+        return ReviewCase.objects.filter(order=order, status=ReviewStatus.REJECTED).exists()
+    if failure_type is FailureType.PAYMENT_DECLINED:
+        return Payment.objects.filter(order=order, status=PaymentStatus.DECLINED).exists()
+    # What is left are steps that were tried to the end of their time.
+    begun = clock.now() - timedelta(seconds=settings.STEP_OUT_OF_TIME_SECONDS)
+    return order.steps.filter(name__in=PARTNER_STEPS, status=StepStatus.OPEN, begun_at__lte=begun).exists()
+
+
+def note_missing(order_id: str, missing: StepMissing, event: EventType, *, actor: Actor) -> None:
+    """Say on the order that something was asked for or reported which the database does not bear out.
+
+    A few times at the most: whoever sends such messages must not fill the history with them.
+    """
+    with transaction.atomic():
+        order = history.lock_order(order_id)
+        if order.events.filter(type=event).count() < MOST_UNPROVEN_TOLD:
+            history.record(order, event, actor=actor, reason=str(missing))
+
+
+def note_refusal(order_id: str, steps: tuple[StepName, ...], error: DomainError) -> None:
+    """Remember the final no of one of these steps, which an undo may rest on; nothing for what is no final no."""
+    if error.failure_type not in NO_REFUSAL:
+        fence.note_refusal(order_id, steps, error.failure_type)
+
+
 def close(order_id: str, *, actor: Actor) -> OrderStatus:
-    """Everything is undone: the order ends as cancelled (a person asked) or failed (it could not be fulfilled)."""
+    """Everything is undone: the order ends as cancelled (a person asked) or failed (it could not be fulfilled).
+
+    Raises `StepMissing` when an undo is not done.
+    """
     held = fence.claim(order_id, StepName.CLOSE)
     if held.is_done:
         return OrderStatus(Order.objects.values_list("status", flat=True).get(pk=order_id))
     with fence.commit(held, {}):
         order = history.lock_order(order_id)
+        predecessors.require_due(order, held.name)
         # A person ended it; everything else is an order that could not be fulfilled.
         cancelled = order.failure_type in {FailureType.CANCELLED, FailureType.REVIEW_REJECTED}
         order.move_to(OrderStatus.CANCELLED if cancelled else OrderStatus.FAILED)
@@ -140,6 +221,7 @@ def close(order_id: str, *, actor: Actor) -> OrderStatus:
         )
         commands.finish(order.commands.all(), f"The order ended as {order.status}.")
         sorting.sort_out(order, actor=actor)
+        gateway_events.look_at_end(order)
     return OrderStatus(order.status)
 
 

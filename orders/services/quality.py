@@ -16,9 +16,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet, Window
 from django.db.models.functions import RowNumber
-from django.utils import timezone
 
-from orders import history
+from orders import clock, history
 from orders.actor import Actor
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.models import Order, QualityCheck, QualitySample
@@ -53,8 +52,7 @@ def store(day: date, *, shipped: int, positions: Sequence[int], actor: Actor) ->
             day=day, defaults={"shipped": shipped, "drawn": len(positions), "run_id": actor.run_id}
         )
         if made:
-            for order_id in _at(day, positions):
-                order = history.lock_order(order_id)
+            for order in history.lock_orders(_at(day, positions)):
                 QualityCheck.objects.create(sample=sample, order=order)
                 said = f"Drawn at random, {len(positions)} of the {shipped} orders that were shipped on {day}"
                 history.record(order, EventType.QUALITY_SAMPLED, actor=actor, reason=said)
@@ -86,7 +84,7 @@ def _answer(check_id: UUID | str, status: QualityStatus, kind: CommandKind, *, n
             when = f"{check.checked_at:%Y-%m-%d %H:%M:%S} UTC"
             raise WrongState(f"{check.checked_by} checked {order.number} at {when}: {check.status}.")
         check.status, check.note = status, note
-        check.checked_by_id, check.checked_at = actor.user.pk, timezone.now()
+        check.checked_by_id, check.checked_at = actor.user.pk, clock.now()
         check.save(update_fields=["status", "note", "checked_by", "checked_at"])
         commands.record(kind, order, actor=actor, reason=note, done=f"The check is {status}.")
         data = {"check": str(check.pk), "status": status}

@@ -1,43 +1,45 @@
-"""Asking for a refund of a completed order, trying a refused one again, and settling it by hand.
+"""Asking for a refund of a completed order, and trying a refused one again.
 
 What may be refunded is counted under the order's lock with what is under way, and a CHECK of the payment holds it
-besides: two people who refund at once never give back more than was taken. `orders.services.repaying` sends it.
+besides: two people who refund at once never give back more than was taken. `orders.services.repaying` sends it, and
+`orders.services.refund_outcomes` books what becomes of it.
 """
 
 from __future__ import annotations
 
 import uuid
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet, Sum
-from django.utils import timezone
 
-from orders import history, outbox
+from orders import clock, history
 from orders.actor import Actor
 from orders.amounts import money
 from orders.errors import InvalidInput, WrongState
-from orders.models import Approval, LedgerTransfer, Order, Payment, Refund, ReturnCase, StaffTask
-from orders.services import approvals, commands, tasks
+from orders.models import Approval, Order, Payment, Refund, ReturnCase
+from orders.services import approvals, commands, owing, refund_outcomes
+from orders.services.refund_outcomes import follow_undo as follow_undo
+from orders.services.refund_outcomes import owe_undo as owe_undo
 from orders.vocabulary import (
+    MOVING_REFUNDS,
     OPEN_REFUNDS,
     ApprovalStatus,
     CommandKind,
+    DisputeStatus,
     EventType,
-    LedgerAccount,
     OrderStatus,
-    PaymentStatus,
     RefundStatus,
     ReturnStatus,
-    TaskKind,
-    TaskLevel,
-    Topic,
 )
 
 COMMAND = "refund"
 #: the same for what came back of a return
 FOR_RETURN = CommandKind.RETURN_REFUND.value
+#: while one of these stands nobody asks for another one; one that is on its way may take days
+HELD_UP_BY = MOVING_REFUNDS | {RefundStatus.REFUSED}
 
 
 def request(
@@ -84,7 +86,7 @@ def carry_out(parameters: dict[str, Any], *, actor: Actor) -> None:
     actor.require("orders.refund_order")
     order = history.lock_order(parameters["order"])
     payment = refundable(order)
-    _refuse_open(order)
+    _refuse_standing(order, order.refunds.filter(status__in=HELD_UP_BY))
     amount = parameters["amount_minor"]
     if amount > payment.left_minor:
         raise WrongState(f"Only {money(payment.left_minor, payment.currency)} are left to refund by now.")
@@ -96,106 +98,35 @@ def carry_out(parameters: dict[str, Any], *, actor: Actor) -> None:
     _create(order, payment, amount, actor=actor, reason=approval.reason, approval=approval, return_case=case)
 
 
-def retry(order_number: str, *, actor: Actor, reason: str) -> Refund:
-    """Try the refused refund again, under a new key. Raises `NotPermitted`, `Order.DoesNotExist` or `WrongState`."""
+def retry(order_number: str, *, actor: Actor, reason: str, refund: UUID | str | None = None) -> Refund:
+    """Try a refused refund again, under a new key: the one that `refund` names, or the oldest.
+
+    Raises `NotPermitted`, `Order.DoesNotExist`, or `WrongState` when none is refused, another one is being sent, or the
+    payment is disputed.
+    """
     actor.require("orders.refund_order")
     with transaction.atomic():
         order = Order.objects.select_for_update().get(number=order_number)
-        refund = _refused(order)
-        refund.tries += 1
-        refund.key, refund.status = _key(order, refund), RefundStatus.REQUESTED
-        refund.requested_by_id = _user_id(actor)
-        refund.save(update_fields=["tries", "key", "status", "requested_by"])
-        _tell(order, refund, CommandKind.REFUND_RETRY, EventType.REFUND_RETRIED, actor, reason)
-    return refund
-
-
-def settle_by_hand(task: StaffTask, order: Order, *, note: str, reference: str, actor: Actor) -> None:
-    """The money went back by another way: book it so, and let the refund's process end."""
-    if not reference:
-        raise InvalidInput("reference", "Money that went back needs a reference by which it can be found.")
-    settle(_refused(order), order, note=note, reference=reference, actor=actor)
-
-
-def settle(refund: Refund, order: Order, *, note: str, reference: str, actor: Actor) -> None:
-    """Book by a person's word that the refund's amount is with the customer. The caller holds the locks."""
-    end(refund, RefundStatus.SETTLED, note=f"{note} ({reference})")
-    book(order, refund, LedgerAccount.BY_HAND)
-    data = {"refund": str(refund.pk), "refunded_minor": refund.amount_minor, "reference": reference}
-    history.record(order, EventType.REFUND_SETTLED, actor=actor, reason=note, data=data)
-    publish(refund)
-
-
-def owe(order: Order, refund: Refund, says: str, *, actor: Actor) -> None:
-    """The gateway says no for good: the money stays owed until somebody gives it back. The caller holds the locks."""
-    data = {"refund": str(refund.pk), "amount_minor": refund.amount_minor}
-    history.record(order, EventType.REFUND_REFUSED, actor=actor, reason=says, data=data)
-    tasks.open_task(
-        TaskKind.REFUND_OWED,
-        order,
-        level=TaskLevel.LEAD,
-        says=f"{money(refund.amount_minor, refund.currency)} of {order.number} are owed to the customer. {says}",
-        actor=actor,
-    )
-
-
-def owe_undo(order: Order, payment: Payment, amount_minor: int, says: str, *, actor: Actor) -> Refund:
-    """What an undo could not give back becomes a refused refund, to be tried again or settled like any other."""
-    refund = Refund(
-        order=order,
-        amount_minor=amount_minor,
-        currency=payment.currency,
-        reason=(order.failure_message or "The order was undone")[:500],
-        status=RefundStatus.REFUSED,
-        note=says[:500],
-        actor=actor.name,
-        channel=actor.channel,
-    )
-    refund.key = _key(order, refund)
-    refund.save(force_insert=True)
-    payment.refunding_minor += amount_minor
-    payment.save(update_fields=["refunding_minor", "updated_at"])
-    owe(order, refund, says, actor=actor)
-    return refund
+        refused = _refused(order, refund)
+        _refuse_standing(order, order.refunds.filter(status__in=MOVING_REFUNDS))
+        _refuse_disputed(order)
+        refused.tries += 1
+        refused.key, refused.key_generation = refund_outcomes.key(order, refused), 1
+        refused.status, refused.requested_by_id = RefundStatus.REQUESTED, _user_id(actor)
+        refused.save(update_fields=["tries", "key", "key_generation", "status", "requested_by"])
+        if owing.owed(order).exists():
+            resolution = "This refund is tried again; a new task tells of the next one."
+            owing.owed_changed(order, resolution=resolution, actor=actor)
+        _tell(order, refused, CommandKind.REFUND_RETRY, EventType.REFUND_RETRIED, actor, reason)
+    return refused
 
 
 def refundable(order: Order) -> Payment:
     """The payment of an order that can be refunded. Raises `WrongState`."""
     if order.status != OrderStatus.COMPLETED:
         raise WrongState(f"Order {order.number} is {order.status}; only a completed order is refunded.")
+    _refuse_disputed(order)
     return Payment.objects.select_for_update().get(order=order)
-
-
-def end(refund: Refund, status: RefundStatus, *, note: str = "") -> None:
-    """The refund is over; its amount is no longer kept back. The caller holds the order's lock and books the rest."""
-    refund.status, refund.finished_at, refund.note = status, timezone.now(), note[:500]
-    refund.save(update_fields=["status", "finished_at", "note", "gateway_reference"])
-    payment = Payment.objects.select_for_update().get(order_id=refund.order_id)
-    payment.refunding_minor -= refund.amount_minor
-    if status != RefundStatus.DROPPED:
-        payment.refunded_minor += refund.amount_minor
-    if payment.refunded_minor == payment.captured_minor:
-        payment.status = PaymentStatus.REFUNDED
-    payment.save(update_fields=["refunding_minor", "refunded_minor", "status", "updated_at"])
-    if status != RefundStatus.DROPPED and refund.return_case_id is not None:
-        paid = ReturnCase.objects.filter(pk=refund.return_case_id)
-        paid.update(status=ReturnStatus.REFUNDED, ended_at=refund.finished_at, ended_by=refund.actor)
-
-
-def book(order: Order, refund: Refund, paid_from: LedgerAccount) -> None:
-    """What was earned is earned no more; of an order that earned nothing, we owe the customer no more."""
-    LedgerTransfer.objects.create(
-        key=f"{order.id}:refund:{refund.pk}",
-        order=order,
-        debit_account=LedgerAccount.SALES if order.status == OrderStatus.COMPLETED else LedgerAccount.CUSTOMER,
-        credit_account=paid_from,
-        amount_minor=refund.amount_minor,
-        currency=refund.currency,
-    )
-
-
-def publish(refund: Refund) -> None:
-    outbox.publish(Topic.SEND_REFUND, aggregate=f"refund:{refund.pk}", body={"refund_id": str(refund.pk)})
 
 
 def waiting(order: Order) -> QuerySet[Approval]:
@@ -204,7 +135,7 @@ def waiting(order: Order) -> QuerySet[Approval]:
         command__in=(COMMAND, FOR_RETURN),
         subject=order.number,
         status=ApprovalStatus.WAITING,
-        expires_at__gt=timezone.now(),
+        expires_at__gt=clock.now(),
     )
 
 
@@ -230,7 +161,7 @@ def _create(
         approval=approval,
         return_case=return_case,
     )
-    refund.key = _key(order, refund)
+    refund.key = refund_outcomes.key(order, refund)
     refund.save(force_insert=True)
     payment.refunding_minor += amount_minor
     payment.save(update_fields=["refunding_minor", "updated_at"])
@@ -243,12 +174,12 @@ def _tell(order: Order, refund: Refund, kind: CommandKind, event: EventType, act
     command = commands.record(kind, order, actor=actor, reason=reason, done="The refund's own history says the rest.")
     data = {"refund": str(refund.pk), "amount_minor": refund.amount_minor, "command": str(command.pk)}
     history.record(order, event, actor=actor, reason=reason, data=data)
-    publish(refund)
+    refund_outcomes.publish(refund)
 
 
 def _refuse_second(order: Order, payment: Payment, left_minor: int | None) -> None:
     """Raise `WrongState` when somebody else refunds the order, or has done so since the person looked."""
-    _refuse_open(order)
+    _refuse_standing(order, order.refunds.filter(status__in=HELD_UP_BY))
     other = waiting(order).first()
     if other is not None:
         raise WrongState(
@@ -268,6 +199,7 @@ def _require_due(case: ReturnCase, payment: Payment, amount_minor: int) -> None:
     """Raise `WrongState` unless the return waits for exactly this refund."""
     if case.status != ReturnStatus.RECEIVED:
         raise WrongState(f"This return is {case.status}; nothing of it is left to refund.")
+    _refuse_standing(case.order, case.refunds.filter(status__in=OPEN_REFUNDS))
     payable = case.payable_minor(payment.left_minor)
     if not payable:
         raise WrongState("Nothing is left to refund for what came back; close the return.")
@@ -276,8 +208,8 @@ def _require_due(case: ReturnCase, payment: Payment, amount_minor: int) -> None:
         raise WrongState(f"{due} are to be refunded for what came back, not {given}.")
 
 
-def _refuse_open(order: Order) -> None:
-    standing = order.refunds.filter(status__in=OPEN_REFUNDS).first()
+def _refuse_standing(order: Order, refunds: QuerySet[Refund]) -> None:
+    standing = refunds.first()
     if standing is not None:
         amount = money(standing.amount_minor, standing.currency)
         raise WrongState(
@@ -286,23 +218,34 @@ def _refuse_open(order: Order) -> None:
         )
 
 
+def _refuse_disputed(order: Order) -> None:
+    """The gateway refuses it anyway: the customer's bank has the money, or has kept it."""
+    dispute = order.disputes.filter(status=DisputeStatus.OPEN).first()
+    if dispute is not None:
+        amount = money(dispute.amount_minor, dispute.currency)
+        raise WrongState(
+            f"{amount} of order {order.number} are disputed since {_when(dispute.opened_at)}; a disputed payment "
+            "cannot be refunded until the bank has decided."
+        )
+
+
 def _needs_second(order: Order, amount_minor: int) -> bool:
     """All that one person alone gives back counts: many small refunds are a large one."""
-    alone = order.refunds.filter(approval=None).exclude(status=RefundStatus.DROPPED)
+    alone = order.refunds.filter(approval=None, outside=False).exclude(status=RefundStatus.DROPPED)
     before = alone.aggregate(n=Sum("amount_minor"))["n"] or 0
     return bool(before + amount_minor > settings.REFUND_SECOND_PERSON_OVER_MINOR)
 
 
-def _refused(order: Order) -> Refund:
-    refund = order.refunds.select_for_update().filter(status=RefundStatus.REFUSED).first()
+def _refused(order: Order, named: UUID | str | None) -> Refund:
+    """The oldest refund that is refused, or the one that is named."""
+    found = owing.owed(order)
+    refund = found.filter(pk=named).first() if named else found.first()
     if refund is None:
         who = commands.said_who(order, CommandKind.REFUND_RETRY, "tried it again")
-        raise WrongState(f"No refund of order {order.number} is refused; the process works on what is open.{who}")
+        which = f"Refund {named}" if named else "No refund"
+        is_not = "is not refused" if named else "is refused"
+        raise WrongState(f"{which} of order {order.number} {is_not}; the process works on what is open.{who}")
     return refund
-
-
-def _key(order: Order, refund: Refund) -> str:
-    return f"{order.pk}:refund:{refund.pk}:{refund.tries}"
 
 
 def _user_id(actor: Actor) -> int | None:

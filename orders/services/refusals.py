@@ -10,9 +10,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from django.db import DatabaseError, connection
-from django.utils import timezone
 
-from orders import access
+from orders import access, clock
 from orders.errors import NotPermitted
 from orders.models import RefusedAction
 from orders.vocabulary import Channel
@@ -50,7 +49,7 @@ def remember(
     request_id: str = "",
 ) -> None:
     """Write or count up the row of this refusal. A database that is away does not turn a refusal into an error."""
-    now = timezone.now()
+    now = clock.now()
     known = user if user is not None and user.pk else None
     hour = now.replace(minute=0, second=0, microsecond=0)
     values = {

@@ -14,9 +14,8 @@ from typing import TypeVar
 from uuid import UUID
 
 from django.db import transaction
-from django.utils import timezone
 
-from orders import history
+from orders import clock, history
 from orders.actor import Actor
 from orders.amounts import counted, money
 from orders.errors import InvalidInput, WrongState
@@ -63,7 +62,7 @@ def announce(order_number: str, *, lines: Iterable[Announced], actor: Actor, rea
     """
     actor.require("orders.announce_return")
     with transaction.atomic():
-        order = Order.objects.select_for_update().get(number=order_number)
+        order = Order.objects.select_for_update(no_key=True).get(number=order_number)
         if order.status != OrderStatus.COMPLETED:
             raise WrongState(f"Order {order.number} is {order.status}; only goods of a completed order come back.")
         standing = order.returns.filter(status__in=OPEN_RETURNS).first()
@@ -100,7 +99,7 @@ def receive(return_id: UUID | str, *, lines: Iterable[Received], actor: Actor, r
             _receive_line(line, came.get(position) or Received(position=position, received=0))
             back[line.order_line.product_id] += line.restocked
         stock.restock(+back)
-        case.status, case.received_at, case.received_by = ReturnStatus.RECEIVED, timezone.now(), actor.name
+        case.status, case.received_at, case.received_by = ReturnStatus.RECEIVED, clock.now(), actor.name
         case.save(update_fields=["status", "received_at", "received_by"])
         figures = {
             "pieces": sum(line.received for line in expected.values()),
@@ -217,7 +216,7 @@ def _order_of(return_id: UUID | str) -> UUID:
 
 
 def _end(case: ReturnCase, status: ReturnStatus, actor: Actor, note: str) -> None:
-    case.status, case.ended_at, case.ended_by, case.note = status, timezone.now(), actor.name, note[:500]
+    case.status, case.ended_at, case.ended_by, case.note = status, clock.now(), actor.name, note[:500]
     case.save(update_fields=["status", "ended_at", "ended_by", "note"])
 
 

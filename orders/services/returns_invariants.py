@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from django.db.models import F, Prefetch, Q, Sum
 
 from orders.models import OrderLine, Refund, ReturnCase, ReturnLine
+from orders.paging import pages
 from orders.services.violation import Violation
 from orders.vocabulary import COUNTED_RETURNS, OrderStatus, RefundStatus, ReturnStatus
 
@@ -40,7 +41,7 @@ def lines_follow_their_returns() -> Iterator[Violation]:
     found = {row["order_line"]: row for row in rows}
     nothing = {"awaited": 0, "returned": 0, "paid": 0, "stray": 0}
     wanted = Q(pk__in=found) | Q(awaited__gt=0) | Q(returned__gt=0)
-    for line in OrderLine.objects.filter(wanted).select_related("order").iterator(PAGE):
+    for line in pages(OrderLine.objects.filter(wanted).select_related("order"), PAGE):
         row = found.get(line.pk, nothing)
         share = line.total_minor * line.returned // line.quantity
         says = (row["awaited"], row["returned"], row["paid"], row["stray"])
@@ -67,7 +68,7 @@ def refunds_match_what_came() -> Iterator[Violation]:
     """A refund of a return is what its pieces were paid for, or all that was left; refunded means paid."""
     refunds = Prefetch("refunds", Refund.objects.exclude(status=RefundStatus.DROPPED))
     cases = ReturnCase.objects.filter(status__in=COUNTED_RETURNS).select_related("order__payment")
-    for case in cases.prefetch_related("lines", refunds).iterator(PAGE):
+    for case in pages(cases.prefetch_related("lines", refunds), PAGE):
         standing, due, left = list(case.refunds.all()), case.due_minor(), case.order.payment.left_minor
         is_paid = any(refund.status in PAID for refund in standing)
         if is_paid != (case.status == ReturnStatus.REFUNDED):

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
-from django.utils import timezone
 
-from orders import history
+from orders import clock, history
 from orders.actor import Actor
 from orders.errors import InvalidInput, ReviewRejected, WrongState
 from orders.models import Command, FraudRules, Order, ReviewCase
@@ -71,7 +70,7 @@ def extend(order_number: str, *, hours: int, actor: Actor, reason: str) -> Revie
         raise InvalidInput("hours", f"{hours} is not within 1 to {MAX_EXTENSION_HOURS} hours.")
     actor.require("orders.extend_review")
     with _open_case(order_number) as (order, case):
-        deadline = timezone.now() + timedelta(hours=hours)
+        deadline = clock.now() + timedelta(hours=hours)
         if abs(deadline - case.deadline_at) < SAME_DEADLINE:
             who = commands.said_who(order, CommandKind.REVIEW_EXTEND, "extended it")
             raise WrongState(f"The case of {order.number} ends at {_when(case.deadline_at)} already.{who}")
@@ -97,7 +96,7 @@ def approve(order_number: str, *, actor: Actor, reason: str) -> ReviewCase:
     with _open_case(order_number) as (order, case):
         if case.needs_second and case.first_by_id is None:
             _require_person(actor)
-            case.first_by_id, case.first_at = _user_id(actor), timezone.now()
+            case.first_by_id, case.first_at = _user_id(actor), clock.now()
             case.save(update_fields=["first_by", "first_at"])
             _tell(order, CommandKind.REVIEW_APPROVE, EventType.REVIEW_SECONDED, actor, reason)
             return case
@@ -125,11 +124,11 @@ def settle(order_id: str, *, actor: Actor) -> Standing:
     with transaction.atomic():
         order = history.lock_order(order_id)
         case = ReviewCase.objects.select_for_update().get(order=order)
-        if case.status == ReviewStatus.OPEN and case.deadline_at <= timezone.now():
+        if case.status == ReviewStatus.OPEN and case.deadline_at <= clock.now():
             _deadline_passed(order, case, actor=actor)
         if case.status == ReviewStatus.OPEN:
             holding.settle(order_id, actor=actor)
-            left = (case.deadline_at - timezone.now()).total_seconds()
+            left = (case.deadline_at - clock.now()).total_seconds()
             return Standing(approved=False, wait_seconds=max(left, 1.0))
         if case.status == ReviewStatus.APPROVED:
             _go_on(order, actor=actor)
@@ -168,7 +167,7 @@ def require_verdict(order_id: str) -> None:
 def _decide(order: Order, case: ReviewCase, verdict: ReviewStatus, actor: Actor, reason: str) -> None:
     if actor.kind is ActorKind.PERSON:
         case.decided_by_id = _user_id(actor)
-    case.status, case.decided_at, case.note = verdict, timezone.now(), reason[:500]
+    case.status, case.decided_at, case.note = verdict, clock.now(), reason[:500]
     case.save(update_fields=["status", "decided_by", "decided_at", "note"])
     kind = CommandKind.REVIEW_APPROVE if verdict is ReviewStatus.APPROVED else CommandKind.REVIEW_REJECT
     _tell(order, kind, EventType.REVIEW_DECIDED, actor, reason, {"verdict": verdict})
@@ -177,7 +176,7 @@ def _decide(order: Order, case: ReviewCase, verdict: ReviewStatus, actor: Actor,
 def _deadline_passed(order: Order, case: ReviewCase, *, actor: Actor) -> None:
     rules = FraudRules.objects.get(pk=order.fraud_check.rules_id)
     if case.escalated_at is None:
-        case.escalated_at = timezone.now()
+        case.escalated_at = clock.now()
         case.deadline_at = case.escalated_at + timedelta(hours=rules.escalation_hours)
         case.save(update_fields=["escalated_at", "deadline_at"])
         history.record(
@@ -199,7 +198,7 @@ def _deadline_passed(order: Order, case: ReviewCase, *, actor: Actor) -> None:
 def _open_case(order_number: str) -> Iterator[tuple[Order, ReviewCase]]:
     """The order and its open case, locked in this order; raises when there is none or it is decided."""
     with transaction.atomic():
-        order = Order.objects.select_for_update().get(number=order_number)
+        order = Order.objects.select_for_update(no_key=True).get(number=order_number)
         case = ReviewCase.objects.select_for_update(of=("self",)).filter(order=order).first()
         if case is None:
             raise WrongState(f"Order {order.number} is {order.status}; it is not in review.")
@@ -226,7 +225,7 @@ def _tell(
 def close_case(order: Order, *, reason: str) -> None:
     """The order ended before a verdict; the case leaves the queue."""
     ReviewCase.objects.filter(order=order, status=ReviewStatus.OPEN).update(
-        status=ReviewStatus.CLOSED, decided_at=timezone.now(), note=reason[:500]
+        status=ReviewStatus.CLOSED, decided_at=clock.now(), note=reason[:500]
     )
 
 

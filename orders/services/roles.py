@@ -17,6 +17,7 @@ VIEW = (
     "view_payment",
     "view_ledgertransfer",
     "view_refund",
+    "view_dispute",
     "view_customer",
     "view_product",
     "view_stockitem",
@@ -31,6 +32,7 @@ VIEW = (
     "view_returncase",
     "view_notice",
     "view_finding",
+    "view_incident",
     "view_qualitycheck",
     "view_batch",
     "view_batchitem",
@@ -45,6 +47,7 @@ FEEDS = ("view_feedimport", "view_feeddocument", "view_feedlayout")
 REFRESHES = ("view_partnerrun", "view_partnercall", "view_partneranswer")
 OPERATIONS = (
     "view_outboxmessage",
+    "view_gatewayevent",
     "view_partnerhealth",
     "view_servicebeat",
     "view_historyseal",
@@ -60,6 +63,7 @@ OPERATIONS = (
     "view_systemevent",
     "view_recovery",
     "view_sweepprogress",
+    "view_restoredifference",
     "view_qualitysample",
     "view_export",
     "view_exportplan",

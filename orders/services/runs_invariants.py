@@ -1,22 +1,20 @@
 """What must always be true of batches, runs of partner calls, processes, exports, imports and playbooks.
 
 All have the same promise: what was frozen is there, and what has ended left no part without a result. So the rule is
-one, and a kind of run is a row of `KINDS`; whoever adds a kind adds a row, and Temporal is asked about it too
-(`temporal_app.invariants`).
+one, and a kind of run with parts is a row of `PARTS`. Whether each run has its process is asked of Temporal, for every
+kind of `orders.services.run_kinds` (`temporal_app.invariants`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
-from django.db.models import Count, F, Manager, Q
-from django.utils import timezone
+from django.db.models import Count, F, Q
 
 from orders.amounts import counted
-from orders.models import Batch, Export, FeedImport, PartnerRun, PlaybookRun, ProcessRun
+from orders.services.run_kinds import KINDS
 from orders.services.violation import Violation
 from orders.vocabulary import (
     OPEN_ITEMS,
@@ -25,6 +23,7 @@ from orders.vocabulary import (
     FeedStatus,
     PartnerCallStatus,
     PlaybookStepStatus,
+    RunKind,
 )
 
 #: a run that is younger may still be on its way to Temporal, one that ended later may still be on its way out of it
@@ -34,11 +33,10 @@ OPEN_STEPS = frozenset({PlaybookStepStatus.RUNNING, PlaybookStepStatus.WAITING, 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
-    """A kind of run, and what of it must have a result."""
+class Parts:
+    """What of a kind of run must have a result."""
 
-    name: str
-    runs: Manager[Any]
+    kind: RunKind
     #: the relation to the parts, and a word for one of them
     parts: str
     part: str
@@ -48,95 +46,69 @@ class Kind:
     whole: Q = field(default_factory=Q)
     #: the column that says how many parts were frozen; empty where they come as the run goes on
     frozen: str = ""
-    #: the column of its end
-    over: str = "finished_at"
-
-    @property
-    def ended(self) -> Q:
-        return Q(**{f"{self.over}__isnull": False})
 
 
-KINDS = (
-    Kind(
-        name="batch",
-        runs=Batch.objects,
+PARTS = (
+    Parts(
+        kind=RunKind.BATCH,
         parts="items",
         part="item",
         unfinished=Q(items__status__in=OPEN_ITEMS),
         frozen="item_count",
     ),
-    Kind(
-        name="partner run",
-        runs=PartnerRun.objects,
+    Parts(
+        kind=RunKind.PARTNER_RUN,
         parts="calls",
         part="call",
         unfinished=Q(calls__status=PartnerCallStatus.PENDING),
         frozen="total",
     ),
-    Kind(
-        name="process",
-        runs=ProcessRun.objects,
+    Parts(
+        kind=RunKind.PROCESS,
         parts="steps",
         part="step",
         unfinished=Q(steps__finished_at=None),
     ),
-    Kind(
-        name="export",
-        runs=Export.objects,
+    Parts(
+        kind=RunKind.EXPORT,
         parts="parts",
         part="part",
         unfinished=Q(parts__content=None),
         # What a failed or cancelled one had written is deleted, and so is an old file.
         whole=Q(status=ExportStatus.COMPLETED),
     ),
-    Kind(
-        name="import",
-        runs=FeedImport.objects,
+    Parts(
+        kind=RunKind.IMPORT,
         parts="documents",
         part="invoice",
         unfinished=Q(documents__stored_at=None, documents__kind__in=[DocumentKind.ORDER, DocumentKind.CREDIT_NOTE]),
         whole=Q(status=FeedStatus.COMPLETED),
         frozen="documents_found",
     ),
-    Kind(
-        name="playbook run",
-        runs=PlaybookRun.objects,
+    Parts(
+        kind=RunKind.PLAYBOOK_RUN,
         parts="steps",
         part="step",
         unfinished=Q(steps__status__in=OPEN_STEPS),
-        over="ended_at",
     ),
 )
 
 
 def check_runs() -> Iterator[Violation]:
-    """Every run of every kind."""
-    for kind in KINDS:
-        yield from _check(kind)
+    """Every run of every kind that has parts."""
+    for parts in PARTS:
+        yield from _check(parts)
 
 
-def _check(kind: Kind) -> Iterator[Violation]:
-    there, left = Count(kind.parts), Count(kind.parts, filter=kind.unfinished)
-    runs = kind.runs.annotate(n=there, left=left)
-    if kind.frozen:
+def _check(of: Parts) -> Iterator[Violation]:
+    kind = KINDS[of.kind]
+    there, left = Count(of.parts), Count(of.parts, filter=of.unfinished)
+    runs = kind.rows.annotate(n=there, left=left)
+    if of.frozen:
         # All parts are frozen at once, or found before the first is worked on.
-        for run in runs.exclude(n=F(kind.frozen)):
-            detail = f"{counted(getattr(run, kind.frozen), kind.part)} frozen, {run.n} there"
-            yield Violation(invariant=kind.name, subject=str(run.pk), detail=detail)
-    for run in runs.filter(kind.ended & kind.whole, left__gt=0):
-        detail = f"it is {run.status}; without a result: {counted(run.left, kind.part)}"
-        yield Violation(invariant=kind.name, subject=str(run.pk), detail=detail)
-
-
-def unfinished_since(kind: Kind) -> set[str]:
-    """Ids of the runs that were asked for a while ago and have not ended."""
-    return _ids(kind.runs.filter(created_at__lt=timezone.now() - PATIENCE).exclude(kind.ended))
-
-
-def over_since(kind: Kind, ids: Iterable[str]) -> set[str]:
-    """Those of the ids whose run ended a while ago."""
-    return _ids(kind.runs.filter(pk__in=list(ids), **{f"{kind.over}__lt": timezone.now() - PATIENCE}))
-
-
-def _ids(runs: Any) -> set[str]:
-    return {str(pk) for pk in runs.values_list("pk", flat=True)}
+        for run in runs.exclude(n=F(of.frozen)):
+            detail = f"{counted(getattr(run, of.frozen), of.part)} frozen, {run.n} there"
+            yield Violation(invariant=of.kind, subject=str(run.pk), detail=detail)
+    for run in runs.filter(kind.over & of.whole, left__gt=0):
+        detail = f"it is {run.status}; without a result: {counted(run.left, of.part)}"
+        yield Violation(invariant=of.kind, subject=str(run.pk), detail=detail)

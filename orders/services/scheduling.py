@@ -11,19 +11,24 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.utils import timezone
 
-from orders import outbox
+from orders import clock, outbox
 from orders.actor import Actor
 from orders.errors import InvalidInput, WrongState
-from orders.models import Command, ScheduleState
-from orders.services import commands
+from orders.models import Command, ScheduleState, SweepProgress
+from orders.services import commands, system_events
 from orders.vocabulary import CommandKind, CommandStatus, Topic
 
 #: a row that no worker has seen for this long is of a schedule that our code does not have any more
 FORGOTTEN_AFTER = timedelta(days=1)
 #: days; a longer backfill would start a flood of runs
 LONGEST_BACKFILL = 31
+#: how old the first sight of a schedule is said to be that was written and not looked at
+NOT_SEEN = timedelta(hours=1)
+#: types of system events
+SCHEDULE_MENDED, SWEEP_LATE = "ScheduleMended", "SweepLate"
+#: the schedule of the sweep
+SWEEP_NAME = "backoffice:sweep"
 #: how a pause of ours is told to Temporal, so that whoever reads it there or here knows who and why
 PAUSED_BY = "Paused by "
 SOMEBODY_ELSE = "somebody in Temporal"
@@ -58,7 +63,7 @@ def backfill(name: str, *, since: datetime, until: datetime, actor: Actor, reaso
     """
     if since >= until:
         raise InvalidInput("until", "It must lie after `since`.")
-    if until > timezone.now():
+    if until > clock.now():
         raise InvalidInput("until", "It must not lie in the future.")
     if until - since > timedelta(days=LONGEST_BACKFILL):
         raise InvalidInput("since", f"At most {LONGEST_BACKFILL} days are made up for at once.")
@@ -76,18 +81,44 @@ def settle(command_id: UUID | str, *, taken: bool) -> None:
 def note(name: str, *, paused: bool, pause_note: str, **seen: Any) -> None:
     """What a worker saw of a schedule just now; `seen` are the row's other columns."""
     by, why = _who_and_why(pause_note) if paused else ("", "")
-    fields = {**seen, "paused": paused, "paused_by": by[:150], "pause_reason": why[:500], "seen_at": timezone.now()}
+    fields = {**seen, "paused": paused, "paused_by": by[:150], "pause_reason": why[:500], "seen_at": clock.now()}
     ScheduleState.objects.update_or_create(name=name, defaults=fields)
+
+
+def written(name: str) -> str:
+    """Which code wrote the schedule last, as it called itself; "" when no worker has."""
+    return ScheduleState.objects.filter(pk=name).values_list("written", flat=True).first() or ""
+
+
+def wrote(name: str, code: str, *, why: str = "") -> None:
+    """A worker's code has written the schedule at Temporal. `why` says what was wrong with it, where something was."""
+    if not ScheduleState.objects.filter(pk=name).update(written=code):
+        # It was not seen yet: another worker's look is still to come.
+        ScheduleState.objects.create(name=name, written=code, seen_at=clock.now() - NOT_SEEN)
+    if why:
+        system_events.remember(SCHEDULE_MENDED, why, workflow_id=name)
+
+
+def sweep_is_late(*, after: timedelta) -> bool:
+    """Whether no sweep has ended for so long, although nobody paused it."""
+    paused = ScheduleState.objects.filter(pk=SWEEP_NAME, paused=True).exists()
+    oldest = SweepProgress.objects.order_by("ran_at").values_list("ran_at", flat=True).first()
+    return not paused and oldest is not None and oldest < clock.now() - after
+
+
+def sweep_was_pushed(what: str) -> None:
+    """A worker found the sweep late and did something about it."""
+    system_events.remember(SWEEP_LATE, what, workflow_id=SWEEP_NAME)
 
 
 def forget_old() -> None:
     """Take away the rows of schedules that no code of ours has any more."""
-    ScheduleState.objects.filter(seen_at__lt=timezone.now() - FORGOTTEN_AFTER).delete()
+    ScheduleState.objects.filter(seen_at__lt=clock.now() - FORGOTTEN_AFTER).delete()
 
 
 def seen_lately(within: timedelta, *, names: set[str]) -> bool:
     """Whether another worker wrote all of them down so lately that nobody need look again."""
-    fresh = ScheduleState.objects.filter(name__in=names, seen_at__gt=timezone.now() - within)
+    fresh = ScheduleState.objects.filter(name__in=names, seen_at__gt=clock.now() - within)
     return fresh.count() == len(names)
 
 

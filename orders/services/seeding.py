@@ -11,9 +11,8 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from django.db import connection, transaction
-from django.utils import timezone
 
-from orders import history
+from orders import clock, history
 from orders.actor import Actor
 from orders.models import Customer, Order, OrderEvent, OrderLine, Product
 from orders.models.customer import Personal
@@ -46,7 +45,7 @@ def _buyers() -> list[Customer]:
 
 
 def _place(count: int, draw: random.Random, products: list[Product], buyers: list[Customer], actor: Actor) -> int:
-    now = timezone.now()
+    now = clock.now()
     orders: list[Order] = []
     lines: list[OrderLine] = []
     events: list[OrderEvent] = []

@@ -4,10 +4,10 @@ from django.db.models import Sum
 
 from orders import failpoints, fence, history
 from orders.actor import Actor
-from orders.errors import CarrierRejected, PartnerUnavailable, ShipmentRefused, StaleAttempt
+from orders.errors import CarrierRejected, PartnerUnavailable, RequestRefused, ShipmentRefused, StaleAttempt
 from orders.models import Command, Order, Shipment
 from orders.partners import breaker, carrier
-from orders.services import commands, outcomes, stock, tasks
+from orders.services import commands, outcomes, parking, predecessors, stock, tasks
 from orders.services.commands import require_free_way
 from orders.services.process import note_retry
 from orders.vocabulary import (
@@ -26,21 +26,24 @@ from orders.vocabulary import (
 def ship(order_id: str, *, actor: Actor) -> None:
     """Book the order's shipment and let its reserved pieces leave the stock.
 
-    Raises `OnHold` (waits for a person), `CancelAsked` or `CarrierRejected` (final),
-    `PartnerUnavailable` (retry), `StepVoided` or `StaleAttempt` (not ours any more).
+    Raises `OnHold` (waits for a person), `CancelAsked` or `CarrierRejected` (final), `PartnerUnavailable` (retry),
+    `RequestRefused` (parked), `StepMissing` (not due: unpaid, not approved), `StepVoided` or `StaleAttempt` (not ours
+    any more).
     """
     held = fence.claim(order_id, StepName.SHIP)
     if held.is_done:
         return
     require_free_way(order_id)
+    with fence.progress(held):
+        order = history.lock_order(order_id)
+        predecessors.require_due(order, held.name)
     skip = commands.standing(order_id, CommandKind.STEP_SKIP)
     if skip is not None and _is_cancelled(held, skip, actor=actor):
         _settle_by_hand(held, skip, actor=actor)
         return
-    order = Order.objects.get(pk=order_id)
     pieces = order.lines.aggregate(pieces=Sum("quantity"))["pieces"]
     try:
-        with breaker.attempt(PartnerCode.CARRIER):
+        with breaker.attempt(PartnerCode.CARRIER, subject=order_id):
             booking = None if held.is_first else carrier.find(held.key)
             if booking is None:
                 fence.check(held)
@@ -48,6 +51,9 @@ def ship(order_id: str, *, actor: Actor) -> None:
                 booking = carrier.book(held.key, order=order_id, country=order.ship_to_country, pieces=pieces)
     except PartnerUnavailable as error:
         note_retry(held, error, actor=actor)
+        raise
+    except RequestRefused as error:
+        parking.park(held, error, actor=actor)
         raise
     if booking.status == ShipmentStatus.CANCELLED:
         raise ShipmentRefused("The carrier has this shipment as cancelled.")
@@ -60,9 +66,12 @@ def undo_ship(order_id: str, *, actor: Actor) -> None:
     held = fence.claim(order_id, StepName.RECALL)
     if held.is_done:
         return
-    shipped = fence.void(order_id, StepName.SHIP) is StepStatus.DONE
+    with fence.progress(held):
+        # Before the order: a booking that is being committed holds its step and waits for the order.
+        shipped = fence.void(order_id, StepName.SHIP) is StepStatus.DONE
+        predecessors.require_due(history.lock_order(order_id), held.name)
     try:
-        with breaker.attempt(PartnerCode.CARRIER):
+        with breaker.attempt(PartnerCode.CARRIER, subject=order_id):
             carrier.cancel(fence.step_key(order_id, StepName.SHIP), order=order_id)
     except CarrierRejected as error:
         # A parcel that has left cannot be cancelled; this is retried until staff have acted.
@@ -72,6 +81,9 @@ def undo_ship(order_id: str, *, actor: Actor) -> None:
     except PartnerUnavailable as error:
         note_retry(held, error, actor=actor)
         outcomes.ask_a_person_when_late(held, error, actor=actor)
+        raise
+    except RequestRefused as error:
+        parking.park(held, error, actor=actor)
         raise
     failpoints.reach(held.key, held.token, "effect")
     with fence.commit(held, {}):
@@ -113,15 +125,19 @@ def _settle(held: fence.Claim, booking: carrier.Booking, *, actor: Actor) -> Non
             step=held.name,
             data={"carrier": booking.carrier, "tracking_number": booking.tracking_number, "pieces": pieces},
         )
+        parking.mended(held, order, actor=actor)
 
 
 def _is_cancelled(held: fence.Claim, skip: Command, *, actor: Actor) -> bool:
     """Have the carrier cancel our reference for good; False when it has the parcel, and the skip comes too late."""
     try:
-        with breaker.attempt(PartnerCode.CARRIER):
+        with breaker.attempt(PartnerCode.CARRIER, subject=held.order_id):
             carrier.cancel(held.key, order=held.order_id)
     except PartnerUnavailable as error:
         note_retry(held, error, actor=actor)
+        raise
+    except RequestRefused as error:
+        parking.park(held, error, actor=actor)
         raise
     except CarrierRejected:
         with fence.progress(held):
@@ -146,6 +162,7 @@ def _settle_by_hand(held: fence.Claim, skip: Command, *, actor: Actor) -> None:
             data={**skip.details, "pieces": pieces, "by_hand": True},
         )
         commands.finish(Command.objects.filter(pk=skip.pk), "Our own booking is cancelled at the carrier.")
+        parking.mended(held, order, actor=actor, skipped=True)
 
 
 def _have_it_stopped(order: Order, shipment: Shipment, *, actor: Actor) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.conf import settings
-from django.utils import timezone
 
+from orders import clock
 from orders.actor import Actor
 from orders.models import Order, ReviewCase
 from orders.services import notices, system_events, tasks
@@ -31,6 +31,8 @@ DECLINES_COUNT_FOR = timedelta(days=7)
 
 def sort_out(order: Order, *, actor: Actor) -> None:
     """Tell whoever can act. The caller holds the order's lock and has just closed it."""
+    ended = f"The order ended as {order.status}; its step is not tried any more."
+    tasks.close_if_open(TaskKind.REQUEST_REFUSED, order, resolution=ended, actor=actor)
     failure = FailureType(order.failure_type)
     kind = CLASS_OF_FAILURE.get(failure)
     if kind is FailureClass.VALIDATION:
@@ -57,7 +59,7 @@ def _escalate_repeated_declines(order: Order, *, actor: Actor) -> None:
         customer_id=order.customer_id,
         status=OrderStatus.FAILED,
         failure_type=FailureType.PAYMENT_DECLINED,
-        closed_at__gte=timezone.now() - DECLINES_COUNT_FOR,
+        closed_at__gte=clock.now() - DECLINES_COUNT_FOR,
     ).count()
     if declined >= settings.DECLINES_BEFORE_ESCALATION:
         says = f"{declined} orders of this customer were declined within a week: talk to them, or look for misuse."

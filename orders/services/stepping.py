@@ -13,15 +13,23 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
-from orders import history
+from orders import clock, history
 from orders.actor import Actor
 from orders.amounts import duration
 from orders.errors import InvalidInput, WrongState
 from orders.models import Command, Order, Step
 from orders.services import commands
-from orders.vocabulary import PARTNER_STEPS, CommandKind, CommandStatus, EventType, StepName, StepStatus, Topic
+from orders.vocabulary import (
+    PARTNER_STEPS,
+    CommandKind,
+    CommandStatus,
+    EventType,
+    OrderStatus,
+    StepName,
+    StepStatus,
+    Topic,
+)
 from orders.wording import STEP_DOING
 
 #: these stand until the step's next attempt has read them, however Temporal answers
@@ -32,12 +40,31 @@ def retry(order_number: str, *, actor: Actor, reason: str) -> Command:
     """Make the next attempt at once. Raises `NotPermitted`, `Order.DoesNotExist`, or `WrongState` if none fails."""
     actor.require("orders.drive_step")
     with transaction.atomic():
+        waiting = Order.objects.select_for_update().get(number=order_number)
+        if waiting.status == OrderStatus.AWAITING_PAYMENT:
+            return _ask_now(waiting, actor=actor, reason=reason)
         order, step = failing(order_number)
         _refuse_paused(order, step)
         commands.refuse_second(
             order, CommandKind.STEP_RETRY, "is told to try again", commands.standing_of([order.pk])[order.pk]
         )
         return _give(CommandKind.STEP_RETRY, EventType.STEP_RETRY_ASKED, order, step, actor=actor, reason=reason)
+
+
+def _ask_now(order: Order, *, actor: Actor, reason: str) -> Command:
+    """Wake a process that sleeps until the next look at a payment. The caller holds the order's lock."""
+    command = commands.record(
+        CommandKind.STEP_RETRY,
+        order,
+        actor=actor,
+        reason=reason,
+        step=StepName.CHARGE,
+        done="The gateway is asked at once.",
+        tell=Topic.TELL_ORDER,
+    )
+    data = {"command": str(command.id)}
+    history.record(order, EventType.STEP_RETRY_ASKED, actor=actor, reason=reason, step=StepName.CHARGE, data=data)
+    return command
 
 
 def pause(order_number: str, *, actor: Actor, reason: str, minutes: int | None = None) -> Command:
@@ -54,7 +81,7 @@ def pause(order_number: str, *, actor: Actor, reason: str, minutes: int | None =
         order, step = failing(order_number)
         _refuse_paused(order, step)
         end_pauses(order, "Another step was paused.")
-        until = timezone.now() + timedelta(minutes=minutes)
+        until = clock.now() + timedelta(minutes=minutes)
         return _give(
             CommandKind.STEP_PAUSE, EventType.STEP_PAUSED, order, step, actor=actor, reason=reason, until=until
         )
@@ -102,7 +129,7 @@ def settle(command_id: UUID | str, *, taken: bool, actor: Actor) -> None:
 
 def failing(order_number: str) -> tuple[Order, Step]:
     """The locked order and its step that fails."""
-    order = Order.objects.select_for_update().get(number=order_number)
+    order = Order.objects.select_for_update(no_key=True).get(number=order_number)
     asked = order.steps.filter(name__in=PARTNER_STEPS)
     step = asked.filter(status=StepStatus.OPEN).exclude(last_error="").order_by("-claimed_at").first()
     if step is not None and not order.is_terminal:
@@ -115,7 +142,7 @@ def failing(order_number: str) -> tuple[Order, Step]:
 def _meanwhile(step: Step) -> str:
     if step.finished_at is None:
         return "Temporal had no such step to drive; it goes on by itself."
-    ago = duration(timezone.now() - step.finished_at)
+    ago = duration(clock.now() - step.finished_at)
     return f"Already {'succeeded' if step.status == StepStatus.DONE else 'given up for the undo'} {ago} ago."
 
 

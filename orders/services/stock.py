@@ -4,7 +4,7 @@ Rows are locked in the order of their product ids, by everybody: two orders with
 round would otherwise wait for each other for ever.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from django.db.models import Sum
 
@@ -12,6 +12,7 @@ from orders import fence, history
 from orders.actor import Actor
 from orders.errors import OutOfStock
 from orders.models import Order, Reservation, StockItem
+from orders.services import predecessors
 from orders.services.commands import require_free_way
 from orders.vocabulary import EventType, OrderStatus, ReservationStatus, StepName, StepStatus
 
@@ -55,9 +56,12 @@ def release(order_id: str, *, actor: Actor) -> None:
     if held.is_done:
         return
     with fence.commit(held, {}):
-        if fence.void(order_id, StepName.RESERVE) is not StepStatus.DONE:
-            return
+        # Before the order: a reservation that is being committed holds its step and waits for the order.
+        reserved = fence.void(order_id, StepName.RESERVE) is StepStatus.DONE
         order = history.lock_order(order_id)
+        predecessors.require_due(order, held.name)
+        if not reserved:
+            return
         pieces = move_reserved(order, to=ReservationStatus.RELEASED)
         history.record(
             order,
@@ -110,8 +114,18 @@ def restock(pieces: Mapping[int, int]) -> None:
     StockItem.objects.bulk_update(stock.values(), ["on_hand", "shipped"], batch_size=500)
 
 
+def lock_held_by(orders: Iterable[Order]) -> None:
+    """Lock the stock of all that the orders hold, product by product, before the first of them gives it back.
+
+    The caller holds the orders' locks.
+    """
+    held = Reservation.objects.filter(order__in=list(orders), status=ReservationStatus.HELD)
+    _locked_stock(held.values_list("product_id", flat=True))
+
+
 def _locked_stock(product_ids: object) -> dict[int, StockItem]:
-    rows = StockItem.objects.select_for_update().filter(product_id__in=list(product_ids)).order_by("product_id")  # type: ignore[call-overload]
+    locked = StockItem.objects.select_for_update(no_key=True)
+    rows = locked.filter(product_id__in=list(product_ids)).order_by("product_id")  # type: ignore[call-overload]
     return {item.product_id: item for item in rows}
 
 

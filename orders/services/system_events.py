@@ -11,11 +11,12 @@ from uuid import UUID
 from django.db import Error as DatabaseError
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
 
+from orders import clock
 from orders.actor import Actor
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.models import Command, Order, Step, SystemEvent
+from orders.services import incidents
 from orders.vocabulary import CommandKind, FailureType
 
 logger = logging.getLogger(__name__)
@@ -30,10 +31,14 @@ def remember(
     activity: str = "",
     attempt: int | None = None,
     order_id: str | None = None,
+    cause: str = "",
 ) -> None:
-    """Write the trouble down, or count it when it stands already. What cannot be written is only logged."""
+    """Write the trouble down, or count it when it stands already. What cannot be written is only logged.
+
+    Events with the same `cause`, of orders that stand still for it, are one incident for staff.
+    """
     try:
-        _write(error_type, message, workflow_id, run_id, activity, attempt, order_id)
+        _write(error_type, message, workflow_id, run_id, activity, attempt, order_id, cause)
     except DatabaseError as error:
         logger.warning("A system event of %s was not written: %s", workflow_id, type(error).__name__)
     except Exception:
@@ -70,8 +75,9 @@ def acknowledge(event_id: UUID | str, *, note: str = "", actor: Actor) -> System
         event = SystemEvent.objects.select_for_update(of=("self",)).select_related("acknowledged_by").get(pk=event_id)
         if event.acknowledged_at is not None:
             raise WrongState(f"{event.acknowledged_by} saw this at {event.acknowledged_at:%Y-%m-%d %H:%M:%S} UTC.")
-        event.acknowledged_by_id, event.acknowledged_at, event.note = actor.user.pk, timezone.now(), note
+        event.acknowledged_by_id, event.acknowledged_at, event.note = actor.user.pk, clock.now(), note
         event.save(update_fields=["acknowledged_by", "acknowledged_at", "note"])
+        incidents.touched(event.incident_id)
     return event
 
 
@@ -83,6 +89,7 @@ def _write(
     activity: str,
     attempt: int | None,
     order_id: str | None,
+    cause: str = "",
 ) -> None:
     newest = {"run_id": run_id, "attempt": attempt, "message": message[:500] or error_type}
     with transaction.atomic():
@@ -98,7 +105,12 @@ def _write(
             },
         )
         if not is_new:
-            SystemEvent.objects.filter(pk=event.pk).update(**newest, times=F("times") + 1, last_at=timezone.now())
+            SystemEvent.objects.filter(pk=event.pk).update(**newest, times=F("times") + 1, last_at=clock.now())
+        if cause and (event.incident_id is None or event.over_at is not None):
+            # It stood still before, went on, and stands still again: of the incident of today.
+            event.incident, event.over_at = incidents.of_cause(error_type, cause), None
+            event.save(update_fields=["incident", "over_at"])
+            incidents.touched(event.incident_id)
 
 
 def _request_id(order_id: str) -> str:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from django.db import transaction
-from django.utils import timezone
 
-from orders import history
+from orders import clock, history
 from orders.actor import Actor
 from orders.models import Shipment, TrackingEvent
 from orders.partners import breaker, carrier
@@ -22,7 +21,7 @@ from orders.wording import status_word
 
 def refresh(reference: str, *, actor: Actor) -> TrackingStatus:
     """Ask the carrier. Raises `Shipment.DoesNotExist`, `CarrierRejected` (final) or `PartnerUnavailable` (retry)."""
-    with breaker.attempt(PartnerCode.CARRIER):
+    with breaker.attempt(PartnerCode.CARRIER, subject=reference):
         news = carrier.track(reference)
     return learn(reference, news, actor=actor)
 
@@ -36,7 +35,7 @@ def learn(reference: str, news: Sequence[TrackingNews], *, actor: Actor) -> Trac
             [TrackingEvent(shipment=shipment, event_id=told.event_id, status=told.status, at=told.at) for told in news],
             ignore_conflicts=True,
         )
-        before, shipment.tracking_updated_at = shipment.tracking_status, timezone.now()
+        before, shipment.tracking_updated_at = shipment.tracking_status, clock.now()
         shipment.tracking_status = _standing(shipment.tracking_events.all())
         shipment.save(update_fields=["tracking_status", "tracking_updated_at"])
         if shipment.tracking_status != before:

@@ -80,7 +80,7 @@ def forget(orders: list[Order], *, clean: Clean) -> None:
 
 def clean_rows(rows: QuerySet[Any], columns: Iterable[str], clean: Clean) -> None:
     """Rewrite the columns of those rows whose texts change."""
-    for row in rows.iterator():
+    for row in rows:
         before = {column: getattr(row, column) for column in columns}
         after = {column: _cut(rows, column, _cleaned(value, clean)) for column, value in before.items()}
         if after != before:

@@ -127,4 +127,5 @@ class Topic(StrEnum):
     START_PLAYBOOK = "playbook.start"
     TELL_PLAYBOOK = "playbook.tell"  # something was decided about a run; its process must look
     CANCEL_PLAYBOOK = "playbook.cancel"
+    GATEWAY_EVENT = "gateway.event"  # the payment gateway told of a payment; its books are read again
     FIRE_TRIGGERS = "playbook.event"  # an event of an order starts playbooks by itself

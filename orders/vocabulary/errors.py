@@ -32,6 +32,7 @@ class NoticeKind(StrEnum):
     """What a customer is told."""
 
     ORDER_FAILED = "order_failed"
+    PAYMENT_ACTION = "payment_action"  # the bank asks for a confirmation; the mail has the link
     MESSAGE = "message"  # what a playbook writes to the customer
 
 

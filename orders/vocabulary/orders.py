@@ -13,6 +13,7 @@ class OrderStatus(StrEnum):
     RESERVING = "reserving"
     CHECKING = "checking"  # the fraud rules and the fraud partner are asked
     CHARGING = "charging"
+    AWAITING_PAYMENT = "awaiting_payment"  # the gateway waits for the customer or the bank; no money has come
     SHIPPING = "shipping"
     UNDOING = "undoing"  # what was done is being undone, in reverse
     COMPLETED = "completed"
@@ -32,7 +33,11 @@ MOVING_STATUSES = frozenset(
     }
 )
 #: the engine works on the order, or waits in it for a person
-IN_PROCESS_STATUSES = MOVING_STATUSES | {OrderStatus.IN_REVIEW, OrderStatus.ON_HOLD}
+IN_PROCESS_STATUSES = MOVING_STATUSES | {
+    OrderStatus.IN_REVIEW,
+    OrderStatus.ON_HOLD,
+    OrderStatus.AWAITING_PAYMENT,
+}
 # The only moves an order may make; `Order.move_to` refuses every other one.
 ALLOWED_MOVES: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.PLACED: frozenset({OrderStatus.QUEUED, OrderStatus.ON_HOLD, OrderStatus.CANCELLED}),
@@ -45,7 +50,12 @@ ALLOWED_MOVES: dict[OrderStatus, frozenset[OrderStatus]] = {
         {OrderStatus.IN_REVIEW, OrderStatus.CHARGING, OrderStatus.ON_HOLD, OrderStatus.UNDOING}
     ),
     OrderStatus.IN_REVIEW: frozenset({OrderStatus.CHARGING, OrderStatus.ON_HOLD, OrderStatus.UNDOING}),
-    OrderStatus.CHARGING: frozenset({OrderStatus.SHIPPING, OrderStatus.ON_HOLD, OrderStatus.UNDOING}),
+    OrderStatus.CHARGING: frozenset(
+        {OrderStatus.AWAITING_PAYMENT, OrderStatus.SHIPPING, OrderStatus.ON_HOLD, OrderStatus.UNDOING}
+    ),
+    OrderStatus.AWAITING_PAYMENT: frozenset(
+        {OrderStatus.CHARGING, OrderStatus.SHIPPING, OrderStatus.ON_HOLD, OrderStatus.UNDOING}
+    ),
     OrderStatus.SHIPPING: frozenset({OrderStatus.COMPLETED, OrderStatus.ON_HOLD, OrderStatus.UNDOING}),
     # Back to where it was stopped.
     OrderStatus.ON_HOLD: frozenset(
@@ -56,6 +66,7 @@ ALLOWED_MOVES: dict[OrderStatus, frozenset[OrderStatus]] = {
             OrderStatus.CHECKING,
             OrderStatus.IN_REVIEW,
             OrderStatus.CHARGING,
+            OrderStatus.AWAITING_PAYMENT,
             OrderStatus.SHIPPING,
             OrderStatus.UNDOING,
             OrderStatus.CANCELLED,

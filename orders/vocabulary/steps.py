@@ -54,3 +54,5 @@ class FailureType(StrEnum):
     STEP_FAILED = "step_failed"  # a step of a playbook has used its attempts
     RUN_PAUSED = "run_paused"  # not a failure: the step waits until a person resumes the run
     INVALID_PLAYBOOK = "invalid_playbook"
+    REQUEST_REFUSED = "request_refused"  # not a failure: a partner refuses our request; the step is parked with a task
+    STEP_MISSING = "step_missing"  # not a failure: the database does not know a step that should have come before

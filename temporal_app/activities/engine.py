@@ -5,14 +5,17 @@ its order out: an engine that is away must never look like a thousand orders wit
 """
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from temporalio import activity
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
 from orders.vocabulary import RunState
+from temporal_app.connections import database_now
 from temporal_app.payloads import ProcessesAsked, ProcessesSeen, ProcessSeen
 from temporal_app.workflow_ids import ORDER_PREFIX, RECOVERY_PREFIX, order_workflow_id, recovery_workflow_id
 
@@ -48,24 +51,27 @@ async def look_at_processes(asked: ProcessesAsked) -> ProcessesSeen:
         async with gate:
             return await _look(client, workflow_id)
 
-    answers = await asyncio.gather(*map(look, sorted(ids)))
-    unanswered = [answer for answer in answers if isinstance(answer, str)]
-    closed = set(asked.closed)
+    asked_about = sorted(ids)
+    answers = await asyncio.gather(*map(look, asked_about))
+    reasons = {one: answer for one, answer in zip(asked_about, answers, strict=True) if isinstance(answer, str)}
+    closed = set(asked.closed) - set(asked.watched)
     told = [one for one in answers if isinstance(one, ProcessSeen) and not _is_as_it_should(one, closed)]
     skipped = unlisted
-    if unanswered:
-        skipped = f"Temporal did not answer about {len(unanswered)} of {len(ids)} processes: {unanswered[0]}"
-    return ProcessesSeen(processes=tuple(told), skipped=skipped)
+    if reasons:
+        why = next(iter(reasons.values()))
+        skipped = f"Temporal did not answer about {len(reasons)} of {len(ids)} processes: {why}"
+    unanswered = tuple(sorted({_order_of(workflow_id) for workflow_id in reasons}))
+    return ProcessesSeen(processes=tuple(told), skipped=skipped, unanswered=unanswered)
 
 
 def _is_as_it_should(seen: ProcessSeen, closed: set[str]) -> bool:
-    """A closed order whose process is over, as of nearly all: not worth a line in the history."""
+    """A closed order of which nothing was found, and whose process is over: not worth a line in the history."""
     return seen.order_id in closed and seen.state in {RunState.CLOSED, RunState.MISSING, RunState.BROKEN}
 
 
 async def _in_trouble(client: Client) -> tuple[set[str], str]:
     """Ids of processes that ended badly of late or report problems; and why nothing is known of them, if so."""
-    since = (datetime.now(UTC) - LOOK_BACK).isoformat()
+    since = (await database_now() - LOOK_BACK).isoformat()
     queries = (
         f"{TYPES} AND ExecutionStatus IN ('Failed', 'Terminated', 'TimedOut') AND CloseTime > '{since}'",
         f"{TYPES} AND ExecutionStatus = 'Running' AND TemporalReportedProblems IS NOT NULL",
@@ -85,18 +91,42 @@ async def _in_trouble(client: Client) -> tuple[set[str], str]:
 
 async def _look(client: Client, workflow_id: str) -> ProcessSeen | str:
     """The state of the newest run under the id, or why it is not known."""
-    order_id = workflow_id.removeprefix(RECOVERY_PREFIX).removeprefix(ORDER_PREFIX)
+    order_id = _order_of(workflow_id)
     try:
         found = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_TIMEOUT)
+        state, says = state_of(found)
+        if state is RunState.RESET and await _has_continued(client, found):
+            state = RunState.RUNNING
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return ProcessSeen(order_id=order_id, state=RunState.MISSING)
         return error.status.name
-    state, says = _state(found)
-    return ProcessSeen(order_id=order_id, state=state, says=says)
+    return ProcessSeen(order_id=order_id, state=state, says=says, busy=_is_busy(found))
 
 
-def _state(found: WorkflowExecutionDescription) -> tuple[RunState, str]:
+async def _has_continued(client: Client, found: WorkflowExecutionDescription) -> bool:
+    """Whether the run has another id than the first one because it continued as new; a reset keeps the original id."""
+    asked = GetWorkflowExecutionHistoryRequest(
+        namespace=client.namespace,
+        execution=WorkflowExecution(workflow_id=found.id, run_id=found.run_id),
+        maximum_page_size=1,
+    )
+    answer = await client.workflow_service.get_workflow_execution_history(asked, timeout=RPC_TIMEOUT)
+    [begun] = answer.history.events[:1]
+    return begun.workflow_execution_started_event_attributes.original_execution_run_id == found.run_id
+
+
+def _order_of(workflow_id: str) -> str:
+    return workflow_id.removeprefix(RECOVERY_PREFIX).removeprefix(ORDER_PREFIX)
+
+
+def _is_busy(found: WorkflowExecutionDescription) -> bool:
+    """Whether a task of it is on its way; one that waits for a signal or a timer has none."""
+    raw = found.raw_description
+    return bool(raw.HasField("pending_workflow_task") or raw.pending_activities)
+
+
+def state_of(found: WorkflowExecutionDescription) -> tuple[RunState, str]:
     if found.status in BROKEN:
         return RunState.BROKEN, f"it was {str(found.status.name).lower().replace('_', ' ')} at Temporal"
     if found.status is not WorkflowExecutionStatus.RUNNING:

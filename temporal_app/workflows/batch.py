@@ -6,7 +6,6 @@ that dies, finds what is left in the rows, and the history of a run stays bounde
 """
 
 import asyncio
-import builtins
 from typing import Any
 
 from temporalio import workflow
@@ -25,13 +24,16 @@ with workflow.unsafe.imports_passed_through():
     from temporal_app.workflows.feed_import import message_of
     from temporal_app.workflows.order import OrderWorkflow
     from temporal_app.workflows.saga import is_saga_failure, raise_if_cancelled, shielded
+    from temporal_app.workflows.steps import database_step
+    from temporal_app.workflows.waits import Wakes, is_long
 
-#: the server warns at 10,240 events and ends a run at 51,200; the order of magnitude is ours to choose
-EVENTS_OF_A_RUN = 4_000
 #: ended children, or checks, after which the window is filled again
 REFILL_AFTER = 5
-#: and at the latest after this: an order that waits for a person tells nobody, nor does a child of the run before
+#: and at the latest after this, in seconds: an order that waits for a person tells nobody, nor does a child of the run
+#: before. Each look that finds nothing new is followed by a longer one.
 LOOK_EVERY = 2.0
+LONGEST_LOOK = 120.0
+LOOKS_LESS_OFTEN = "batch-looks-less-often"
 #: checks that run are given so long to end before a run is continued as new
 LAST_CHECKS = 5.0
 
@@ -41,8 +43,9 @@ class BatchWorkflow:
     @workflow.init
     def __init__(self, batch: BatchInput) -> None:
         self.batch = batch
-        #: how often we were told that something has changed
-        self.told = 0
+        self.wakes = Wakes()
+        #: looks in a row that found nothing new
+        self.idle = 0
         #: orders whose process this run has started
         self.started: set[str] = set()
         #: how many of them ended since the window was last filled
@@ -53,8 +56,8 @@ class BatchWorkflow:
         self.watching: set[asyncio.Task[None]] = set()
 
     @workflow.signal
-    def look_again(self) -> None:
-        self.told += 1
+    def look_again(self, *given: Any) -> None:
+        self.wakes.come(given)
 
     @workflow.run
     async def run(self, batch: BatchInput) -> BatchResult:
@@ -65,13 +68,13 @@ class BatchWorkflow:
         }[batch.mode]
         try:
             while True:
-                told = self.told
+                told = self.wakes.told
                 verdict = await work(told)
                 raise_if_cancelled()
-                if verdict is Verdict.ENDED and self.told == told:
+                if verdict is Verdict.ENDED and self.wakes.told == told:
                     return BatchResult(batch_id=batch.batch_id, counts=await self.summarise())
                 if verdict is Verdict.STILL:
-                    await workflow.wait_condition(lambda told=told: self.told > told)  # type: ignore[misc]
+                    await self.wakes.next(told)
                 await self.continue_as_new_when_long()
         except (Exception, asyncio.CancelledError) as error:
             if not is_cancelled_exception(error):
@@ -89,9 +92,10 @@ class BatchWorkflow:
         window = await self.ask(activities.begin_orders, "Settle and begin orders")
         for order in window.orders:
             if order.order_id not in self.started:
+                self.idle = 0
                 await self.start(order)
         if window.verdict in {Verdict.GO, Verdict.STOP}:
-            await self.something_happens(lambda: self.told > told or self.ended >= REFILL_AFTER)
+            await self.something_happens(told, REFILL_AFTER)
         return window.verdict
 
     async def start(self, order: OrderInput) -> None:
@@ -134,9 +138,9 @@ class BatchWorkflow:
             return window.verdict
         for position in window.positions:
             if position not in self.checks:
+                self.idle = 0
                 self.checks[position] = asyncio.create_task(self.check(position))
-        refill = min(REFILL_AFTER, len(self.checks))
-        await self.something_happens(lambda: self.told > told or self.ended >= refill)
+        await self.something_happens(told, min(REFILL_AFTER, len(self.checks)))
         return window.verdict
 
     async def check(self, position: int) -> None:
@@ -161,7 +165,7 @@ class BatchWorkflow:
             cause = cause.__cause__
         # What is no error of ours is a timeout: the check may have run, and changed nothing.
         kind = cause.type if isinstance(cause, ApplicationError) else "timeout"
-        await workflow.execute_local_activity(
+        await database_step(
             activities.fail_item,
             BatchItemInput(
                 batch_id=self.batch.batch_id,
@@ -169,7 +173,7 @@ class BatchWorkflow:
                 error_type=kind or "unexpected",
                 message=message_of(error) or "The check did not end in time.",
             ),
-            **policies.database("Write down what the check failed of"),
+            "Write down what the check failed of",
         )
 
     async def leave_checks(self) -> None:
@@ -178,30 +182,30 @@ class BatchWorkflow:
             check.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    async def something_happens(self, condition: Any) -> None:
+    async def something_happens(self, told: int, ends: int) -> None:
+        """Until we are told, so many have ended, or it is time to look; after a look in vain one end is enough."""
+        enough = min(ends, 1) if self.idle else ends
+        pause = min(LOOK_EVERY * 2**self.idle, LONGEST_LOOK)
         try:
-            await workflow.wait_condition(condition, timeout=LOOK_EVERY)
-        except builtins.TimeoutError:
-            return
+            await workflow.wait_condition(lambda: self.wakes.told > told or self.ended >= enough, timeout=pause)
+            self.idle = 0
+        except TimeoutError:
+            if workflow.patched(LOOKS_LESS_OFTEN):
+                self.idle = min(self.idle + 1, 10)
 
     async def ask(self, question: Any, summary: str) -> BatchWindow:
-        window: BatchWindow = await workflow.execute_local_activity(question, self.batch, **policies.database(summary))
+        window: BatchWindow = await database_step(question, self.batch, summary)
         return window
 
     async def summarise(self) -> dict[str, int]:
-        return await workflow.execute_local_activity(
-            activities.summarise_batch, self.batch, **policies.database("Add up what became of the items")
-        )
+        return await database_step(activities.summarise_batch, self.batch, "Add up what became of the items")
 
     async def stop(self) -> None:
         await self.leave_checks()
-        await workflow.execute_local_activity(
-            activities.stop_batch, self.batch, **policies.database("Close the batch as cancelled")
-        )
+        await database_step(activities.stop_batch, self.batch, "Close the batch as cancelled")
 
     async def continue_as_new_when_long(self) -> None:
-        info = workflow.info()
-        if not info.is_continue_as_new_suggested() and info.get_current_history_length() < EVENTS_OF_A_RUN:
+        if not is_long(self.wakes.told, as_ever=True):
             return
         if self.checks:
             await workflow.wait(list(self.checks.values()), timeout=LAST_CHECKS)

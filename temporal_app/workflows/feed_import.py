@@ -7,6 +7,7 @@ the database and may be killed at any moment.
 """
 
 import asyncio
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import is_cancelled_exception
@@ -17,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from temporal_app.activities import feeds as activities
     from temporal_app.payloads import AbandonFeed, FeedInput, FeedResult
     from temporal_app.workflows.saga import is_saga_failure, raise_if_cancelled, shielded
+    from temporal_app.workflows.waits import Wakes, is_long
 
 #: a phase answers with one of these when a person must act before it can go on
 WAITING = frozenset({FeedStatus.PAUSED, FeedStatus.CHECKED})
@@ -27,12 +29,12 @@ ENDED = frozenset({FeedStatus.COMPLETED, FeedStatus.FAILED, FeedStatus.CANCELLED
 class FeedImportWorkflow:
     @workflow.init
     def __init__(self, feed: FeedInput) -> None:
-        self.told = 0
+        self.wakes = Wakes()
 
     @workflow.signal
-    def look_again(self) -> None:
+    def look_again(self, *given: Any) -> None:
         """A person told the import something; what it was stands in the database."""
-        self.told += 1
+        self.wakes.come(given)
 
     @workflow.run
     async def run(self, feed: FeedInput) -> FeedResult:
@@ -48,12 +50,15 @@ class FeedImportWorkflow:
 
     async def import_feed(self, feed: FeedInput) -> FeedStatus:
         while True:
-            told = self.told
+            told = self.wakes.told
             status = await self.phases(feed)
             # A history that was recorded before imports could wait never gets here with such a status.
             if status not in WAITING:
                 return status
-            await workflow.wait_condition(lambda told=told: self.told > told)  # type: ignore[misc]
+            await self.wakes.next(told)
+            if is_long(self.wakes.told):
+                raise_if_cancelled()
+                workflow.continue_as_new(feed)
 
     async def phases(self, feed: FeedInput) -> FeedStatus:
         """All of them, also after a wait: each answers at once what it has done before."""

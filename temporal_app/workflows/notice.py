@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from temporal_app import policies
     from temporal_app.activities import notices as activities
     from temporal_app.payloads import NoticeInput, NoticeResult
+    from temporal_app.workflows.steps import database_step
 
 
 @workflow.defn
@@ -21,7 +22,5 @@ class NoticeWorkflow:
                 activities.send_notice, notice, **policies.mail("Mail to the customer")
             )
         except ActivityError:
-            status = await workflow.execute_local_activity(
-                activities.give_up_notice, notice, **policies.database("Give the notice up")
-            )
+            status = await database_step(activities.give_up_notice, notice, "Give the notice up")
         return NoticeResult(notice_id=notice.notice_id, status=status)

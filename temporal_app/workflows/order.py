@@ -4,7 +4,12 @@ Version 2 asks for fraud before money moves, and waits for a person where an ord
 under version 1 end under it: the patch is asked for first, so their recorded beginning answers for all that follows.
 
 Signals only wake the workflow. Whether an order is held and what a reviewer decided stands in the database, where the
-next activity reads it: a lost, doubled or forged signal changes nothing.
+next activity reads it: a lost, doubled or forged signal changes nothing. The same holds for a cancellation and for the
+result of a step: what the database does not bear out is ignored, and the steps are gone through again. Those that are
+done change nothing.
+
+A run that grows long continues as new where it waits, and the next one goes through the steps again in the same way. It
+is told the version, which undos were registered, and what is being undone; its first run stays the order's process.
 
 The workflow only decides what comes next; every fact is written by an activity. It never fails for a business reason:
 an order that is declined or out of stock ends as a completed workflow whose result says so, after everything that had
@@ -12,9 +17,10 @@ happened was undone.
 """
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
@@ -23,9 +29,12 @@ with workflow.unsafe.imports_passed_through():
     from orders.vocabulary import FailureType, OrderStatus
     from temporal_app import policies
     from temporal_app.activities import orders as activities
-    from temporal_app.payloads import CommandGiven, OrderInput, OrderResult, OrderStep, UndoOrder
+    from temporal_app.payloads import OrderInput, OrderResult, OrderStep, UndoOrder
     from temporal_app.search_attributes import ORDER_STATUS
-    from temporal_app.workflows.saga import Saga, is_saga_failure, raise_if_cancelled, shielded
+    from temporal_app.workflows.proof import is_unproven, root_cause, until_proven
+    from temporal_app.workflows.saga import Saga, is_saga_failure, shielded
+    from temporal_app.workflows.steps import database_step
+    from temporal_app.workflows.waits import Wakes, is_long
 
 T = TypeVar("T")
 
@@ -37,20 +46,35 @@ class OrderWorkflow:
     @workflow.init
     def __init__(self, order: OrderInput) -> None:
         self.order = order
-        self.screened = workflow.patched(FRAUD_CHECK)
+        # A run that continues an order of version 1 would find the patch in its own code.
+        self.screened = workflow.patched(FRAUD_CHECK) if order.screened is None else order.screened
         self.step = OrderStep(
             order_id=order.order_id, run_id=workflow.info().first_execution_run_id, screened=self.screened
         )
-        self.saga = Saga()
-        #: how many commands we were told of; a change wakes whoever waits for one
-        self.commands = 0
+        self.saga = Saga([self.release_stock, self.undo_payment, self.undo_shipment][: order.undos])
+        #: commands that we were told of
+        self.wakes = Wakes("command_id", "kind")
+        #: somebody cancelled the process at Temporal, and nobody the order
+        self.cancellation_ignored = False
 
     @workflow.signal
-    def command_given(self, given: CommandGiven) -> None:
-        self.commands += 1
+    def command_given(self, *given: Any) -> None:
+        self.wakes.come(given)
 
     @workflow.run
     async def run(self, order: OrderInput) -> OrderResult:
+        try:
+            if order.undoing is not None:
+                return await shielded(self.finish_undo(order.undoing))
+            return await until_proven(self.process, between=self.continue_when_long)
+        except (ActivityError, ApplicationError) as error:
+            # An undo of an order without a row, as after a restored backup: there is nothing to undo.
+            if not ended_with(error, FailureType.NOT_THE_PROCESS):
+                raise
+            return self.result(OrderStatus.FAILED, FailureType.NOT_THE_PROCESS)
+
+    async def process(self) -> OrderResult:
+        """From wherever the order stands to its end, or to a step that the database does not bear out."""
         try:
             await self.unless_held(self.prepare)
             if self.screened:
@@ -59,9 +83,9 @@ class OrderWorkflow:
             await self.unless_held(self.ship)
             await self.unless_held(self.complete)
         except (Exception, asyncio.CancelledError) as error:
-            if not is_saga_failure(error):
+            if not is_saga_failure(error) or is_unproven(error):
                 raise
-            failure = failure_of(error)
+            failure = failure_of(error, cancelled=self.is_cancelled())
             if failure is FailureType.NOT_THE_PROCESS:
                 return self.result(OrderStatus.FAILED, failure)
             result = await shielded(self.undo(failure, message_of(error, failure)))
@@ -75,10 +99,8 @@ class OrderWorkflow:
     async def prepare(self) -> None:
         self.saga.add(self.release_stock)
         self.show(OrderStatus.RESERVING)
-        await workflow.execute_local_activity(
-            activities.prepare_order, self.step, **policies.database("Validate and reserve stock")
-        )
-        raise_if_cancelled()
+        await database_step(activities.prepare_order, self.step, "Validate and reserve stock")
+        self.raise_if_cancelled()
 
     async def screen(self) -> None:
         if await self.unless_held(self.check_fraud):
@@ -90,57 +112,71 @@ class OrderWorkflow:
         suspicious = await workflow.execute_activity(
             activities.check_fraud, self.step, **policies.partner("Check for fraud")
         )
-        raise_if_cancelled()
+        self.raise_if_cancelled()
         return suspicious
 
     async def review(self) -> None:
         """Until a person approves; a rejection is raised by the activity as a failure of the order."""
         while True:
-            told = self.commands
-            standing = await workflow.execute_local_activity(
-                activities.settle_review, self.step, **policies.database("Look at the review")
-            )
-            raise_if_cancelled()
+            self.continue_when_long()
+            told = self.wakes.told
+            standing = await database_step(activities.settle_review, self.step, "Look at the review")
+            self.raise_if_cancelled()
             if standing.approved:
                 return
-            await self.next_command(told, within=timedelta(seconds=standing.wait_seconds))
+            await self.wakes.next(told, within=timedelta(seconds=standing.wait_seconds))
 
     async def charge(self) -> None:
         self.saga.add(self.undo_payment)
         self.show(OrderStatus.CHARGING)
-        await workflow.execute_activity(
-            activities.charge_payment, self.step, **policies.partner("Charge at the gateway")
-        )
-        raise_if_cancelled()
+        while True:
+            self.continue_when_long()
+            told = self.wakes.told
+            payment = await workflow.execute_activity(
+                activities.charge_payment, self.step, **policies.partner("Charge at the gateway")
+            )
+            self.raise_if_cancelled()
+            if payment is None or payment.taken:
+                return
+            self.show(OrderStatus.AWAITING_PAYMENT)
+            await self.wakes.next(told, within=timedelta(seconds=payment.wait_seconds))
 
     async def ship(self) -> None:
         self.saga.add(self.undo_shipment)
         self.show(OrderStatus.SHIPPING)
         await workflow.execute_activity(activities.ship_order, self.step, **policies.partner("Book the shipment"))
-        raise_if_cancelled()
+        self.raise_if_cancelled()
 
     async def complete(self) -> None:
         # A cancellation that arrives from here on is too late: `begin_undo` would answer that the order is complete.
-        await workflow.execute_local_activity(
-            activities.complete_order, self.step, **policies.database("Book the sale and close")
-        )
+        await database_step(activities.complete_order, self.step, "Book the sale and close")
         self.show(OrderStatus.COMPLETED)
 
     async def undo(self, failure: FailureType, message: str) -> OrderResult:
-        begun = await workflow.execute_local_activity(
-            activities.begin_undo,
-            UndoOrder(order_id=self.order.order_id, failure_type=failure, message=message),
-            **policies.database("Begin the undo"),
-        )
+        try:
+            begun = await database_step(
+                activities.begin_undo,
+                UndoOrder(order_id=self.order.order_id, failure_type=failure, message=message),
+                "Begin the undo",
+            )
+        except (ActivityError, ApplicationError) as error:
+            # Cancelled at Temporal, and by nobody who may: Temporal's request stands for ever, so it is set aside.
+            self.cancellation_ignored |= ended_with(error, FailureType.STEP_MISSING)
+            raise
         if not begun:
             return self.result(OrderStatus.COMPLETED)
+        return await self.finish_undo(failure)
+
+    async def finish_undo(self, failure: FailureType) -> OrderResult:
         self.show(OrderStatus.UNDOING)
-        await self.saga.undo_all()
-        status = await workflow.execute_local_activity(
-            activities.close_order, self.step, **policies.database("Close the order")
-        )
+        # Until the database has every undo as done, whatever the engine was told of them.
+        status = await until_proven(self.undo_and_close, between=lambda: self.continue_when_long(undoing=failure))
         self.show(status)
         return self.result(status, failure)
+
+    async def undo_and_close(self) -> OrderStatus:
+        await self.saga.undo_all()
+        return await database_step(activities.close_order, self.step, "Close the order")
 
     async def undo_shipment(self) -> None:
         await workflow.execute_activity(
@@ -153,22 +189,21 @@ class OrderWorkflow:
         )
 
     async def release_stock(self) -> None:
-        await workflow.execute_local_activity(
-            activities.release_stock, self.step, **policies.database("Release the stock")
-        )
+        await database_step(activities.release_stock, self.step, "Release the stock")
 
     async def unless_held(self, step: Callable[[], Awaitable[T]]) -> T:
         """Run the step; one that finds the order on hold is run again when a person has released it.
 
-        So is one whose hours are over while its partner is out of order: an outage of a day is waited for, in the
-        activity's own pauses; it fails no order.
+        So is one whose hours are over while its partner is out of order, or refuses our request until that is mended:
+        an outage of a day is waited for, in the activity's own pauses; it fails no order.
         """
         while True:
             try:
                 return await step()
             except (ActivityError, ApplicationError) as error:
-                if ended_with(error, FailureType.PARTNER_DOWN):
-                    raise_if_cancelled()
+                if ended_with(error, FailureType.PARTNER_DOWN, FailureType.REQUEST_REFUSED):
+                    self.raise_if_cancelled()
+                    self.continue_when_long()
                     continue
                 if not ended_with(error, FailureType.ON_HOLD):
                     raise
@@ -176,22 +211,33 @@ class OrderWorkflow:
 
     async def wait_for_release(self) -> None:
         while True:
-            told = self.commands
-            held = await workflow.execute_local_activity(
-                activities.settle_hold, self.step, **policies.database("Stand still")
-            )
-            raise_if_cancelled()
+            self.continue_when_long()
+            told = self.wakes.told
+            held = await database_step(activities.settle_hold, self.step, "Stand still")
+            self.raise_if_cancelled()
             if not held:
                 return
             self.show(OrderStatus.ON_HOLD)
-            await self.next_command(told)
+            await self.wakes.next(told)
 
-    async def next_command(self, told: int, *, within: timedelta | None = None) -> None:
-        """Wait until a command comes that was not known at `told`, or the time is over."""
-        try:
-            await workflow.wait_condition(lambda: self.commands > told, timeout=within)
-        except TimeoutError:
-            return
+    def continue_when_long(self, *, undoing: FailureType | None = None) -> None:
+        """Begin a new history where nothing is under way.
+
+        The next run hears nothing of a cancellation that Temporal has told this one; it stands in the database, but a
+        run that was cancelled ends as cancelled. An undo that has begun needs no request any more.
+        """
+        if (undoing is not None or not self.is_cancelled()) and is_long(self.wakes.told):
+            workflow.continue_as_new(
+                dataclasses.replace(self.order, screened=self.screened, undos=len(self.saga), undoing=undoing)
+            )
+
+    def is_cancelled(self) -> bool:
+        return workflow.cancellation_reason() is not None and not self.cancellation_ignored
+
+    def raise_if_cancelled(self) -> None:
+        """Raise the cancellation that a step swallowed by succeeding, unless it was one that nobody had asked for."""
+        if self.is_cancelled():
+            raise asyncio.CancelledError
 
     def show(self, status: OrderStatus) -> None:
         workflow.upsert_search_attributes([ORDER_STATUS.value_set(status)])
@@ -200,29 +246,19 @@ class OrderWorkflow:
         return OrderResult(number=self.order.number, status=status, failure_type=failure)
 
 
-def root_cause(error: BaseException) -> BaseException:
-    """The innermost error: an ActivityError itself says no more than "Activity task failed".
-
-    A local activity that is not retried raises its own error, without one around it.
-    """
-    while isinstance(error, ActivityError) and error.cause is not None:
-        error = error.cause
-    return error
-
-
-def ended_with(error: BaseException, failure: FailureType) -> bool:
-    """Whether a step stood still for a reason that is no failure of the order."""
+def ended_with(error: BaseException, *failures: FailureType) -> bool:
+    """Whether a step stood still for such a reason, which is no failure of the order."""
     cause = root_cause(error)
-    return isinstance(cause, ApplicationError) and cause.type == failure
+    return isinstance(cause, ApplicationError) and cause.type in set(failures)
 
 
-def failure_of(error: BaseException) -> FailureType:
-    """The failure type that the order will carry."""
+def failure_of(error: BaseException, *, cancelled: bool) -> FailureType:
+    """The failure type that the order will carry; `cancelled` says that a cancellation was asked of Temporal."""
     cause = root_cause(error)
     final = isinstance(cause, ApplicationError) and cause.non_retryable
     # An attempt that fails or times out after the cancellation is not retried any more and ends with its own error; the
     # order was ended by the cancellation all the same. A final no of a partner stays the reason.
-    if is_cancelled_exception(error) or (workflow.cancellation_reason() is not None and not final):
+    if is_cancelled_exception(error) or (cancelled and not final):
         return FailureType.CANCELLED
     if isinstance(cause, ApplicationError) and cause.type in set(FailureType):
         return FailureType(cause.type)

@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from temporal_app.workflows.causes import root_cause
     from temporal_app.workflows.saga import is_saga_failure, shielded
+    from temporal_app.workflows.steps import database_step
 
 PAGE = 100
 #: calls under way or waiting at once
@@ -55,10 +56,10 @@ class PartnerCallsWorkflow:
 
     async def make_all(self, run: PartnerRunInput) -> None:
         for _ in range(PAGES):
-            call_ids = await workflow.execute_local_activity(
+            call_ids = await database_step(
                 activities.list_partner_calls,
                 PartnerCallPage(run_id=run.run_id, limit=PAGE),
-                **policies.database("The next calls without a result"),
+                "The next calls without a result",
             )
             if not call_ids:
                 return
@@ -77,15 +78,13 @@ class PartnerCallsWorkflow:
                 if is_cancelled_exception(error):
                     raise
                 cause = root_cause(error)
-                await workflow.execute_local_activity(
+                await database_step(
                     activities.give_up_partner_call,
                     GiveUpPartnerCall(call_id=call_id, error_type=cause.type, message=cause.message),
-                    **policies.database("Write the failure down"),
+                    "Write the failure down",
                 )
 
     async def end(self, run: PartnerRunInput, note: str) -> PartnerRunStatus:
-        return await workflow.execute_local_activity(
-            activities.end_partner_run,
-            EndPartnerRun(run_id=run.run_id, note=note),
-            **policies.database("Close the run"),
+        return await database_step(
+            activities.end_partner_run, EndPartnerRun(run_id=run.run_id, note=note), "Close the run"
         )

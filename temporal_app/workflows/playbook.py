@@ -7,14 +7,15 @@ told what is done, and goes on behind it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from orders.playbooks.catalogue import CATALOGUE
     from orders.playbooks.definition import (
         ActivityStep,
         AskStep,
@@ -30,11 +31,14 @@ with workflow.unsafe.imports_passed_through():
     from temporal_app import policies
     from temporal_app.activities import playbooks as activities
     from temporal_app.playbook_payloads import EndPlaybook, PlaybookInput, PlaybookPlan, PlaybookResult, PlaybookStep
+    from temporal_app.task_queues import TaskQueue
     from temporal_app.workflows.saga import is_saga_failure, raise_if_cancelled, shielded
+    from temporal_app.workflows.steps import database_step
+    from temporal_app.workflows.waits import Wakes, is_long
 
+A = TypeVar("A")
+R = TypeVar("R")
 T = TypeVar("T")
-#: events of one run's history before it continues as new; the server allows ten times as many
-LONG = 4_000
 #: the type of the error by which a step ends the run -> how
 ENDINGS = {PlaybookEnding.STOPPED: OnFailure.STOP, PlaybookEnding.UNDO: OnFailure.UNDO}
 
@@ -46,16 +50,19 @@ class PlaybookWorkflow:
         self.run_input = run
         self.plan: PlaybookPlan | None = None
         self.done: set[str] = set()
-        #: how often we were told to look; a change wakes whoever waits
-        self.told = 0
+        self.wakes = Wakes()
+        #: activities of steps that are under way
+        self.at_work = 0
+        #: paths of failed steps, and failed undos, of which a person has not decided yet
+        self.undecided = set(run.undecided)
         #: parallel steps that are under way; a run cannot continue as new in the middle of one
         self.in_parallel = 0
         #: parallel steps of which one way failed: nothing inside of them may begin any more
         self.stopped: list[str] = []
 
     @workflow.signal
-    def look_again(self) -> None:
-        self.told += 1
+    def look_again(self, *given: Any) -> None:
+        self.wakes.come(given)
 
     @workflow.run
     async def run(self, run: PlaybookInput) -> PlaybookResult:
@@ -75,10 +82,19 @@ class PlaybookWorkflow:
                 raise
             return result
 
+    async def ask(self, step: Callable[[A], R], given: A, summary: str) -> R:
+        return await self.do(database_step(step, given, summary))
+
+    async def do(self, work: Coroutine[Any, Any, R]) -> R:
+        """Await an activity; no run continues as new before it has ended."""
+        self.at_work += 1
+        try:
+            return await work
+        finally:
+            self.at_work -= 1
+
     async def load(self) -> PlaybookPlan:
-        return await workflow.execute_local_activity(
-            activities.load_playbook, self.run_input, **policies.database("Read the playbook")
-        )
+        return await self.ask(activities.load_playbook, self.run_input, "Read the playbook")
 
     async def sequence(self, steps: tuple[StepType, ...], path: str) -> None:
         for number, step in enumerate(steps):
@@ -102,10 +118,17 @@ class PlaybookWorkflow:
 
     def continue_when_long(self, ending: PlaybookEnding | None = None) -> None:
         """Begin a new history between two steps; what is done is known to the rows."""
-        info = workflow.info()
-        long = info.get_current_history_length() > LONG or info.is_continue_as_new_suggested()
-        if long and not self.in_parallel:
-            workflow.continue_as_new(PlaybookInput(run_id=self.run_input.run_id, ending=ending))
+        if not self.in_parallel and is_long(self.wakes.told, as_ever=True):
+            self.continue_as_new(ending)
+
+    def continue_waiting(self, ending: PlaybookEnding | None = None) -> None:
+        """Begin a new history where a step waits: also beside others, if none of them is at work."""
+        if not self.at_work and is_long(self.wakes.told):
+            self.continue_as_new(ending)
+
+    def continue_as_new(self, ending: PlaybookEnding | None) -> None:
+        undecided = tuple(sorted(self.undecided))
+        workflow.continue_as_new(PlaybookInput(run_id=self.run_input.run_id, ending=ending, undecided=undecided))
 
     async def follow(self, step: StepType, here: str) -> None:
         if isinstance(step, ActivityStep):
@@ -122,11 +145,10 @@ class PlaybookWorkflow:
             await self.run_sub_playbook(step, here)
 
     async def act(self, step: ActivityStep, here: str) -> None:
-        await workflow.execute_activity(
-            activities.run_playbook_step,
-            self.at(here),
-            **policies.playbook_step(step.title or step.id, step.timeout_seconds),
-        )
+        how = policies.playbook_step(step.title or step.id, step.timeout_seconds)
+        if CATALOGUE[step.activity].calls_out:
+            how["task_queue"] = TaskQueue.ENDPOINTS
+        await self.do(workflow.execute_activity(activities.run_playbook_step, self.at(here), **how))
 
     async def choose(self, step: ConditionalStep, here: str) -> None:
         holds = await self.until_decided(here, lambda: self.decide(here))
@@ -136,9 +158,7 @@ class PlaybookWorkflow:
         await self.finish(here)
 
     async def decide(self, here: str) -> bool:
-        return await workflow.execute_local_activity(
-            activities.decide_playbook_step, self.at(here), **policies.database("Ask the condition")
-        )
+        return await self.ask(activities.decide_playbook_step, self.at(here), "Ask the condition")
 
     async def go_round(self, step: LoopStep, here: str) -> None:
         assert self.plan is not None
@@ -149,22 +169,21 @@ class PlaybookWorkflow:
         await self.finish(here)
 
     async def again(self, here: str, number: int) -> bool:
-        return await workflow.execute_local_activity(
+        return await self.ask(
             activities.next_playbook_round,
             PlaybookStep(run_id=self.run_input.run_id, path=here, number=number),
-            **policies.database("Ask whether to go round"),
+            "Ask whether to go round",
         )
 
     async def wait(self, here: str) -> None:
         while True:
-            told = self.told
-            standing = await workflow.execute_local_activity(
-                activities.settle_playbook_step, self.at(here), **policies.database("Look whether the wait is over")
-            )
+            self.continue_waiting()
+            told = self.wakes.told
+            standing = await self.ask(activities.settle_playbook_step, self.at(here), "Look whether the wait is over")
             self.raise_if_stopped(here)
             if standing.closed:
                 return
-            await self.next_word(told, within=timedelta(seconds=standing.wait_seconds))
+            await self.wakes.next(told, within=timedelta(seconds=standing.wait_seconds))
 
     async def go_parallel(self, step: ParallelStep, here: str) -> None:
         """All ways at once. The first that fails stops the others; they are awaited before it is told."""
@@ -195,9 +214,7 @@ class PlaybookWorkflow:
         await self.finish(here)
 
     async def finish(self, here: str) -> None:
-        await workflow.execute_local_activity(
-            activities.finish_playbook_step, self.at(here), **policies.database("Note that the step has ended")
-        )
+        await self.ask(activities.finish_playbook_step, self.at(here), "Note that the step has ended")
 
     async def until_decided(self, here: str, attempt: Callable[[], Awaitable[T]]) -> T | None:
         """The attempt's answer, or None for a step that the run goes on without.
@@ -205,6 +222,9 @@ class PlaybookWorkflow:
         A step that finds the run paused is run again when a person resumed it; one that used its attempts does what
         its definition says, and waits for a person where that is to park.
         """
+        # Of a run that has continued as new: it failed in the one before, and must not be tried unasked.
+        if here in self.undecided and await self.decision(here) is PlaybookStepStatus.SKIPPED:
+            return None
         while True:
             try:
                 return await attempt()
@@ -224,92 +244,88 @@ class PlaybookWorkflow:
                 return None
 
     async def fail(self, here: str, message: str) -> OnFailure:
-        how = await workflow.execute_local_activity(
+        how = await self.ask(
             activities.fail_playbook_step,
             PlaybookStep(run_id=self.run_input.run_id, path=here, message=message),
-            **policies.database("Note that the step has failed"),
+            "Note that the step has failed",
         )
         self.raise_if_stopped(here)
         return how
 
     async def decision(self, here: str) -> PlaybookStepStatus:
         """What a person decided of a failed step, however long that takes."""
+        self.undecided.add(here)
         while True:
-            told = self.told
-            status = await workflow.execute_local_activity(
-                activities.decision_on_playbook_step, self.at(here), **policies.database("Look what was decided")
-            )
+            self.continue_waiting()
+            told = self.wakes.told
+            status = await self.ask(activities.decision_on_playbook_step, self.at(here), "Look what was decided")
             self.raise_if_stopped(here)
             if status is not PlaybookStepStatus.FAILED:
+                self.undecided.discard(here)
                 return status
-            await self.next_word(told)
+            await self.wakes.next(told)
 
     async def wait_for_resume(self, here: str) -> None:
         while True:
-            told = self.told
-            still = await workflow.execute_local_activity(
-                activities.playbook_stands_still, self.run_input, **policies.database("Stand still")
-            )
+            self.continue_waiting()
+            told = self.wakes.told
+            still = await self.ask(activities.playbook_stands_still, self.run_input, "Stand still")
             self.raise_if_stopped(here)
             if not still:
                 return
-            await self.next_word(told)
-
-    async def next_word(self, told: int, *, within: timedelta | None = None) -> None:
-        try:
-            await workflow.wait_condition(lambda: self.told > told, timeout=within)
-        except TimeoutError:
-            return
+            await self.wakes.next(told)
 
     async def end_early(self, error: BaseException) -> PlaybookResult:
         ending, message = ending_of(error), message_of(error)
         if ending is PlaybookEnding.STOPPED:
             return await self.end(ending, message)
-        await workflow.execute_local_activity(
+        await self.ask(
             activities.begin_playbook_undo,
             PlaybookStep(run_id=self.run_input.run_id, path="", message=message),
-            **policies.database("Begin the undo"),
+            "Begin the undo",
         )
         while (path := await self.next_undo()) is not None:
-            await self.undo(path)
+            await self.undo(path, ending)
             self.continue_when_long(ending)
         return await self.end(ending, message)
 
     async def next_undo(self) -> str | None:
-        return await workflow.execute_local_activity(
-            activities.next_playbook_undo, self.run_input, **policies.database("Look what is to be undone")
-        )
+        return await self.ask(activities.next_playbook_undo, self.run_input, "Look what is to be undone")
 
-    async def undo(self, path: str) -> None:
+    async def undo(self, path: str, ending: PlaybookEnding) -> None:
         """Take one step back, or wait until a person says that it is to be tried again or left as it is."""
-        try:
-            await workflow.execute_activity(
-                activities.undo_playbook_step, self.at(path), **policies.playbook_step("Undo", 60)
-            )
-        except (ActivityError, ApplicationError) as error:
-            if type_of(error) != FailureType.STEP_FAILED:
-                raise
-            await workflow.execute_local_activity(
-                activities.fail_playbook_undo,
-                PlaybookStep(run_id=self.run_input.run_id, path=path, message=message_of(error)),
-                **policies.database("Park the undo"),
-            )
-            told = self.told
-            while await self.is_failed(path):
-                await workflow.wait_condition(lambda told=told: self.told > told)  # type: ignore[misc]
-                told = self.told
+        parked = f"undo {path}"
+        if parked not in self.undecided:
+            try:
+                await self.do(
+                    workflow.execute_activity(
+                        activities.undo_playbook_step, self.at(path), **policies.playbook_step("Undo", 60)
+                    )
+                )
+                return
+            except (ActivityError, ApplicationError) as error:
+                if type_of(error) != FailureType.STEP_FAILED:
+                    raise
+                failed = PlaybookStep(run_id=self.run_input.run_id, path=path, message=message_of(error))
+            await self.ask(activities.fail_playbook_undo, failed, "Park the undo")
+            self.undecided.add(parked)
+        while True:
+            self.continue_waiting(ending)
+            told = self.wakes.told
+            if not await self.is_failed(path):
+                break
+            await self.wakes.next(told)
+        self.undecided.discard(parked)
 
     async def is_failed(self, path: str) -> bool:
-        status = await workflow.execute_local_activity(
-            activities.decision_on_playbook_step, self.at(path), **policies.database("Look what was decided")
-        )
+        status = await self.ask(activities.decision_on_playbook_step, self.at(path), "Look what was decided")
         return status is PlaybookStepStatus.FAILED
 
     async def end(self, ending: PlaybookEnding, message: str) -> PlaybookResult:
-        status = await workflow.execute_local_activity(
+        status = await self.ask(
             activities.end_playbook,
             EndPlaybook(run_id=self.run_input.run_id, ending=ending, message=message),
-            **policies.database("Close the run"),
+            "Close the run",
         )
         return PlaybookResult(run_id=self.run_input.run_id, status=status)
 

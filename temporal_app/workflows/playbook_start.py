@@ -6,15 +6,14 @@ with workflow.unsafe.imports_passed_through():
     from temporal_app import policies
     from temporal_app.activities import playbooks as activities
     from temporal_app.playbook_payloads import OrderEventHappened
+    from temporal_app.workflows.steps import database_step
 
 
 @workflow.defn
 class PlaybookEventWorkflow:
     @workflow.run
     async def run(self, happened: OrderEventHappened) -> int:
-        return await workflow.execute_local_activity(
-            activities.fire_playbook_triggers, happened, **policies.database("Start playbooks")
-        )
+        return await database_step(activities.fire_playbook_triggers, happened, "Start playbooks")
 
 
 @workflow.defn

@@ -7,6 +7,7 @@ cancellation is never waiting behind a pause.
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
@@ -27,6 +28,8 @@ with workflow.unsafe.imports_passed_through():
     )
     from temporal_app.task_queues import TaskQueue
     from temporal_app.workflows.saga import is_saga_failure, raise_if_cancelled, shielded
+    from temporal_app.workflows.steps import database_step
+    from temporal_app.workflows.waits import Wakes, is_long
 
 #: set by Temporal on what a schedule starts; a backfill plans for moments of the past
 PLANNED_FOR = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
@@ -36,11 +39,11 @@ PLANNED_FOR = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 class ProcessWorkflow:
     @workflow.init
     def __init__(self, process: ProcessInput) -> None:
-        self.told = 0
+        self.wakes = Wakes()
 
     @workflow.signal
-    def look_again(self) -> None:
-        self.told += 1
+    def look_again(self, *given: Any) -> None:
+        self.wakes.come(given)
 
     @workflow.run
     async def run(self, process: ProcessInput) -> ProcessResult:
@@ -54,21 +57,19 @@ class ProcessWorkflow:
     async def drive(self, process: ProcessInput) -> ProcessResult:
         while True:
             raise_if_cancelled()
-            if workflow.info().is_continue_as_new_suggested():
+            if is_long(self.wakes.told, as_ever=True):
                 # Nothing is carried over: the next run looks at the same rows.
                 workflow.continue_as_new(process)
             # Counted before the look: what is told during it is a reason to look once more.
-            told = self.told
-            standing = await workflow.execute_local_activity(
-                activities.look_at_process, process, **policies.database("What comes next")
-            )
+            told = self.wakes.told
+            standing = await database_step(activities.look_at_process, process, "What comes next")
             if standing.next is ProcessNext.END:
                 return ProcessResult(run_id=process.run_id, status=standing.status)
             if standing.next is ProcessNext.STEP:
                 await self.work(process, standing)
             else:
                 parked = standing.next is ProcessNext.PARK
-                await self.woken(told, None if parked else timedelta(seconds=standing.wait_seconds))
+                await self.wakes.next(told, within=None if parked else timedelta(seconds=standing.wait_seconds))
 
     async def work(self, process: ProcessInput, standing: ProcessStanding) -> None:
         step = ProcessStepInput(run_id=process.run_id, position=standing.position)
@@ -83,25 +84,18 @@ class ProcessWorkflow:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            await workflow.execute_local_activity(
+            await database_step(
                 activities.give_up_process_step,
                 EndProcess(run_id=process.run_id, position=standing.position, message=root_cause(error)),
-                **policies.database("The step failed"),
+                "The step failed",
             )
-
-    async def woken(self, told: int, at_most: timedelta | None) -> None:
-        """Wait until somebody says "look again", or for `at_most`."""
-        try:
-            await workflow.wait_condition(lambda: self.told > told, timeout=at_most)
-        except TimeoutError:
-            return
 
     async def stop(self, process: ProcessInput) -> None:
         """Somebody cancelled in Temporal, past the rows: they must not say "running" for ever."""
-        await workflow.execute_local_activity(
+        await database_step(
             activities.stop_process,
             EndProcess(run_id=process.run_id, message="Its workflow was cancelled in Temporal."),
-            **policies.database("Stop the run"),
+            "Stop the run",
         )
 
 
@@ -113,9 +107,7 @@ class OpenProcessWorkflow:
     async def run(self, definition: ProcessName) -> OpenedProcess:
         planned = workflow.info().typed_search_attributes.get(PLANNED_FOR) or workflow.now()
         asked = OpenProcess(definition=definition, business_day=planned.date().isoformat())
-        return await workflow.execute_local_activity(
-            activities.open_process, asked, **policies.database("Open the run")
-        )
+        return await database_step(activities.open_process, asked, "Open the run")
 
 
 def root_cause(error: BaseException) -> str:

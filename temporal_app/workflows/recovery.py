@@ -13,6 +13,9 @@ with workflow.unsafe.imports_passed_through():
     from temporal_app.activities import recoveries
     from temporal_app.payloads import OrderResult, OrderStep, RecoveryInput
     from temporal_app.search_attributes import ORDER_STATUS
+    from temporal_app.workflows.proof import until_proven
+    from temporal_app.workflows.steps import database_step
+    from temporal_app.workflows.waits import is_long
 
 
 @workflow.defn
@@ -20,19 +23,23 @@ class RecoveryWorkflow:
     @workflow.run
     async def run(self, order: RecoveryInput) -> OrderResult:
         step = OrderStep(order_id=order.order_id, run_id=workflow.info().first_execution_run_id)
-        begun = await workflow.execute_local_activity(
-            recoveries.adopt_recovery, step, **policies.database("Adopt the order and begin the undo")
-        )
+        begun = await database_step(recoveries.adopt_recovery, step, "Adopt the order and begin the undo")
         if not begun:
             return OrderResult(number=order.number, status=OrderStatus.COMPLETED)
         workflow.upsert_search_attributes([ORDER_STATUS.value_set(OrderStatus.UNDOING)])
+        status = await until_proven(lambda: self.undo_and_close(step), between=lambda: self.continue_when_long(order))
+        workflow.upsert_search_attributes([ORDER_STATUS.value_set(status)])
+        return OrderResult(number=order.number, status=status, failure_type=FailureType.PROCESS_ENDED)
+
+    def continue_when_long(self, order: RecoveryInput) -> None:
+        """The next run adopts the order once more: it is the same process, and every undo may run again."""
+        if is_long():
+            workflow.continue_as_new(order)
+
+    async def undo_and_close(self, step: OrderStep) -> OrderStatus:
         await workflow.execute_activity(activities.undo_shipment, step, **policies.partner_undo("Cancel the shipment"))
         await workflow.execute_activity(
             activities.undo_payment, step, **policies.partner_undo("Cancel or refund the payment")
         )
-        await workflow.execute_local_activity(activities.release_stock, step, **policies.database("Release the stock"))
-        status = await workflow.execute_local_activity(
-            activities.close_order, step, **policies.database("Close the order")
-        )
-        workflow.upsert_search_attributes([ORDER_STATUS.value_set(status)])
-        return OrderResult(number=order.number, status=status, failure_type=FailureType.PROCESS_ENDED)
+        await database_step(activities.release_stock, step, "Release the stock")
+        return await database_step(activities.close_order, step, "Close the order")

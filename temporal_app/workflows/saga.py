@@ -7,7 +7,7 @@ would otherwise cancel it too.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from temporalio import workflow
@@ -20,8 +20,12 @@ Undo = Callable[[], Awaitable[None]]
 class Saga:
     """Undo steps in the order in which their steps began."""
 
-    def __init__(self) -> None:
-        self._undo: list[Undo] = []
+    def __init__(self, undo: Sequence[Undo] = ()) -> None:
+        """`undo` are those that an earlier run has registered."""
+        self._undo = list(undo)
+
+    def __len__(self) -> int:
+        return len(self._undo)
 
     def add(self, undo: Undo) -> None:
         """Register the undo of a step, once; call it before the step. It must be safe when nothing happened."""
@@ -29,10 +33,9 @@ class Saga:
             self._undo.append(undo)
 
     async def undo_all(self) -> None:
-        """Run the undo steps, newest first, each until it succeeds."""
-        while self._undo:
-            await self._undo[-1]()
-            self._undo.pop()
+        """Run the undo steps, newest first, each until it succeeds. A second time runs all of them again."""
+        for undo in reversed(self._undo):
+            await undo()
 
 
 def is_saga_failure(error: BaseException) -> bool:

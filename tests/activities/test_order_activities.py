@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
+from psycopg_pool import PoolTimeout
 from pytest_django.fixtures import Settings
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DataConverter
@@ -14,13 +15,15 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, Ca
 from temporalio.testing import ActivityEnvironment
 
 from orders import errors
-from orders.models import Order, Reservation, Step, SystemEvent
+from orders.models import Incident, Order, Reservation, Step, SystemEvent
 from orders.partners import payments as gateway
-from orders.services import payments, process, shipping, stock
-from orders.vocabulary import FailureType, OrderStatus, StepName, StepStatus
+from orders.services import cancelling, incidents, payments, process, shipping, stock, tasks
+from orders.services.sweeping import restoring
+from orders.vocabulary import FailureType, OrderStatus, StepName, StepStatus, TaskKind, TaskLevel
 from temporal_app.activities import orders as activities
 from temporal_app.payloads import OrderStep, UndoOrder
-from tests.factories import make_order, make_prepared_order, make_product
+from tests.factories import TEST_ACTOR, make_order, make_prepared_order, make_product
+from tests.orders.database_trouble import of_state
 
 CANARY = "ada.canary@example.com"
 FORWARD = {
@@ -34,7 +37,7 @@ UNDO = {
     "undo_charge": (activities.undo_payment, payments),
     "release": (activities.release_stock, stock),
     "close": (activities.close_order, process),
-    "begin_undo": (activities.begin_undo, process),
+    "begin_proven_undo": (activities.begin_undo, process),
 }
 FINAL = [
     errors.InvalidInput("total_minor", "no"),
@@ -45,6 +48,8 @@ FINAL = [
     errors.CarrierRejected("no"),
     errors.StepVoided("no"),
     errors.NotTheProcess("no"),
+    # A refused request that nobody parked with a task.
+    errors.RequestRefused("no"),
 ]
 PASSING = [errors.PartnerUnavailable("no"), errors.StaleAttempt("no")]
 
@@ -53,7 +58,12 @@ def name_of(value: object) -> str | None:
     return type(value).__name__ if isinstance(value, Exception) else None
 
 
-def step(order_id: object = "an order", run_id: str = "a run") -> OrderStep:
+pytestmark = pytest.mark.django_db
+#: an order that does not exist
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
+def step(order_id: object = NOBODY, run_id: str = "a run") -> OrderStep:
     return OrderStep(order_id=str(order_id), run_id=run_id)
 
 
@@ -64,7 +74,7 @@ def run(activity: Callable[..., Any], argument: object) -> Any:
 
 def argument_of(activity: Callable[..., Any]) -> object:
     if activity is activities.begin_undo:
-        return UndoOrder(order_id="an order", failure_type=FailureType.CANCELLED, message="no")
+        return UndoOrder(order_id=NOBODY, failure_type=FailureType.CANCELLED, message="no")
     return step()
 
 
@@ -134,6 +144,25 @@ def test_trouble_with_the_database_is_retried(monkeypatch: pytest.MonkeyPatch, s
     assert (failure.type, failure.non_retryable) == ("database", False)
 
 
+@pytest.mark.parametrize("state", ["25006", "53100", "53300", "57P01", "58030", "40P01", "55P03"])
+@pytest.mark.parametrize("wrapped", [False, True], ids=["as it is", "as the cause of another error"])
+def test_whatever_means_that_postgresql_cannot_now_is_trouble_with_the_database(
+    monkeypatch: pytest.MonkeyPatch, state: str, wrapped: bool
+) -> None:
+    error: Exception = of_state(state)
+    if wrapped:
+        error, error.__cause__ = RuntimeError("while it was written"), error
+    failure = failure_of(monkeypatch, *FORWARD["charge"], "charge", error)
+
+    assert (failure.type, failure.non_retryable) == ("database", False)
+
+
+def test_no_free_connection_is_trouble_with_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    failure = failure_of(monkeypatch, *FORWARD["charge"], "charge", PoolTimeout("no connection after 5 s"))
+
+    assert (failure.type, failure.non_retryable) == ("database", False)
+
+
 @pytest.mark.parametrize("service", [*FORWARD, *UNDO])
 def test_bug_of_ours_is_retried_so_that_a_new_version_can_mend_it(
     monkeypatch: pytest.MonkeyPatch, service: str
@@ -152,7 +181,6 @@ def test_cancellation_is_not_translated(monkeypatch: pytest.MonkeyPatch) -> None
         run(activities.charge_payment, step())
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("error", "attempt", "kind"),
     [
@@ -189,12 +217,31 @@ def test_what_the_system_did_wrong_is_a_system_event_without_values(
         assert CANARY not in one.message
 
 
+def test_orders_whose_prepare_a_trigger_refuses_are_one_incident() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;"
+            "CREATE TRIGGER refuse BEFORE INSERT ON orders_reservation FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
+    orders = [make_order(started=True) for _ in range(3)]
+    for order in orders:
+        worker = ActivityEnvironment()
+        worker.info = replace(worker.info, workflow_id=f"order:{order.pk}", attempt=3, activity_type="prepare_order")
+        with pytest.raises(ApplicationError, match="The database did not answer"):
+            worker.run(activities.prepare_order, replace(step(order.pk), run_id=f"run of {order.number}"))
+    incidents.settle_all()
+    incident = Incident.objects.get()
+    assert incident.most == 3
+    assert "prepare_order: ProgrammingError, caused by RaiseException at orders/services/" in incident.says
+    assert all(str(order.pk) not in incident.cause and order.number not in incident.cause for order in orders)
+
+
 # --- What is told -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("service", [*FORWARD, *UNDO])
-@pytest.mark.django_db
 def test_values_of_a_row_that_the_database_refused_are_not_told(monkeypatch: pytest.MonkeyPatch, service: str) -> None:
+    monkeypatch.setattr(restoring, "require_row", lambda order_id: None)
     make_product(CANARY)
     with pytest.raises(IntegrityError, match=CANARY) as refusal, transaction.atomic():
         make_product(CANARY)
@@ -245,13 +292,34 @@ def test_partner_that_is_out_of_order_is_waited_for_as_long_as_the_breaker_says(
     assert failure.next_retry_delay == wait
 
 
+@pytest.mark.parametrize("service", [*FORWARD, *UNDO])
+def test_step_that_is_parked_is_tried_again_after_its_pause_also_in_an_undo(
+    monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    error = errors.RequestRefused("no")
+    error.retry_after = timedelta(hours=1)
+
+    failure = failure_of(monkeypatch, *(FORWARD | UNDO)[service], service, error)
+
+    assert (failure.type, failure.non_retryable) == (FailureType.REQUEST_REFUSED, False)
+    assert failure.next_retry_delay == timedelta(hours=1)
+
+
+def test_partner_that_is_busy_is_asked_again_when_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = errors.PartnerBusy("later")
+    error.retry_after = timedelta(seconds=9)
+
+    failure = failure_of(monkeypatch, activities.ship_order, shipping, "ship", error)
+
+    assert (failure.non_retryable, failure.next_retry_delay) == (False, timedelta(seconds=9))
+
+
 def test_long_message_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     failure = failure_of(monkeypatch, activities.charge_payment, payments, "charge", errors.OutOfStock("x" * 10_000))
 
     assert len(failure.message) == 500
 
 
-@pytest.mark.django_db
 def test_partner_that_is_not_there_is_told_without_address_or_key(settings: Settings) -> None:
     settings.PAYMENTS_URL, settings.STRIPE_API_KEY = "http://127.0.0.1:9", "sk_test_canary"
     gateway.client.cache_clear()
@@ -271,7 +339,6 @@ def test_partner_that_is_not_there_is_told_without_address_or_key(settings: Sett
 # --- With the database ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.django_db
 def test_preparing_adopts_the_run_validates_and_reserves_and_may_be_repeated() -> None:
     order = make_order(started=True)
 
@@ -287,7 +354,6 @@ def test_preparing_adopts_the_run_validates_and_reserves_and_may_be_repeated() -
     }
 
 
-@pytest.mark.django_db
 def test_second_run_of_an_order_is_turned_away_for_good() -> None:
     order = make_order(started=True)
     run(activities.prepare_order, step(order.id, "run-1"))
@@ -298,7 +364,37 @@ def test_second_run_of_an_order_is_turned_away_for_good() -> None:
     assert (left.value.type, left.value.non_retryable) == (FailureType.NOT_THE_PROCESS, True)
 
 
-@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "activity",
+    [
+        activities.prepare_order,
+        activities.check_fraud,
+        activities.settle_review,
+        activities.settle_hold,
+        activities.charge_payment,
+        activities.ship_order,
+        activities.complete_order,
+        activities.begin_undo,
+        activities.undo_payment,
+        activities.release_stock,
+        activities.close_order,
+    ],
+)
+@pytest.mark.django_db(transaction=True)
+def test_the_process_of_an_order_without_a_row_ends(activity: Callable[..., Any]) -> None:
+    with pytest.raises(ApplicationError) as left:
+        run(activity, argument_of(activity))
+    assert (left.value.type, left.value.non_retryable) == (FailureType.NOT_THE_PROCESS, True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_waits_while_a_lead_has_still_to_decide_about_a_restored_database() -> None:
+    tasks.open_task(TaskKind.RESTORED, restoring.SUBJECT, level=TaskLevel.LEAD, says="Older", actor=TEST_ACTOR)
+    with pytest.raises(ApplicationError) as left:
+        run(activities.charge_payment, step())
+    assert not left.value.non_retryable
+
+
 def test_missing_stock_is_told_with_its_numbers() -> None:
     order = make_order(product=make_product("LAMP", stock=1), started=True)
 
@@ -308,7 +404,6 @@ def test_missing_stock_is_told_with_its_numbers() -> None:
     assert (left.value.type, left.value.non_retryable) == (FailureType.OUT_OF_STOCK, True)
 
 
-@pytest.mark.django_db
 def test_history_names_the_workflow_the_run_and_the_attempt_that_acted() -> None:
     order = make_order(started=True)
     environment = ActivityEnvironment()
@@ -325,14 +420,14 @@ def test_history_names_the_workflow_the_run_and_the_attempt_that_acted() -> None
     )
 
 
-@pytest.mark.django_db
 def test_undoing_an_order_that_did_nothing_closes_it() -> None:
     order = make_order(started=True)
-    undo = UndoOrder(order_id=str(order.id), failure_type=FailureType.CANCELLED, message="Cancelled by ada")
+    cancelling.cancel(order.number, actor=replace(TEST_ACTOR, name="ada"), reason="The customer called")
+    undo = UndoOrder(order_id=str(order.id), failure_type=FailureType.CANCELLED, message="The order was cancelled")
 
     assert run(activities.begin_undo, undo) is True
     run(activities.undo_payment, step(order.id))
     run(activities.release_stock, step(order.id))
 
     assert run(activities.close_order, step(order.id)) is OrderStatus.CANCELLED
-    assert Order.objects.get(pk=order.pk).failure_message == "Cancelled by ada"
+    assert Order.objects.get(pk=order.pk).failure_message == "Cancelled by ada: The customer called"

@@ -76,7 +76,8 @@ def test_every_workflow_and_activity_is_registered_once() -> None:
     }
     listed = Counter(entry for contents in REGISTRY.values() for entry in (*contents.workflows, *contents.activities))
     assert defined == set(listed), "temporal_app/registry.py does not list exactly what is defined."
-    assert max(listed.values()) == 1, "Something is registered twice."
+    # Its workflow says which of its steps call out.
+    assert [entry.__name__ for entry, times in listed.items() if times > 1] == ["run_playbook_step"]
 
 
 def test_django_starts_without_temporal() -> None:

@@ -8,7 +8,14 @@ import pytest
 from backoffice.chaos.facts import Facts, Hold, OrderRow, RunRow, StockRow
 from backoffice.chaos.verdict import COUNTERS, exit_code, judge
 
-BOOKS = {"net_minor": 500, "charged_minor": 500, "captures": 1, "intents": 1, "shipments_booked": 1}
+BOOKS = {
+    "net_minor": 500,
+    "charged_minor": 500,
+    "captures": 1,
+    "intents": 1,
+    "shipments_booked": 1,
+    "disputed_minor": 0,
+}
 NO_BOOKS = dict.fromkeys(BOOKS, 0)
 COMPLETED = OrderRow(id="a", status="completed", total_minor=500, gateway_minor=500, pieces_gone=2)
 CANCELLED = OrderRow(id="b", status="cancelled", total_minor=700)
@@ -189,6 +196,14 @@ def test_what_the_clerk_did_may_end_so() -> None:
 )
 def test_an_order_whose_workflow_was_terminated_may_end_so(facts: Facts) -> None:
     assert judge(facts)["violations"] == []
+
+
+def test_an_operator_may_come_a_moment_after_the_end_of_an_order() -> None:
+    said = [{"invariant": "one run", "subject": "SO-2", "detail": "the workflow is terminated"}]
+    invariants = {"ok": False, "violations": said, "unchecked": {}}
+    assert judge(replace(terminated("SO-2"), invariants=invariants))["violations"] == []
+    assert judge(replace(SOUND, invariants=invariants))["violations"] != []
+    assert judge(replace(terminated("SO-2", status="shipping"), invariants=invariants))["stuck"] == 1
 
 
 def test_what_the_office_was_promised_may_end_so() -> None:

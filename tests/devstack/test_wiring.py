@@ -101,6 +101,32 @@ def test_web_and_worker_have_accounts_of_their_own_and_do_not_know_the_owners(ho
             assert not [name for name, value in item.environment.items() if value in others]
 
 
+def test_the_gateway_sends_its_events_to_the_web_server_and_both_know_the_secret(home: Home) -> None:
+    wiring = wire(home, {})
+    known = environment(home, wiring, {})
+    items = {item.name: item for item in build(home, wiring, known).items if isinstance(item, Service)}
+    command = items["simulator"].command()
+    assert command[command.index("--events-url") + 1] == f"{wiring.web_url}/api/gateway/events/"
+    given = items["simulator"].environment
+    assert given is not None
+    secret = given["SIMULATOR_EVENTS_SECRET"]
+    assert secret.startswith("whsec_")
+    assert secret not in command, "everybody on the machine can read a command line"
+    for name in ("web", "worker"):
+        theirs = items[name].environment
+        assert theirs is not None
+        assert theirs["STRIPE_WEBHOOK_SECRETS"] == secret
+    others = {value for name, value in remembered_secrets(home).items() if name != "gateway_events_secret"}
+    assert not [name for name, value in given.items() if any(other in value for other in others)]
+
+
+def test_an_outside_gateway_gets_no_secret_of_ours(home: Home) -> None:
+    given = {"SIMULATOR_URL": "http://partners.example"}
+    assert "STRIPE_WEBHOOK_SECRETS" not in environment(home, wire(home, given), given)
+    given |= {"STRIPE_WEBHOOK_SECRETS": "whsec_theirs"}
+    assert environment(home, wire(home, given), given)["STRIPE_WEBHOOK_SECRETS"] == "whsec_theirs"
+
+
 def test_an_outside_database_is_used_with_the_account_that_was_given(home: Home) -> None:
     given = {"DATABASE_URL": "postgres://them@db.example/orders"}
     assert as_role(environment(home, wire(home, given), given), "web")["DATABASE_URL"] == given["DATABASE_URL"]

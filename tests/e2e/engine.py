@@ -19,22 +19,38 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from backoffice.database_roles import Role
-from backoffice.devstack import http_probe, paths, ports, temporal
+from backoffice.devstack import http_probe, paths, ports, services, temporal
+from orders.models import SweepProgress
+from orders.services.sweeping import progress, restoring
+from orders.vocabulary import SweepPart
 from temporal_app.client import data_converter
 from tests.accounts import account_url
 from tests.e2e.gate import Gate
 from tests.simulator.process import SimulatorProcess, start_simulator
 
-#: `manage.py run_worker` under a clock of its own, with options
-RUN_WORKER = """
-import datetime, sys, time_machine
-hours = int(sys.argv[1])
-if hours:
-    shifted = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=hours)
+#: a process with a clock of its own, so many minutes ahead
+UNDER_A_CLOCK = """
+import datetime, runpy, sys, time_machine
+minutes = int(sys.argv.pop(1))
+if minutes:
+    shifted = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=minutes)
     time_machine.travel(shifted, tick=True).start()
-sys.argv = ["manage.py", "run_worker", *sys.argv[2:]]
-from manage import main
-main()
+"""
+#: `manage.py run_worker`, with options
+RUN_WORKER = f"""{UNDER_A_CLOCK}
+sys.argv = ["manage.py", "run_worker", *sys.argv[1:]]
+runpy.run_path("manage.py", run_name="__main__")
+"""
+#: `python -m uvicorn`, with options
+RUN_WEB = f"""{UNDER_A_CLOCK}
+runpy.run_module("uvicorn", run_name="__main__", alter_sys=True)
+"""
+#: a worker that decides and relays only: activities are left to whoever takes them
+RUN_WITHOUT_ACTIVITIES = """
+import functools, django
+django.setup()
+from temporal_app import worker
+worker.Worker = functools.partial(worker.Worker, no_remote_activities=True)
 """
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -102,38 +118,45 @@ class Engine:
         return {
             **os.environ,
             "DATABASE_URL": self.gate.before(account_url(role)) if self.gate else account_url(role),
+            "BACKOFFICE_PROCESS": role.value,
             "TEMPORAL_ADDRESS": self.temporal.address,
             "TEMPORAL_NAMESPACE": temporal.NAMESPACE,
             "SIMULATOR_URL": self.simulator.url,
             "WORKER_READY_FILE": str(self.folder / "worker.ready"),
             "BACKOFFICE_ENV": "test",
+            "DJANGO_SETTINGS_MODULE": "backoffice.settings",
             "BREAKER_FIRST_SECONDS": "0.5",
             "BREAKER_LONGEST_SECONDS": "2",
         }
 
-    def start_worker(self, *options: str, hours_ahead: int = 0) -> None:
-        """Start it and wait until it polls; its clock may be wrong by some hours."""
+    def start_worker(self, *options: str, minutes_ahead: int = 0, activities: bool = True) -> None:
+        """Start it and wait until it polls; its clock may be wrong by some minutes, or others do its activities."""
+        script = RUN_WORKER if activities else RUN_WITHOUT_ACTIVITIES + RUN_WORKER
         ready = self.folder / "worker.ready"
         ready.unlink(missing_ok=True)
         with open(self.folder / "worker.log", "ab") as log:
             self.worker = subprocess.Popen(
-                [sys.executable, "-c", RUN_WORKER, str(hours_ahead), *options],
+                [sys.executable, "-c", script, str(minutes_ahead), *options],
                 cwd=CHECKOUT,
                 env=self.environment(),
                 stdout=log,
                 stderr=log,
             )
-        eventually(ready.exists, seconds=120, what="the worker")
-        self.worker_is_plain = not options and not hours_ahead
+        try:
+            eventually(ready.exists, seconds=120, what="the worker")
+        except AssertionError:
+            self.show_log()
+            raise
+        self.worker_is_plain = activities and not options and not minutes_ahead
 
-    def start_web(self) -> str:
-        """The address of a web server on the test database."""
+    def start_web(self, *, minutes_ahead: int = 0, **settings: str) -> str:
+        """The address of a web server on the test database, with these settings besides; its clock may be wrong."""
         port = ports.choose(self.temporal.home, "web")
         with open(self.folder / "web.log", "ab") as log:
             self.web = subprocess.Popen(
-                [sys.executable, "-m", "uvicorn", "backoffice.asgi:application", "--port", str(port)],
+                [*(sys.executable, "-c", RUN_WEB, str(minutes_ahead)), *services.web_options(port)],
                 cwd=CHECKOUT,
-                env={**self.environment(Role.WEB), "DATABASE_POOL_SIZE": "4"},
+                env={**self.environment(Role.WEB), "DATABASE_POOL_SIZE": "4", **settings},
                 stdout=log,
                 stderr=log,
             )
@@ -141,16 +164,22 @@ class Engine:
         eventually(lambda: http_probe.answers(f"{url}/healthz"), what="the web server")
         return url
 
+    def show_log(self) -> None:
+        print(self.log()[-8_000:])
+
     def kill_worker(self) -> None:
         assert self.worker is not None
         self.worker.kill()
         self.worker.wait()
 
     def stop_worker(self) -> int:
-        """SIGTERM; answers the exit code."""
+        """SIGTERM; answers the exit code, and shows how the log ends when it is not 0."""
         assert self.worker is not None
         self.worker.terminate()
-        return self.worker.wait(40)
+        code = self.worker.wait(40)
+        if code:
+            self.show_log()
+        return code
 
     def stop_web(self) -> None:
         if self.web is not None:
@@ -163,12 +192,24 @@ class Engine:
         if self.worker is not None and self.worker.poll() is None:
             self.stop_worker()
 
+    @contextlib.contextmanager
+    def for_a_test(self) -> Iterator["Engine"]:
+        """The engine on the test's empty database, whatever other tests did with it."""
+        self.make_ready()
+        yield self
+        assert not restoring.is_standing(), "this test's database was taken for a restored one, and nothing left it"
+        self.tidy_up()
+
     def make_ready(self) -> None:
         """As new for the next test, whatever the last one killed or left running."""
         assert self.temporal.process is not None
         if self.temporal.process.poll() is not None:
             self.temporal.start()
         asyncio.run(self._end_what_runs())
+        # The emptied database of a test would be one that was restored: it has forgotten the sweeps of other tests.
+        progress.of(SweepPart.RUNS)
+        swept = asyncio.run(self._sweeps())
+        SweepProgress.objects.filter(part=SweepPart.RUNS).update(places={"sweeps": swept[-restoring.REMEMBERED :]})
         if not self.worker_is_plain:
             self.let_the_worker_go()
         if self.worker is None or self.worker.poll() is not None:
@@ -187,6 +228,12 @@ class Engine:
                 with contextlib.suppress(RPCError):  # as it just did
                     await client.get_workflow_handle(left.id, run_id=left.run_id).terminate("its test is over")
 
+    async def _sweeps(self) -> list[str]:
+        """Run ids of the sweeps so far, the newest last, and of the one that is under way."""
+        client = await self.client()
+        found = [one async for one in client.list_workflows("WorkflowType = 'SweepWorkflow'")]
+        return [one.run_id for one in sorted(found, key=lambda one: one.start_time)]
+
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command as the worker's account."""
         return subprocess.run(
@@ -203,6 +250,27 @@ class Engine:
         done = self.manage("verify_invariants", "--json")
         return done.returncode, json.loads(done.stdout.splitlines()[-1])
 
+    def processes(self) -> str:
+        """A line for each process that runs at Temporal, and for the sweeps so far, with what each waits for."""
+
+        async def lines() -> list[str]:
+            client = await self.client()
+            query = "ExecutionStatus = 'Running' OR WorkflowType = 'SweepWorkflow'"
+            found: list[str] = []
+            async for one in client.list_workflows(query, limit=60):
+                told = await client.get_workflow_handle(one.id, run_id=one.run_id).describe()
+                waits = [
+                    f"{it.activity_type.name}#{it.attempt} {it.last_failure.message}"
+                    for it in told.raw_description.pending_activities
+                ]
+                found.append(f"{one.start_time:%T} to {one.close_time or 'now'} {one.id} {told.status} {waits}")
+            return sorted(found)
+
+        try:
+            return "\n".join(asyncio.run(lines()))
+        except (RPCError, RuntimeError) as error:
+            return f"Temporal does not answer: {error}"
+
     def log(self) -> str:
         """What the workers of this engine have logged so far."""
         return (self.folder / "worker.log").read_text(errors="replace")
@@ -214,12 +282,6 @@ class Engine:
     def faults(self, *rules: dict[str, object]) -> None:
         """Replace the simulator's fault rules."""
         requests.put(f"{self.simulator.url}/faults", json=list(rules), timeout=5).raise_for_status()
-
-    def cancel_workflow(self, workflow_id: str) -> None:
-        async def cancel() -> None:
-            await (await self.client()).get_workflow_handle(workflow_id).cancel()
-
-        asyncio.run(cancel())
 
     def workflow_status(self, workflow_id: str) -> WorkflowExecutionStatus | None:
         async def status() -> WorkflowExecutionStatus | None:

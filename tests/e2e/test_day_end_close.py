@@ -10,6 +10,7 @@ from orders.models import Command, OutboxMessage, ProcessRun, QueueState, Schedu
 from orders.selectors import health
 from orders.services import processes, scheduling
 from orders.vocabulary import ProcessName, ProcessStatus, ProcessStepStatus
+from temporal_app.task_queues import TaskQueue
 from temporal_app.workflow_ids import process_workflow_id
 from tests.e2e.engine import Engine, eventually
 from tests.factories import TEST_ACTOR, make_order, make_product
@@ -91,7 +92,8 @@ def test_a_schedule_that_is_run_by_hand_closes_the_day_and_is_seen_in_the_rows(n
 def test_a_queue_without_a_worker_is_an_alarm_and_its_work_waits(running_engine: Engine) -> None:
     eventually(lambda: QueueState.objects.filter(served_at=None).count() == 0, what="every queue to be served")
     assert running_engine.stop_worker() == 0
-    running_engine.start_worker("--queue", "orders", "--queue", "partners")
+    others = [option for queue in set(TaskQueue) - {TaskQueue.BATCHES} for option in ("--queue", queue.value)]
+    running_engine.start_worker(*others)
     eventually(lambda: {queue.name for queue, _ in health.unserved()} == {"batches"}, what="the alarm")
     order = completed_order()
     eventually(lambda: type(order).objects.filter(pk=order.pk, status="completed").exists(), what="the order")
@@ -108,5 +110,5 @@ def test_a_queue_without_a_worker_is_an_alarm_and_its_work_waits(running_engine:
 def test_a_queue_that_does_not_exist_is_refused_with_the_list(running_engine: Engine) -> None:
     done = running_engine.manage("run_worker", "--queue", "batchs")
     assert done.returncode == 2
-    for name in ("batchs", "orders", "batches", "partners"):
+    for name in ("batchs", *TaskQueue):
         assert name in done.stderr

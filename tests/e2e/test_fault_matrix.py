@@ -2,50 +2,44 @@
 
 import asyncio
 import signal
+import socket
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from django.db import connection
+from django.db.models import F
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 
+from orders.amounts import duration
 from orders.models import Finding, Order, OrderEvent, OutboxMessage, PartnerHealth
 from orders.partners import breaker
+from orders.selectors import findings
+from orders.selectors.health import machinery, outbox_backlog
 from orders.vocabulary import BreakerState, EventType, FailureType, OrderStatus, PartnerCode
 from temporal_app.payloads import OrderInput
-from temporal_app.relay import BATCH
+from temporal_app.relay import AT_ONCE
 from temporal_app.task_queues import TaskQueue
-from tests.e2e import engine as engines
+from tests.clock import database_time, times_of_all_rows
 from tests.e2e.engine import Engine, eventually
-from tests.e2e.gate import Gate
 from tests.e2e.test_order_flow import all_closed, sound, status_of
 from tests.factories import make_order, make_product
+from tests.orders.api_calls import make_token, make_user, new_key, order_body
 from tests.simulator.talk import Http
 
 # The servers' start counts for the first test.
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
 
 
-@pytest.fixture(scope="module")
-def shared_engine(django_db_setup: None, django_db_blocker: Any) -> Iterator[Engine]:
-    with django_db_blocker.unblock():
-        gate = Gate((connection.settings_dict["HOST"], int(connection.settings_dict["PORT"])))
-        with engines.running(gate=gate) as running:
-            yield running
-        gate.shut()
-
-
 @pytest.fixture
-def engine(shared_engine: Engine, transactional_db: None) -> Iterator[Engine]:
-    assert shared_engine.worker is not None
-    if shared_engine.worker.poll() is not None:
-        shared_engine.start_worker()
-    yield shared_engine
-    shared_engine.tidy_up()
+def engine(gated_engine: Engine) -> Engine:
+    return gated_engine
 
 
 def no_carrier(engine: Engine) -> None:
@@ -101,10 +95,10 @@ def test_a_temporal_that_hangs_costs_bounded_waits_and_no_pile_of_threads(engine
     engine.temporal.process.send_signal(signal.SIGSTOP)
     try:
         product = make_product(stock=1000)
-        waiting = [make_order(product=product, started=True) for _ in range(BATCH)]
+        waiting = [make_order(product=product, started=True) for _ in range(AT_ONCE)]
         asked_twice = OutboxMessage.objects.filter(delivered_at=None, attempts__gte=2).exclude(last_error="")
         eventually(asked_twice.exists, what="the relay's second try")
-        assert threads_of(engine) - before < BATCH, "a thread for each message that waits"
+        assert threads_of(engine) - before < AT_ONCE, "a thread for each message that waits"
     finally:
         engine.temporal.process.send_signal(signal.SIGCONT)
     eventually(all_closed, what="the end of all orders")
@@ -240,18 +234,71 @@ def test_an_order_that_temporal_has_forgotten_is_not_processed_again(engine: Eng
 
 
 # --- the clock --------------------------------------------------------------------------------------------------------
-def test_a_worker_whose_clock_is_an_hour_off_decides_the_same(engine: Engine) -> None:
-    for hours in (1, -1):
-        engine.stop_worker()
-        engine.start_worker(hours_ahead=hours)
-        good = make_order(started=True)
-        declined = make_order(payment_method="pm_card_chargeDeclined", started=True)
-        eventually(all_closed, what="the end of both orders")
-        assert (status_of(good), status_of(declined)) == (OrderStatus.COMPLETED, OrderStatus.FAILED)
-        off = good.events.get(type=EventType.COMPLETED).at - good.events.get(type=EventType.PLACED).at
-        assert round(off.total_seconds() / 3600) == hours, "the worker's clock was not off"
+def health_lines() -> dict[str, tuple[str, str]]:
+    return {one.name: (one.word, one.detail) for one in machinery(outbox_backlog(), findings.sweep_health())}
+
+
+def assert_wrong(line: tuple[str, str], process: str, minutes: int) -> None:
+    """The line names the process, by about how much its clock is off, and which way."""
+    word, detail = line
+    assert (word, detail.startswith(f"{process}@{socket.gethostname()}: ")) == ("Wrong", True)
+    # A clock is turned some moments after it was read.
+    told = [duration(timedelta(minutes=abs(minutes), seconds=late)) for late in (0, -30)]
+    assert any(f"clock {by} {'ahead' if minutes > 0 else 'behind'}." in detail for by in told), detail
+
+
+@pytest.mark.parametrize("minutes", [10, -10, 61, -61])
+def test_a_worker_whose_clock_is_off_decides_and_writes_the_same(engine: Engine, minutes: int) -> None:
+    engine.stop_worker()
+    engine.start_worker(minutes_ahead=minutes)
+    good = make_order(started=True)
+    declined = make_order(payment_method="pm_card_chargeDeclined", started=True)
+    eventually(all_closed, what="the end of both orders")
+    assert (status_of(good), status_of(declined)) == (OrderStatus.COMPLETED, OrderStatus.FAILED)
+    eventually(lambda: "Clocks" in health_lines(), what="the worker's beat")
+    assert_wrong(health_lines()["Clocks"], f"worker {engine.worker.pid}", minutes)  # type: ignore[union-attr]
+    wrong = {name: at for name, at in times_of_all_rows() if at > database_time()}
+    assert not wrong, "written into the future"
+    events = OrderEvent.objects.filter(order__in=[good, declined])
+    assert not events.filter(at__lt=F("order__placed_at")).exists()
+    assert not Order.objects.filter(closed_at__lt=F("placed_at")).exists()
     engine.stop_worker()
     sound(engine)
+
+
+def test_a_dead_worker_is_missed_within_a_minute_however_wrong_its_clock_was(engine: Engine) -> None:
+    engine.stop_worker()
+    engine.start_worker(minutes_ahead=61)
+    eventually(lambda: health_lines()["Worker"][0] == "Running", what="the worker's beat")
+    engine.kill_worker()
+    eventually(lambda: health_lines()["Worker"][0] == "Missing", what="the alarm")
+    assert health_lines()["Queues"][0] == "No worker"
+
+
+@pytest.mark.parametrize("minutes", [10, -10])
+def test_a_web_process_whose_clock_is_off_writes_and_judges_by_the_databases_time(engine: Engine, minutes: int) -> None:
+    web = engine.start_web(minutes_ahead=minutes)
+    user = make_user("view_order", "place_order", "start_order", "hold_order", "view_queuestate")
+    headers = {"Authorization": f"Token {make_token(user, 'full')}"}
+
+    def post(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        key = {"Idempotency-Key": new_key()}
+        answer = requests.post(f"{web}{path}", json=body, headers={**headers, **key}, timeout=30)
+        assert answer.ok, answer.text
+        return dict(answer.json())
+
+    order = Order.objects.get(number=post("/api/orders/", order_body())["number"])
+    waiting = post("/api/orders/", order_body(process=False))["number"]
+    soon = database_time() + timedelta(minutes=5)
+    post(f"/api/orders/{waiting}/hold/", {"reason": "Wait", "until": soon.isoformat()})
+    eventually(lambda: status_of(order) == OrderStatus.COMPLETED, what="the end of the order")
+    order.refresh_from_db()
+    assert order.closed_at is not None
+    assert order.placed_at < order.closed_at < database_time()
+    health = requests.get(f"{web}/api/health/", headers=headers, timeout=30).json()
+    assert health["ok"] is False
+    said = {part["name"]: (part["word"], part["detail"]) for part in health["parts"]}["Clocks"]
+    assert_wrong(said, f"web {engine.web.pid}", minutes)  # type: ignore[union-attr]
 
 
 # --- the partners -----------------------------------------------------------------------------------------------------

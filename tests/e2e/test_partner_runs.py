@@ -32,8 +32,8 @@ def shared_engine(django_db_setup: None, django_db_blocker: Any) -> Iterator[Eng
 
 @pytest.fixture
 def engine(shared_engine: Engine, transactional_db: None) -> Iterator[Engine]:
-    yield shared_engine
-    shared_engine.tidy_up()
+    with shared_engine.for_a_test() as running:
+        yield running
 
 
 @pytest.fixture

@@ -49,14 +49,11 @@ def shared(django_db_setup: None, django_db_blocker: Any) -> Iterator[tuple[Engi
 @pytest.fixture
 def engine(shared: tuple[Engine, Partner], transactional_db: None) -> Iterator[Engine]:
     running_engine, partner = shared
-    assert running_engine.worker is not None
-    if running_engine.worker.poll() is not None:
-        running_engine.start_worker()
-    partner.forget()
-    PartnerEndpoint.objects.create(name="chargebacks", url=f"http://{partner.host}/cases")
-    yield running_engine
-    partner.answer()
-    running_engine.forget_the_books()
+    with running_engine.for_a_test():
+        partner.forget()
+        PartnerEndpoint.objects.create(name="chargebacks", url=f"http://{partner.host}/cases")
+        yield running_engine
+        partner.answer()
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def all_closed() -> bool:
 
 async def told_by_temporal(engine: Engine) -> tuple[dict[str, bytes], bytes]:
     """Every answer of the engine as raw bytes; and all its payloads as they were before they were encrypted."""
-    client, decrypt = await engine.client(), codec().decrypted
+    client, decrypt = await engine.client(), codec().displayed
     service, told, readable = client.workflow_service, {}, []
     listed = await service.list_workflow_executions(ListWorkflowExecutionsRequest(namespace=NAMESPACE, page_size=100))
     told["visibility"] = listed.SerializeToString()

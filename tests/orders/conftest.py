@@ -29,6 +29,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorPro
 def partners(simulator: SimulatorProcess, settings: Settings) -> Iterator[Http]:
     """The product talks to the simulator, whose books are empty and whose faults are off; answers are its switches."""
     settings.SIMULATOR_URL = settings.PAYMENTS_URL = settings.CARRIER_URL = settings.FRAUD_URL = simulator.url
+    settings.PAYMENT_RETURN_URL = f"{simulator.url}/paid"
     settings.RATES_URL = settings.ADDRESSES_URL = simulator.url
     settings.STRIPE_API_KEY = "sk_test_simulator"
     # What a step does with each failure is another question than when the breaker stops its calls.

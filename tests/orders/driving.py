@@ -12,7 +12,7 @@ from orders.errors import CarrierRejected, DomainError, PartnerUnavailable
 from orders.models import Order
 from orders.partners.carrier import Booking
 from orders.partners.fraud import Score
-from orders.partners.payments import Declined, Intent, RefundRefused
+from orders.partners.payments import Declined, GatewayRefund, Intent, RefundRefused
 from orders.services import fraud, payments, placing, process, refunding, repaying, reviewing, shipping, stock
 from orders.vocabulary import Channel, FailureType, OrderStatus
 from tests.factories import make_order, make_product, make_reserved_order
@@ -57,9 +57,13 @@ def partners(*, gateway: Exception | None = None, carrier: Exception | None = No
             "confirm": confirm,
             "retrieve": retrieve,
             "cancel": cancel,
-            "refund": lambda intent, **rest: f"re_{intent[3:]}",
-            "find_for_order": lambda order: [],
+            "refund": lambda intent, *, amount_minor, **rest: GatewayRefund(
+                id=f"re_{intent[3:]}", status="succeeded", amount_minor=amount_minor, payment=intent
+            ),
+            "find_for_order": lambda order, **rest: [],
+            "refunds_of": lambda intent: [],
         },
+        "orders.services.settlement.disputes": {"disputes_of": lambda intent: []},
         "orders.services.fraud.partner": {"score": lambda order, **rest: Score(points=7, reasons=())},
         "orders.services.shipping.carrier": {
             "book": book,

@@ -8,7 +8,9 @@ from django.conf import settings
 from django.db import OperationalError
 from django.db.backends.utils import CursorWrapper
 from django.test import Client
+from rest_framework.exceptions import ValidationError
 
+from orders.api.problems import describe
 from orders.models import Product
 from orders.vocabulary import MAX_LINE_QUANTITY, MAX_ORDER_LINES
 from tests.factories import make_product
@@ -269,3 +271,28 @@ def test_a_format_we_do_not_speak_is_a_problem_document(client: Client) -> None:
 def test_the_callers_request_id_is_used_when_it_is_harmless(client: Client) -> None:
     assert client.get("/api/nothing/", headers={"X-Request-Id": "abc-1"})["X-Request-Id"] == "abc-1"
     assert client.get("/api/nothing/", headers={"X-Request-Id": "a b<script>"})["X-Request-Id"] != "a b<script>"
+
+
+@pytest.mark.parametrize(
+    ("detail", "errors"),
+    [
+        ({"numbers": "There are no orders SO-1."}, [("numbers", "There are no orders SO-1.")]),
+        ({"numbers": ["One.", "Two."]}, [("numbers", "One."), ("numbers", "Two.")]),
+        ({"lines": [{}, {"sku": "No."}]}, [("lines.1.sku", "No.")]),
+        ({"non_field_errors": "Both."}, [("body", "Both.")]),
+        ("All of it.", [("body", "All of it.")]),
+    ],
+)
+def test_a_sentence_is_one_error_however_it_was_raised(detail: Any, errors: list[tuple[str, str]]) -> None:
+    told = describe(ValidationError(detail)).errors
+    assert [(error.field, error.message) for error in told] == errors
+
+
+def test_orders_that_are_not_there_are_named_in_one_error() -> None:
+    body = {"action": "hold", "reason": "Recall", "numbers": ["SO-1", "SO-2"]}
+    client = token_client("run_batch", "hold_order", "view_order")
+    answer = client.post(
+        "/api/batches/", json.dumps(body), content_type="application/json", headers={"Idempotency-Key": "k"}
+    )
+    document = assert_problem(answer, 400, "numbers", "There are no orders SO-1, SO-2.")
+    assert len(document["errors"]) == 1

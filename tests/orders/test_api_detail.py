@@ -28,9 +28,16 @@ def test_an_order_tells_all_that_hangs_on_it() -> None:
         "refunded_minor": 0,
         "refunding_minor": 0,
         "owed_minor": 0,
+        "disputed_minor": 0,
         "currency": "GBP",
         "decline_code": "",
+        "gateway_status": "",
+        "waits_for": "",
+        "waiting_since": None,
+        "wait_until": None,
+        "action_url": "",
     }
+    assert answer["disputes"] == []
     assert [shipment["tracking_number"] for shipment in answer["shipments"]] == ["T1"]
     assert answer["failure"] is None
     assert "payment_method" not in answer

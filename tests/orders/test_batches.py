@@ -33,6 +33,8 @@ from orders.vocabulary import (
 )
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order
 from tests.orders import driving
+from tests.orders.connections import PATIENCE, connections, wait_for_a_blocked_connection
+from tests.orders.database_trouble import of_state
 from tests.orders.staff import make_user
 
 pytestmark = pytest.mark.django_db
@@ -287,12 +289,13 @@ def test_a_chunk_that_is_run_twice_does_nothing_twice() -> None:
     assert set(batch.items.values_list("tries", flat=True)) == {1}
 
 
-def test_trouble_with_the_database_is_raised_and_leaves_every_item_as_it_was() -> None:
+@pytest.mark.parametrize("error", [OperationalError("gone"), of_state("25006"), of_state("53100")], ids=str)
+def test_trouble_with_the_database_is_raised_and_leaves_every_item_as_it_was(error: Exception) -> None:
     seeded(5)
     batch = make_batch(BatchAction.HOLD)
     with (
-        mock.patch.object(chunks, "save_results", side_effect=OperationalError("gone")),
-        pytest.raises(OperationalError),
+        mock.patch.object(chunks, "save_results", side_effect=error),
+        pytest.raises(type(error)),
         transaction.atomic(),
     ):
         batches.run_chunk(batch.pk, where=HERE)
@@ -402,6 +405,81 @@ def test_retry_does_the_failed_items_again_and_only_those() -> None:
         batches.retry_failed(batch.pk, actor=TEST_ACTOR, reason="Again")
 
 
+def test_retry_leaves_a_failed_item_alone_whose_order_another_batch_works_on_by_now() -> None:
+    free, elsewhere = make_order(), make_order()
+    batch = make_batch(BatchAction.HOLD, free, elsewhere, auto_pause_percent=0)
+    for order in (free, elsewhere):
+        holding.hold(order.number, actor=TEST_ACTOR, reason="Mine")
+    run_chunks(batch)
+    for order in (free, elsewhere):
+        holding.release(order.number, actor=TEST_ACTOR, reason="Yours")
+    other = make_batch(BatchAction.HOLD, elsewhere)
+
+    batches.retry_failed(batch.pk, actor=TEST_ACTOR, reason="Mended")
+
+    found = {item.order_id: (item.status, item.error_type) for item in batch.items.all()}
+    assert found == {free.pk: ("pending", ""), elsewhere.pk: ("failed", "wrong_state")}
+    run_chunks(batch)
+    with pytest.raises(WrongState, match="No item failed that can be done again"):
+        batches.retry_failed(batch.pk, actor=TEST_ACTOR, reason="And the other one")
+    run_chunks(other)
+    assert outcomes(other) == {("done", "On hold"): 1}
+
+
+def test_undo_of_a_hold_leaves_an_order_alone_that_somebody_else_holds_since_the_undo_was_asked_for() -> None:
+    batch = make_batch(BatchAction.HOLD, order := make_order())
+    run_chunks(batch)
+    inverse = batches.undo(batch.pk, actor=TEST_ACTOR, reason="Wrong SKU")
+    holding.release(order.number, actor=TEST_ACTOR, reason="By hand")
+    holding.hold(order.number, actor=system("olivia", Channel.ADMIN), reason="Mine now")
+
+    run_chunks(inverse)
+
+    item = inverse.items.get()
+    assert (item.status, item.error_type) == ("failed", "wrong_state")
+    assert f"Order {order.number} is held by olivia since " in item.error_message
+    order.refresh_from_db()
+    assert order.status == OrderStatus.ON_HOLD
+    assert order.commands.get(kind=CommandKind.HOLD, status=CommandStatus.ACCEPTED).actor == "olivia"
+
+
+def test_retry_of_a_paused_batch_does_the_failed_items_again_and_leaves_the_rest_paused() -> None:
+    orders = seeded(40)
+    batch = make_batch(BatchAction.HOLD)
+    for order in orders[:2]:
+        holding.hold(order.number, actor=TEST_ACTOR, reason="Mine")
+    batches.run_chunk(batch.pk, where=HERE)
+    batches.pause(batch.pk, actor=TEST_ACTOR, reason="Wait")
+    run_chunks(batch)
+    for order in orders[:2]:
+        holding.release(order.number, actor=TEST_ACTOR, reason="Yours")
+
+    batches.retry_failed(batch.pk, actor=TEST_ACTOR, reason="Mended")
+
+    assert run_chunks(batch) is Verdict.STILL
+    assert batch.status == BatchStatus.PAUSED
+    assert batch.note == "What had failed was done again; the rest is paused as before."
+    assert outcomes(batch) == {("done", "On hold"): 20, ("pending", ""): 20}
+    batches.resume(batch.pk, actor=TEST_ACTOR, reason="Go on")
+    assert run_chunks(batch) is Verdict.ENDED
+    assert outcomes(batch) == {("done", "On hold"): 40}
+
+
+def test_whoever_resumes_a_batch_while_its_failed_items_are_done_again_has_all_of_it_done() -> None:
+    orders = seeded(40)
+    batch = make_batch(BatchAction.HOLD)
+    holding.hold(orders[0].number, actor=TEST_ACTOR, reason="Mine")
+    batches.run_chunk(batch.pk, where=HERE)
+    batches.pause(batch.pk, actor=TEST_ACTOR, reason="Wait")
+    run_chunks(batch)
+    batches.retry_failed(batch.pk, actor=TEST_ACTOR, reason="Mended")
+    batches.pause(batch.pk, actor=TEST_ACTOR, reason="Wait")
+    batches.resume(batch.pk, actor=TEST_ACTOR, reason="Go on")
+    assert run_chunks(batch) is Verdict.ENDED
+    assert outcomes(batch)[("done", "On hold")] == 39
+    assert batch.status == BatchStatus.COMPLETED
+
+
 def test_undo_of_a_hold_brings_every_order_back_to_where_it_stood_and_leaves_what_others_hold() -> None:
     placed, reholden, released = make_order(), make_order(), make_order()
     batch = make_batch(BatchAction.HOLD, placed, reholden, released)
@@ -454,6 +532,100 @@ def test_a_process_that_was_cancelled_at_temporal_closes_its_batch() -> None:
     assert batch.note.startswith("Its process was cancelled at Temporal")
     assert outcomes(batch) == {("done", "On hold"): 20, ("skipped", "batch_cancelled"): 10}
     batches.stop_by_engine(batch.pk)
+
+
+# --- Several connections ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_chunk_waits_for_whoever_has_one_of_its_orders_and_sees_what_they_did() -> None:
+    order = make_order()
+    batch = make_batch(BatchAction.HOLD, order)
+    with connections(1) as others:
+        with transaction.atomic():
+            history.lock_order(order.pk)
+            chunk = others.begin(batches.run_chunk, batch.pk, where=HERE)
+            wait_for_a_blocked_connection()
+            # Nothing of the chunk may stand in the way of this: it has written nothing yet.
+            holding.hold(order.number, actor=system("olivia", Channel.ADMIN), reason="Mine")
+        assert chunk.result(PATIENCE) is Verdict.ENDED
+    assert "is on hold already, by olivia at" in batch.items.get(status=ItemStatus.FAILED).error_message
+    assert chains_hold()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("action", "go_on"),
+    [
+        (BatchAction.HOLD, lambda batch: batches.run_chunk(batch.pk, where=HERE)),
+        (BatchAction.START, lambda batch: batches.begin_orders(batch.pk, where=HERE).verdict),
+        (BatchAction.RECHECK, lambda batch: batches.claim_checks(batch.pk).verdict),
+    ],
+    ids=["chunk", "window", "checks"],
+)
+def test_nothing_begins_while_a_pause_is_being_written(action: BatchAction, go_on: Callable[[Batch], Verdict]) -> None:
+    order = make_order()
+    batch = make_batch(action, order)
+    with connections(1) as others:
+        with transaction.atomic():
+            batches.pause(batch.pk, actor=TEST_ACTOR, reason="Wait")
+            going_on = others.begin(go_on, batch)
+            wait_for_a_blocked_connection()
+        assert going_on.result(PATIENCE) is Verdict.STILL
+    assert outcomes(batch) == {("pending", ""): 1}
+    order.refresh_from_db()
+    assert order.status == OrderStatus.PLACED
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (batches.pause, batches.pause, "is pausing already, by test at"),
+        (batches.cancel, batches.pause, "is cancelling"),
+        (batches.cancel, batches.cancel, "is cancelling already, by test at"),
+    ],
+    ids=["pause and pause", "cancel and pause", "cancel and cancel"],
+)
+def test_of_two_who_steer_at_once_the_second_sees_what_the_first_did(
+    first: Callable[..., Batch], second: Callable[..., Batch], told: str
+) -> None:
+    batch = make_batch(BatchAction.HOLD, make_order())
+    with connections(1) as others:
+        with transaction.atomic():
+            steered = first(batch.pk, actor=TEST_ACTOR, reason="First")
+            steering = others.begin(second, batch.pk, actor=system("olivia", Channel.ADMIN), reason="Second")
+            wait_for_a_blocked_connection()
+        with pytest.raises(WrongState, match=told):
+            steering.result(PATIENCE)
+    batch.refresh_from_db()
+    assert batch.status == steered.status
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_that_just_ends_is_not_called_cancelled_by_the_end_of_its_process() -> None:
+    batch = make_batch(BatchAction.HOLD, make_order())
+    with connections(1) as others:
+        with transaction.atomic():
+            assert batches.run_chunk(batch.pk, where=HERE) is Verdict.ENDED
+            stopping = others.begin(batches.stop_by_engine, batch.pk)
+            wait_for_a_blocked_connection()
+        stopping.result(PATIENCE)
+    batch.refresh_from_db()
+    assert (batch.status, batch.note) == (BatchStatus.COMPLETED, "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_undo_a_batch_at_once_the_second_is_told_who_was_first() -> None:
+    batch = make_batch(BatchAction.HOLD, make_order())
+    run_chunks(batch)
+    with connections(1) as others:
+        with transaction.atomic():
+            batches.undo(batch.pk, actor=TEST_ACTOR, reason="Wrong SKU")
+            undoing = others.begin(batches.undo, batch.pk, actor=TEST_ACTOR, reason="Wrong SKU")
+            wait_for_a_blocked_connection()
+        with pytest.raises(WrongState, match="undone already, by test at"):
+            undoing.result(PATIENCE)
 
 
 def test_unknown_batches_are_told_apart() -> None:

@@ -1,7 +1,7 @@
 """The circuit breaker: a partner that is out of order is left alone, by all workers, and comes back to a trickle."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from threading import Barrier
 
@@ -10,12 +10,14 @@ from django.db.models import F
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from orders.errors import CarrierRejected, PartnerDown, PartnerUnavailable
+from orders.errors import CarrierRejected, PartnerBusy, PartnerDown, PartnerUnavailable, RequestRefused
 from orders.models import Order, OrderEvent, PartnerHealth, Step
 from orders.partners import breaker
-from orders.services import payments, shipping
-from orders.vocabulary import BreakerState, EventType, PartnerCode, StepName
-from tests.factories import TEST_ACTOR, make_prepared_order
+from orders.services import breakers, fraud, payments, shipping
+from orders.vocabulary import BreakerState, EventType, FailureType, OrderStatus, PartnerCode, StepName
+from tests.factories import TEST_ACTOR, make_prepared_order, make_reserved_order
+from tests.orders import driving
+from tests.orders.answering import answering
 from tests.orders.connections import PATIENCE, connections
 from tests.simulator.talk import Http
 
@@ -24,6 +26,12 @@ CARRIER = PartnerCode.CARRIER
 FAILURES = 3
 #: seconds; longer than every back-off, which in turn is longer than a test on a slow machine
 LONG = 5_000
+
+
+def busy() -> PartnerBusy:
+    error = PartnerBusy("later")
+    error.retry_after = timedelta(seconds=9)
+    return error
 
 
 @pytest.fixture(autouse=True)
@@ -42,16 +50,16 @@ def row() -> PartnerHealth:
     return PartnerHealth.objects.get(pk=CARRIER)
 
 
-def call(error: Exception | None = None) -> None:
-    with breaker.attempt(CARRIER), breaker.observed(CARRIER):
+def call(error: Exception | None = None, *, subject: str = "") -> None:
+    with breaker.attempt(CARRIER, subject=subject), breaker.observed(CARRIER):
         if error:
             raise error
 
 
-def fail() -> PartnerUnavailable:
+def fail(*, subject: str = "") -> PartnerUnavailable:
     error = PartnerUnavailable("The carrier answered 503.")
     with pytest.raises(PartnerUnavailable) as raised:
-        call(error)
+        call(error, subject=subject)
     assert raised.value is error, "the carrier was not called"
     return error
 
@@ -97,7 +105,7 @@ def test_failures_in_a_row_open_it_and_then_the_carrier_is_not_called(settings: 
     assert (row().failures_in_a_row, row().failed_tries) == (FAILURES, 1)
 
 
-@pytest.mark.parametrize("answer", [None, CarrierRejected("no"), KeyError("no")], ids=str)
+@pytest.mark.parametrize("answer", [None, CarrierRejected("no"), RequestRefused("no"), busy(), KeyError("no")], ids=str)
 def test_an_answer_of_any_kind_ends_the_row_of_failures(settings: Settings, answer: Exception | None) -> None:
     settings.BREAKER_FAILURES = FAILURES
     for _ in range(3):
@@ -108,7 +116,122 @@ def test_an_answer_of_any_kind_ends_the_row_of_failures(settings: Settings, answ
         else:
             with pytest.raises(type(answer)):
                 call(answer)
+    assert (row().state, row().failures_in_a_row, row().failed_subjects) == (BreakerState.CLOSED, 0, [])
+
+
+def test_one_order_without_an_answer_keeps_no_other_one_waiting(settings: Settings) -> None:
+    settings.BREAKER_FAILURES = FAILURES
+    for _ in range(4 * FAILURES):
+        fail(subject="one")
+        fail(subject="another")
+    assert row().state == BreakerState.CLOSED
+    assert row().failed_subjects == ["one", "another"]
+    fail(subject="a third one")
+    assert row().state == BreakerState.OPEN
+    refused()
+
+
+def test_three_orders_without_an_answer_are_an_outage_only_together_with_the_number_of_failures(
+    settings: Settings,
+) -> None:
+    settings.BREAKER_FAILURES = 5
+    for subject in ("a", "b", "c", "d"):
+        fail(subject=subject)
+    assert (row().state, row().failed_subjects) == (BreakerState.CLOSED, ["a", "b", "c"])
+    fail(subject="a")
+    assert row().state == BreakerState.OPEN
+
+
+def test_orders_are_counted_anew_after_a_good_answer(settings: Settings) -> None:
+    settings.BREAKER_FAILURES = FAILURES
+    fail(subject="a")
+    fail(subject="b")
+    call()
+    for _ in range(FAILURES):
+        fail(subject="c")
+    assert (row().state, row().failed_subjects) == (BreakerState.CLOSED, ["c"])
+
+
+def test_a_person_who_resumes_the_calls_has_orders_counted_anew(settings: Settings) -> None:
+    open_it(settings)
+    breakers.close(CARRIER, actor=TEST_ACTOR, reason="Back")
+    for _ in range(FAILURES):
+        fail(subject="a")
+    assert (row().state, row().failed_subjects) == (BreakerState.CLOSED, ["a"])
+
+
+def test_a_failing_try_opens_it_again_whoever_made_it(settings: Settings) -> None:
+    open_it(settings)
+    time_passes(LONG)
+    fail(subject="one")
+    time_passes(LONG)
+    fail(subject="one")
+    assert (row().state, row().failed_tries) == (BreakerState.OPEN, 3)
+
+
+def test_a_partner_that_is_busy_is_not_out_of_order_and_says_itself_how_long_to_wait(settings: Settings) -> None:
+    settings.BREAKER_FAILURES = 1
+    for number in range(5):
+        error = busy()
+        with pytest.raises(PartnerBusy):
+            call(error, subject=str(number))
+        assert error.retry_after == timedelta(seconds=9)
     assert (row().state, row().failures_in_a_row) == (BreakerState.CLOSED, 0)
+    open_it(settings)
+    time_passes(LONG)
+    with pytest.raises(PartnerBusy):
+        call(busy())
+    assert row().state == BreakerState.CLOSED
+
+
+def test_how_long_a_busy_partner_asks_to_wait_is_kept_also_after_a_call_that_failed() -> None:
+    error = busy()
+
+    def fail_and_go_on() -> None:
+        with breaker.attempt(CARRIER):
+            with suppress(PartnerUnavailable), breaker.observed(CARRIER):
+                raise PartnerUnavailable("no")
+            with breaker.observed(CARRIER):
+                raise error
+
+    with pytest.raises(PartnerBusy):
+        fail_and_go_on()
+    assert error.retry_after == timedelta(seconds=9)
+
+
+@pytest.mark.parametrize("partner", [PartnerCode.PAYMENTS, PartnerCode.FRAUD])
+def test_one_order_whose_request_is_refused_opens_nothing_and_a_healthy_one_is_served(
+    settings: Settings, partner: PartnerCode
+) -> None:
+    settings.BREAKER_FAILURES = 1
+    charging = partner is PartnerCode.PAYMENTS
+    make, attempt = (make_prepared_order, payments.charge) if charging else (make_reserved_order, fraud.check)
+    bad, good = make(), make()
+    with answering(settings) as server:
+        server.status = 400
+        for _ in range(5):
+            with pytest.raises(RequestRefused):
+                attempt(str(bad.pk), actor=TEST_ACTOR)
+    with driving.partners():
+        attempt(str(good.pk), actor=TEST_ACTOR)
+    assert PartnerHealth.objects.get(pk=partner).state == BreakerState.CLOSED
+    good.refresh_from_db()
+    assert good.status == (OrderStatus.SHIPPING if charging else OrderStatus.CHARGING)
+
+
+def test_the_steps_of_an_order_name_it_and_three_orders_open_the_breaker(settings: Settings) -> None:
+    settings.BREAKER_FAILURES = FAILURES
+    with answering(settings) as server:
+        server.status = 503
+        orders = [make_prepared_order() for _ in range(3)]
+        for order in [orders[0], orders[0], orders[0], *orders[1:]]:
+            known = PartnerHealth.objects.filter(pk=PartnerCode.PAYMENTS).exclude(state=BreakerState.CLOSED)
+            assert not known.exists()
+            with pytest.raises(PartnerUnavailable):
+                payments.charge(str(order.pk), actor=TEST_ACTOR)
+        payments_row = PartnerHealth.objects.get(pk=PartnerCode.PAYMENTS)
+        assert payments_row.state == BreakerState.OPEN
+        assert payments_row.failed_subjects == [str(order.pk) for order in orders]
 
 
 def test_wait_grows_with_each_failed_try_up_to_its_bound(settings: Settings) -> None:
@@ -239,6 +362,21 @@ def test_of_many_workers_one_tries_and_one_opens(settings: Settings) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_of_workers_that_fail_at_once_every_order_is_remembered(settings: Settings) -> None:
+    settings.BREAKER_FAILURES = 1_000
+    call()
+    inside, subjects = Barrier(3), iter("abc")
+
+    def failing() -> None:
+        with breaker.attempt(CARRIER, subject=next(subjects)), breaker.observed(CARRIER):
+            inside.wait(PATIENCE)
+            raise PartnerUnavailable("no")
+
+    together(3, failing)
+    assert (row().failures_in_a_row, sorted(row().failed_subjects)) == (3, ["a", "b", "c"])
+
+
+@pytest.mark.django_db(transaction=True)
 def test_of_two_workers_that_both_found_the_try_due_one_tries(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,17 +448,18 @@ def test_orders_wait_while_the_carrier_is_down_and_ship_once_when_it_is_back(wea
 
 
 def test_a_look_up_that_is_answered_before_a_booking_that_is_not_is_no_recovery(weather: Http) -> None:
-    orders = [paid_order() for _ in range(FAILURES - 1)]
+    orders = [paid_order() for _ in range(FAILURES)]
     weather.fault(partner="carrier", operation="shipments.book", mode="unavailable")
 
     def fail_to_ship(order: Order) -> None:
         with pytest.raises(PartnerUnavailable):
             ship(order)
 
-    for order in orders:
+    for order in orders[1:]:
         fail_to_ship(order)
-    assert (row().state, row().failures_in_a_row) == (BreakerState.CLOSED, FAILURES - 1)
     # From here on each attempt asks first what the one before did, and is answered.
+    fail_to_ship(orders[1])
+    assert (row().state, row().failures_in_a_row) == (BreakerState.CLOSED, FAILURES)
     fail_to_ship(orders[0])
     assert row().state == BreakerState.OPEN
     time_passes(LONG)
@@ -331,6 +470,7 @@ def test_a_look_up_that_is_answered_before_a_booking_that_is_not_is_no_recovery(
 def test_an_undo_waits_without_calling_the_carrier(weather: Http, settings: Settings) -> None:
     order = paid_order()
     ship(order)
+    driving.undo(order, FailureType.PROCESS_ENDED, "Ended", to_the_end=False)
     open_it(settings)
     with pytest.raises(PartnerDown):
         shipping.undo_ship(str(order.id), actor=TEST_ACTOR)

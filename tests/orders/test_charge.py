@@ -17,7 +17,7 @@ from orders.models import LedgerTransfer, Order, OrderEvent, PartnerHealth, Paym
 from orders.partners import payments as gateway
 from orders.services import invariants, payments
 from orders.vocabulary import EventType, LedgerAccount, OrderStatus, PaymentStatus, StepName, StepStatus
-from tests.factories import TEST_ACTOR, make_prepared_order
+from tests.factories import TEST_ACTOR, begin_undo, make_prepared_order
 from tests.orders.connections import PATIENCE, connections
 from tests.simulator.talk import Http
 
@@ -37,6 +37,7 @@ def charge(order: Order) -> None:
 
 
 def undo(order: Order) -> None:
+    begin_undo(order)
     payments.undo_charge(str(order.id), actor=TEST_ACTOR)
 
 

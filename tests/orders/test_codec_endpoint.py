@@ -11,6 +11,7 @@ from pytest_django.fixtures import Settings
 from temporalio.api.common.v1 import Payload
 
 from temporal_app.client import codec
+from temporal_app.codec import Purpose
 from temporal_app.codec_endpoint import MAX_BODY_BYTES
 from tests.orders.staff import make_user
 
@@ -35,7 +36,9 @@ def body(*payloads: Payload) -> str:
     return json.dumps({"payloads": [MessageToDict(payload) for payload in payloads]})
 
 
-SEALED = body(codec().encrypted(PLAIN), PLAIN)
+#: the UI does not say of which workflow; this one runs nowhere
+PURPOSE = Purpose("backoffice", "order:1", "workflow")
+SEALED = body(codec().encrypted(PLAIN, PURPOSE), PLAIN)
 
 
 def decode(client: Client, content: str | bytes = SEALED, **headers: str) -> Any:

@@ -59,6 +59,8 @@ def test_web_process_does_not_start_with_what_a_check_refuses() -> None:
         ("PROCESS_DELAYS", {"reconcile": -1}, "backoffice.E011", "Seconds from 0"),
         ("PROCESS_DELAYS", {"reconcile": 10**6}, "backoffice.E011", "Seconds from 0"),
         ("WORKER_QUEUES", ["orders", "batchs"], "backoffice.E012", "orders, batches, partners"),
+        ("TEMPORAL_QUEUE_THREADS", {"frauds": 8}, "backoffice.E012", "orders, batches, partners"),
+        ("TEMPORAL_QUEUE_THREADS", {"fraud": 0}, "backoffice.E012", "At least 1"),
     ],
 )
 def test_a_step_or_a_queue_that_does_not_exist_stops_the_start_with_the_list(

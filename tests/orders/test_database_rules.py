@@ -18,6 +18,7 @@ from orders.models import (
     CreditNote,
     CreditNoteLine,
     Customer,
+    Dispute,
     Export,
     ExportPlan,
     FeedDocument,
@@ -27,6 +28,7 @@ from orders.models import (
     Finding,
     FraudCheck,
     FraudRules,
+    GatewayEvent,
     IdempotencyRecord,
     LedgerTransfer,
     Notice,
@@ -59,7 +61,7 @@ from orders.models import (
 )
 from orders.services import seals
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order
-from tests.orders import partner_rule_cases
+from tests.orders import partner_rule_cases, restore_rule_cases
 from tests.orders import test_database_rules_exports as exports
 from tests.orders import test_database_rules_playbooks as playbooks
 from tests.orders import test_database_rules_returns as returns
@@ -75,7 +77,26 @@ def world() -> Order:
     """At least one row in every table; answers the order that they belong to."""
     order = make_prepared_order(quantity=2)
     user = get_user_model().objects.create_user("ada")
-    Payment.objects.create(order=order, amount_minor=2000, currency="GBP", captured_minor=1500, refunded_minor=500)
+    Payment.objects.create(
+        order=order,
+        amount_minor=2000,
+        currency="GBP",
+        captured_minor=1500,
+        refunded_minor=500,
+        waits_for="bank",
+        waiting_since=NOW,
+    )
+    Dispute.objects.create(
+        order=order,
+        gateway_reference="du_1",
+        amount_minor=1000,
+        currency="GBP",
+        reason="fraudulent",
+        status="open",
+        gateway_status="needs_response",
+        opened_at=NOW,
+    )
+    GatewayEvent.objects.create(id="evt_1", type="refund.updated", source="webhook", created_at=NOW)
     LedgerTransfer.objects.create(
         key="capture", order=order, debit_account="gateway", credit_account="customer", amount_minor=1, currency="GBP"
     )
@@ -121,6 +142,7 @@ def world() -> Order:
     StaffTask.objects.create(kind="refund_owed", order=order, level="lead", says="Pay it back", opened_by="engine")
     make_process_run(order)
     partner_rule_cases.make_rows(order)
+    restore_rule_cases.make_rows()
     Finding.objects.create(kind="wedged", order=order, says="Fails", first_seen_at=NOW, last_seen_at=NOW)
     Recovery.objects.create(order=order, why="Terminated", asked_by="sweeper")
     SweepProgress.objects.create(part="books")
@@ -203,8 +225,9 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("refund_ended_has_time", Refund, {"finished_at": NOW}),
     ("refund_one_open", Refund, {"id": "00000000-0000-4000-8000-000000000001", "key": "k2"}),
     ("task_acknowledged_has_owner", StaffTask, {"status": "acknowledged"}),
-    ("task_about_one_thing", StaffTask, {"order_id": None}),
-    ("task_about_one_thing", StaffTask, {"batch_id": OTHER}),
+    ("task_about_one_of_three", StaffTask, {"order_id": None}),
+    ("task_about_one_of_three", StaffTask, {"batch_id": OTHER}),
+    ("task_about_one_of_three", StaffTask, {"subject": "batch-1"}),
     ("task_done_says_what", StaffTask, {"status": "done"}),
     ("task_done_says_what", StaffTask, {"resolution": "Paid"}),
     ("notice_ended_has_time", Notice, {"status": "sent"}),
@@ -218,6 +241,8 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("finding_resolved_says_how", Finding, {"resolved_at": NOW}),
     ("finding_resolved_says_how", Finding, {"resolution": "Gone"}),
     ("finding_one_open", Finding, {"id": "00000000-0000-4000-8000-000000000001"}),
+    ("finding_about_one_thing", Finding, {"reference": "pi_1"}),
+    ("finding_about_one_thing", Finding, {"order_id": None}),
     ("recovery_says_why", Recovery, {"why": ""}),
     ("quality_sample_within", QualitySample, {"drawn": 2}),
     ("quality_whoever_checked_says_what", QualityCheck, {"note": "Good"}),
@@ -227,6 +252,15 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("line_quantity_within", OrderLine, {"quantity": 1_000_001}),
     ("line_amounts_not_negative", OrderLine, {"unit_price": -1}),
     ("line_amounts_not_negative", OrderLine, {"total_minor": -1}),
+    ("payment_wait_has_begun", Payment, {"waits_for": ""}),
+    ("payment_wait_has_begun", Payment, {"waiting_since": None}),
+    ("payment_disputed_within_capture", Payment, {"disputed_minor": 1501}),
+    ("payment_disputed_within_capture", Payment, {"disputed_minor": -1}),
+    ("dispute_amount_positive", Dispute, {"amount_minor": 0}),
+    ("dispute_withdrawn_within_amount", Dispute, {"withdrawn_minor": 1001}),
+    ("dispute_withdrawn_within_amount", Dispute, {"withdrawn_minor": -1}),
+    ("dispute_closed_has_time", Dispute, {"closed_at": NOW}),
+    ("dispute_closed_has_time", Dispute, {"status": "won"}),
     ("payment_captured_within_amount", Payment, {"captured_minor": 2001}),
     ("payment_captured_within_amount", Payment, {"captured_minor": -1, "refunded_minor": -1}),
     ("payment_refund_within_capture", Payment, {"refunded_minor": 1501}),
@@ -288,6 +322,9 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("system_event_one_open", SystemEvent, {"id": "00000000-0000-4000-8000-000000000001"}),
     ("approval_one_waiting", Approval, {"id": "00000000-0000-4000-8000-000000000001"}),
     *partner_rule_cases.CASES,
+    *restore_rule_cases.CASES,
+    ("outbox_parked_says_why", OutboxMessage, {"parked_at": NOW}),
+    ("outbox_parked_says_why", OutboxMessage, {"parked_at": NOW, "delivered_at": NOW, "last_error": "Refused"}),
     ("batch_names_its_playbook", Batch, {"action": "playbook"}),
     ("batch_has_reason", Batch, {"reason": ""}),
     ("batch_auto_pause_is_percent", Batch, {"auto_pause_percent": 101}),
@@ -341,13 +378,15 @@ def test_every_rule_of_the_models_has_a_case() -> None:
         for model in apps.get_app_config("orders").get_models()
         for constraint in model._meta.constraints
     }
-    # These need rows of their own: the test below, test_erase_customer.py, test_schedule_commands.py and
+    # These need rows of their own: the tests below, test_erase_customer.py, test_schedule_commands.py and
     # test_batch_tasks.py.
     covered = {rule for rule, _, _ in [*CASES, *word_checks()]} | {
         "order_reference",
+        "finding_one_open_of_reference",
         "command_one_erasure",
         "command_one_standing_subject",
         "task_one_open_of_batch",
+        "task_one_open_of_subject",
     }
     # Those of returns change a row instead of copying one: test_database_rules_returns.py.
     covered |= {rule for rule, _, _ in returns.CASES} | returns.INSERTS
@@ -355,6 +394,24 @@ def test_every_rule_of_the_models_has_a_case() -> None:
     covered |= exports.COVERED | playbooks.COVERED
 
     assert declared - covered == set(), "These constraints have no case: add a row that breaks each to CASES."
+
+
+def test_money_of_no_order_is_found_once_until_it_is_resolved(world: Order) -> None:
+    found = {"order_id": None, "reference": "pi_1"}
+    insert_copy(Finding, id="00000000-0000-4000-8000-000000000001", **found)
+    with pytest.raises(IntegrityError, match="finding_one_open_of_reference"), transaction.atomic():
+        insert_copy(Finding, id="00000000-0000-4000-8000-000000000002", **found)
+    insert_copy(Finding, id="00000000-0000-4000-8000-000000000003", **found | {"reference": "pi_2"})
+    Finding.objects.filter(reference="pi_1").update(resolved_at=NOW, resolution="Gone")
+    Finding.objects.create(kind="drift", reference="pi_1", says="Again")
+
+
+def test_task_about_a_run_is_open_once_until_it_is_done(world: Order) -> None:
+    about = {"order_id": None, "subject": "batch-1"}
+    insert_copy(StaffTask, id="00000000-0000-4000-8000-000000000001", **about)
+    with pytest.raises(IntegrityError, match="task_one_open_of_subject"), transaction.atomic():
+        insert_copy(StaffTask, id="00000000-0000-4000-8000-000000000002", **about)
+    insert_copy(StaffTask, id="00000000-0000-4000-8000-000000000003", **about | {"subject": "batch-2"})
 
 
 def test_reference_of_a_source_is_taken_once_and_an_empty_one_as_often_as_you_like(world: Order) -> None:

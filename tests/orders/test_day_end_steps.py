@@ -10,7 +10,8 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from orders.errors import MailUnavailable, PartnerUnavailable, StepVoided
-from orders.models import Order, Payment, ProcessRun, ProcessStep, Refund, Reservation, Shipment, StockItem
+from orders.models import Dispute, Order, Payment, ProcessRun, ProcessStep, Refund, Reservation, Shipment, StockItem
+from orders.partners import gateway_books
 from orders.partners import payments as gateway
 from orders.selectors import processes as selectors
 from orders.services import payments, processes, refunding, repaying, stock
@@ -24,11 +25,11 @@ pytestmark = pytest.mark.django_db
 SETTLE, RECONCILE = ProcessStepName.SETTLE_CAPTURES, ProcessStepName.RECONCILE
 
 
-def completed(country: str = "GB") -> Order:
+def completed(country: str = "GB", payment_method: str = "pm_card_visa") -> Order:
     """An order that the simulator's gateway and carrier know."""
     from orders.services import process, shipping
 
-    order = make_prepared_order(country=country)
+    order = make_prepared_order(country=country, payment_method=payment_method)
     payments.charge(str(order.pk), actor=TEST_ACTOR)
     shipping.ship(str(order.pk), actor=TEST_ACTOR)
     process.complete(str(order.pk), actor=TEST_ACTOR)
@@ -102,7 +103,7 @@ def test_another_amount_at_the_gateway_is_a_row(partners: Http) -> None:
     run = closed()
     assert ("amount", order.number) in differences(run)
     found = run.differences.get(kind="amount")
-    assert f"the gateway took {order.total_minor}, we have 5" in found.says
+    assert "the gateway took £20.00, we have £0.05" in found.says
 
 
 def test_a_refund_that_only_the_gateway_has_is_a_row(partners: Http) -> None:
@@ -110,6 +111,71 @@ def test_a_refund_that_only_the_gateway_has_is_a_row(partners: Http) -> None:
     payment = Payment.objects.get(order=order)
     gateway.refund(payment.gateway_reference, amount_minor=100, key="mine", order=str(order.pk))
     assert ("unknown_to_us", order.number) in differences(closed())
+
+
+def test_a_refund_that_failed_at_the_gateway_and_is_done_here_is_a_row(partners: Http) -> None:
+    order = completed(payment_method="pm_card_refundFail")
+    refund = refunding.request(order.number, amount_minor=500, actor=TEST_ACTOR, reason="Broken")
+    assert isinstance(refund, Refund)
+    repaying.send(str(refund.pk), actor=TEST_ACTOR)
+    partners.request("POST", "/clock", {"advance_seconds": 600})
+    run = closed()
+    assert differences(run) == [("ledger", order.number), ("amount", order.number)]
+    assert "did not give £5.00 back (failed), we have £5.00" in run.differences.get(kind="amount").says
+
+
+def test_a_dispute_that_nobody_booked_is_a_row(partners: Http) -> None:
+    order = completed(payment_method="pm_card_createDispute")
+    partners.request("POST", "/clock", {"advance_seconds": 600})
+    run = closed()
+    assert differences(run) == [("ledger", order.number), ("unknown_to_us", order.number)]
+    assert step(run, RECONCILE).figures["disputes"] == 1
+
+
+@pytest.mark.parametrize("what", ["refund", "dispute"])
+def test_what_we_gave_back_or_lost_and_the_gateway_did_not_is_a_row(partners: Http, what: str) -> None:
+    order = completed()
+    if what == "refund":
+        Refund.objects.create(
+            order=order,
+            amount_minor=500,
+            currency="GBP",
+            reason="Broken",
+            key="k",
+            actor="test",
+            channel="cli",
+            status="done",
+            gateway_reference="re_nobody",
+            finished_at=timezone.now(),
+        )
+    else:
+        Dispute.objects.create(
+            order=order,
+            gateway_reference="du_nobody",
+            amount_minor=500,
+            currency="GBP",
+            reason="fraudulent",
+            status="open",
+            gateway_status="needs_response",
+            opened_at=timezone.now(),
+        )
+    assert ("missing_at_gateway", order.number) in differences(closed())
+
+
+def test_a_refund_that_took_until_today_is_not_missing(partners: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = completed()
+    refund = refunding.request(order.number, amount_minor=500, actor=TEST_ACTOR, reason="Broken")
+    assert isinstance(refund, Refund)
+    repaying.send(str(refund.pk), actor=TEST_ACTOR)
+    # All was made days ago, and only its end is of today: the lists of today have nothing of it.
+    monkeypatch.setattr(gateway_books, "pages", lambda *_: iter([gateway_books.Page()]))
+    run = started()
+    long_ago = timezone.now() - timedelta(days=3)
+    tampered("UPDATE orders_payment SET created_at = %s", long_ago)
+    tampered("UPDATE orders_order SET closed_at = %s", long_ago)
+    tampered("UPDATE orders_refund SET created_at = %s", long_ago)
+    assert differences(closed(run)) == []
+    assert step(run, RECONCILE).figures["refunds"] == 1
 
 
 def test_an_order_under_way_is_compared_by_the_run_after_its_end(partners: Http) -> None:
@@ -149,7 +215,7 @@ def test_a_missing_report_makes_the_run_incomplete_and_not_free_of_differences(p
     reconcile = step(run, RECONCILE)
     assert (run.status, reconcile.status) == (ProcessStatus.COMPLETED, ProcessStepStatus.FAILED)
     assert "differences" not in reconcile.figures
-    assert "did not answer" in reconcile.outcome
+    assert "The payment gateway answered 500." in reconcile.outcome
     shown = selectors.shown(run)
     assert (shown.is_incomplete, shown.progress) == (True, 100)
 
@@ -164,7 +230,7 @@ def test_half_a_report_is_none(partners: Http) -> None:
         processes.work(run.pk, 2, actor=ENGINE, beat=quiet)
     assert step(run, RECONCILE).figures == {}
     assert not run.differences.exists()
-    assert "did not answer" in step(run, RECONCILE).error
+    assert "The payment gateway answered 500." in step(run, RECONCILE).error
 
 
 def stale_order(status: str) -> Order:
@@ -221,6 +287,50 @@ def test_parcels_are_asked_for_in_chunks_and_a_strange_one_is_a_row(partners: Ht
     figures = step(run, "refresh_tracking").figures
     assert figures == {"parcels": 4, "booked": 2, "in_transit": 1, "unknown": 1, "differences": 1}
     assert ("shipment", orders[1].number) in differences(run)
+    moving.refresh_from_db()
+    assert moving.tracking_status == "in_transit"
+    assert orders[0].events.filter(type="order.tracking_updated").count() == 1
+
+
+def test_a_parcel_that_has_arrived_or_that_a_person_booked_is_not_asked_for(partners: Http) -> None:
+    arrived, by_hand, _ = (Shipment.objects.get(order=completed()) for _ in range(3))
+    Shipment.objects.filter(pk=by_hand.pk).update(by_hand=True)
+    for _ in range(2):
+        partners.request("POST", f"/carrier/shipments/{arrived.reference}/advance")
+    assert step(closed(), "refresh_tracking").figures["parcels"] == 2
+    arrived.refresh_from_db()
+    assert arrived.tracking_status == "delivered"
+
+    next_day()
+
+    assert step(closed(), "refresh_tracking").figures == {"parcels": 1, "booked": 1}
+
+
+def test_of_many_parcels_those_are_asked_for_that_were_not_asked_for_the_longest_time(
+    partners: Http, settings: Settings
+) -> None:
+    settings.DAY_END_PARCELS = 2
+    parcels = [Shipment.objects.get(order=completed()) for _ in range(5)]
+    asked: list[set[int]] = []
+    for _ in range(3):
+        before = {parcel.pk: parcel.tracking_updated_at for parcel in Shipment.objects.all()}
+        run = closed()
+        asked.append({row.pk for row in Shipment.objects.all() if row.tracking_updated_at != before[row.pk]})
+        next_day()
+
+    # The newest are asked too, although the run never comes to the end of all.
+    assert asked[:2] == [{parcels[0].pk, parcels[1].pk}, {parcels[2].pk, parcels[3].pk}]
+    assert asked[2] == {parcels[4].pk, parcels[0].pk}
+    tracking = step(run, "refresh_tracking")
+    assert tracking.figures["left"] == 3
+    assert "3 parcels are left for the next run, which begins with them." in tracking.outcome
+
+
+def next_day() -> None:
+    """The day is closed: another run may be started."""
+    earliest = ProcessRun.objects.order_by("business_day").values_list("business_day", flat=True)[0]
+    newest = ProcessRun.objects.order_by("-covers_until")[0]
+    ProcessRun.objects.filter(pk=newest.pk).update(business_day=earliest - timedelta(days=1))
 
 
 def test_a_carrier_that_is_down_fails_its_step_and_not_the_close(partners: Http, settings: Settings) -> None:
@@ -240,7 +350,7 @@ def test_the_summary_says_what_was_done_and_what_differs(partners: Http, setting
     sent = mail.outbox[0]
     assert sent.to == ["ops@example.com"]
     assert "Reconcile: done." in sent.body
-    assert f"Order {order.number}: we took {order.total_minor}, the gateway did not." in sent.body
+    assert f"Order {order.number}: we took £20.00, the gateway did not." in sent.body
     assert sent.extra_headers["Message-ID"] == f"<process-{run.pk}-summary@backoffice>"
 
 

@@ -22,7 +22,7 @@ DRIVE = "orders.drive_step"
 
 @pytest.fixture(autouse=True)
 def worker() -> None:
-    health.beat("worker 1@test", service="worker", temporal_ok=timezone.now(), detail="orders")
+    health.beat("worker 1@test", service="worker", reached_temporal=True, detail="orders")
 
 
 def failing() -> Order:
@@ -136,6 +136,18 @@ def test_a_paused_step_is_resumed_and_not_paused_or_retried() -> None:
     assert (paused.status, paused.outcome) == (CommandStatus.DONE, "Resumed by test: It is back")
     with pytest.raises(WrongState, match="nobody paused"):
         resume(order)
+
+
+def test_a_pause_that_is_over_keeps_its_outcome_whatever_becomes_of_the_next_one() -> None:
+    order = failing()
+    first = pause(order)
+    resume(order)
+    first.refresh_from_db()
+    before = (first.outcome, first.finished_at)
+    pause(order)
+    stepping.resume(order.number, actor=TEST_ACTOR, reason="It is back for good")
+    first.refresh_from_db()
+    assert (first.outcome, first.finished_at) == before
 
 
 def test_the_page_shows_who_paused_the_step_and_why_and_offers_to_resume_it() -> None:

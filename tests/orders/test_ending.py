@@ -186,7 +186,7 @@ def test_the_relay_ends_it_without_asking_temporal(monkeypatch: pytest.MonkeyPat
     assert command(order, CommandKind.HOLD).status == CommandStatus.DONE
 
 
-async def in_this_thread(self: relay.Relay, work, *arguments):  # type: ignore[no-untyped-def]
+async def in_this_thread(self: relay.Relay, work, *arguments, waits=False):  # type: ignore[no-untyped-def]
     return await sync_to_async(work)(*arguments)
 
 
@@ -233,7 +233,7 @@ def test_the_page_says_until_when_and_takes_it() -> None:
 
 
 def test_the_page_pauses_for_so_many_minutes() -> None:
-    beat("worker 1@test", service="worker", temporal_ok=timezone.now(), detail="orders")
+    beat("worker 1@test", service="worker", reached_temporal=True, detail="orders")
     order = driving.drive(make_order(), gateway=driving.outage())
     client = signed_in(VIEW_ORDER, "orders.drive_step")
     page = reverse("orders:page", args=[order.number])

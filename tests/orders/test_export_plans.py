@@ -17,9 +17,9 @@ from orders.errors import AlreadyExists, InvalidInput, NotPermitted, WrongState
 from orders.models import Command, Export, ExportPlan, Order
 from orders.selectors import filtering
 from orders.selectors.queues import Queue
-from orders.services import exports
+from orders.services import exports, tasks
 from orders.services.exports.planning import next_round
-from orders.vocabulary import Channel, CommandKind, ExportFormat, ExportStatus, OrderStatus
+from orders.vocabulary import Channel, CommandKind, ExportFormat, ExportStatus, OrderStatus, TaskKind, TaskLevel
 from tests.factories import TEST_ACTOR, make_order
 from tests.orders import driving
 from tests.orders.attempts_exports import make_plan
@@ -190,6 +190,7 @@ FILTERS: list[Mapping[str, Any]] = [
     {"total_min": 2_500},
     {"total_max": 2_500},
     {"total_min": 1_000, "status": ["placed"]},
+    {"incident": "INCIDENT"},
 ]
 
 
@@ -199,12 +200,9 @@ def test_a_saved_filter_means_what_the_same_filter_of_the_api_means(asked: Mappi
     driving.make_order_in_review()
     Order.objects.filter(pk=first.pk).update(reference="R-1")
     assert completed.customer
-    given = {
-        name: {"NUMBER": first.number, "CUSTOMER": completed.customer.reference}.get(value, value)
-        if isinstance(value, str)
-        else value
-        for name, value in asked.items()
-    }
+    task = tasks.open_task(TaskKind.OVERDUE, first, level=TaskLevel.AGENT, says="x", actor=TEST_ACTOR, cause="slow")
+    ours = {"NUMBER": first.number, "CUSTOMER": completed.customer.reference, "INCIDENT": str(task.incident_id)}
+    given = {name: ours.get(value, value) if isinstance(value, str) else value for name, value in asked.items()}
     parameters = QueryDict(mutable=True)
     for name, value in given.items():
         parameters.setlist(name, list(map(str, value if isinstance(value, list) else [value])))

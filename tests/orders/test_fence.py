@@ -1,6 +1,7 @@
 """The fence: one commit a step, none after an undo, whatever attempts do in between."""
 
 import threading
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -165,43 +166,51 @@ def test_only_the_newest_attempt_says_why_the_step_fails(order: Order) -> None:
 # --- Several connections ----------------------------------------------------------------------------------------------
 
 
+def commit(held: fence.Claim) -> AbstractContextManager[None]:
+    return fence.commit(held, {})
+
+
 @pytest.mark.django_db(transaction=True)
-def test_undo_waits_for_the_commit_that_is_under_way() -> None:
+@pytest.mark.parametrize(("guarded", "left"), [(commit, StepStatus.DONE), (fence.progress, StepStatus.VOID)])
+def test_undo_waits_for_the_guarded_write_that_is_under_way(guarded: Any, left: StepStatus) -> None:
     order = make_order()
     held = fence.claim(order.id, StepName.CHARGE)
     inside, go = threading.Event(), threading.Event()
 
-    def commit() -> None:
-        with fence.commit(held, {}):
+    def write() -> None:
+        with guarded(held):
             inside.set()
             assert go.wait(PATIENCE)
 
     with connections(2) as others:
-        committing = others.begin(commit)
+        writing = others.begin(write)
         assert inside.wait(PATIENCE)
         voiding = others.begin(fence.void, order.id, StepName.CHARGE)
-        wait_for_a_blocked_connection()
-        go.set()
-        committing.result(PATIENCE)
-        assert voiding.result(PATIENCE) is StepStatus.DONE
+        try:
+            wait_for_a_blocked_connection()
+        finally:
+            go.set()
+        writing.result(PATIENCE)
+        assert voiding.result(PATIENCE) is left
 
 
 @pytest.mark.django_db(transaction=True)
-def test_commit_waits_for_the_undo_that_is_under_way_and_is_then_refused() -> None:
+@pytest.mark.parametrize("guarded", [commit, fence.progress])
+def test_guarded_write_waits_for_the_undo_that_is_under_way_and_is_then_refused(guarded: Any) -> None:
     order = make_order()
     held = fence.claim(order.id, StepName.CHARGE)
 
-    def commit() -> None:
-        with fence.commit(held, {}):
+    def write() -> None:
+        with guarded(held):
             pytest.fail("the guarded write was reached")
 
     with connections(1) as others:
         with transaction.atomic():
             fence.void(order.id, StepName.CHARGE)
-            committing = others.begin(commit)
+            writing = others.begin(write)
             wait_for_a_blocked_connection()
         with pytest.raises(StepVoided):
-            committing.result(PATIENCE)
+            writing.result(PATIENCE)
 
 
 @pytest.mark.django_db(transaction=True)

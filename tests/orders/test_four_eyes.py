@@ -150,6 +150,14 @@ def test_whoever_left_between_approval_and_execution_has_agreed_to_nothing(
         approvals.confirm(approval)
 
 
+def test_one_person_alone_has_agreed_to_nothing(product: Product, anna: User) -> None:
+    approval = ask(anna, product)
+    for decided_by in (None, anna):
+        approval.decided_by = decided_by
+        with pytest.raises(NotPermitted, match="Two people must agree"):
+            approvals.confirm(approval)
+
+
 def test_the_second_person_needs_the_permission_of_the_command_too(product: Product, anna: User) -> None:
     approval = ask(anna, product)
     carl = make_user("orders.decide_approval", "orders.view_approval", name="carl")
@@ -160,6 +168,24 @@ def test_the_second_person_needs_the_permission_of_the_command_too(product: Prod
     client = token_client(user=carl)
     assert client.get("/api/approvals/").json() == []
     assert_problem(answer(client, approval, "approve"), 404)
+
+
+def test_the_second_person_needs_the_permission_to_decide(product: Product, anna: User) -> None:
+    approval = ask(anna, product)
+    dora = person(make_user("orders.change_product", "orders.view_approval", name="dora"), Channel.API)
+
+    for decide in (deciding.approve, deciding.decline):
+        with pytest.raises(NotPermitted, match=r"orders\.decide_approval"):
+            decide(approval.pk, actor=dora, reason="No")
+    approval.refresh_from_db()
+    assert (approval.status, price(product)) == (ApprovalStatus.WAITING, 10)
+
+
+def test_nobody_asks_a_second_person_for_what_they_may_not_do_themselves() -> None:
+    eve = person(make_user("orders.decide_approval", name="eve"), Channel.API)
+    with pytest.raises(NotPermitted, match=r"orders\.change_product"):
+        approvals.ask("change_product", subject="X", says="A lamp costs 1.", parameters={}, reason="", actor=eve)
+    assert not Approval.objects.exists()
 
 
 def test_a_second_decision_is_a_conflict_that_names_the_first(product: Product, anna: User, ben: User) -> None:

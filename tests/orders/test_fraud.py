@@ -1,12 +1,15 @@
 """The fraud check: which orders are suspicious by the rules, and that the score is written once."""
 
 import pytest
+from pytest_django.fixtures import Settings
 
-from orders.errors import OnHold, PartnerUnavailable
+from orders.errors import OnHold, PartnerUnavailable, RequestRefused
 from orders.models import FraudCheck, FraudRules, Order, ReviewCase
 from orders.services import fraud, holding
-from orders.vocabulary import EventType, OrderStatus, ReviewStatus, StepName
+from orders.vocabulary import EventType, OrderStatus, ReviewStatus, StepName, TaskKind
 from tests.factories import TEST_ACTOR, make_product, make_reserved_order
+from tests.orders import driving
+from tests.orders.answering import answering
 from tests.simulator.talk import Http
 
 pytestmark = pytest.mark.django_db
@@ -68,6 +71,24 @@ def test_a_partner_that_does_not_answer_lets_no_order_pass(partners: Http) -> No
     order.refresh_from_db()
     assert order.status == OrderStatus.CHECKING
     assert order.steps.get(name=StepName.FRAUD).last_error == "The fraud partner answered 503."
+
+
+def test_an_order_that_the_partner_refuses_to_score_does_not_pass_as_harmless_and_holds_up_no_other(
+    settings: Settings,
+) -> None:
+    settings.BREAKER_FAILURES = 1
+    bad, good = make_reserved_order(), make_reserved_order()
+    with answering(settings) as server:
+        server.status = 400
+        for _ in range(5):
+            with pytest.raises(RequestRefused, match=r"refuses our request: bad_field .amount."):
+                check(bad)
+    with driving.partners():
+        assert check(good) is False
+    bad.refresh_from_db()
+    assert bad.status == OrderStatus.CHECKING
+    assert not FraudCheck.objects.filter(order=bad).exists()
+    assert bad.tasks.get().kind == TaskKind.REQUEST_REFUSED
 
 
 def test_a_held_order_is_not_told_to_the_partner(partners: Http) -> None:

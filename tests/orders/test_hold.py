@@ -1,14 +1,17 @@
 """Holding and releasing an order: it binds at once, it is told once, and it goes back to where it stopped."""
 
 import pytest
+from django.db import transaction
 
+from orders import history
 from orders.actor import person
 from orders.errors import CancelAsked, NotPermitted, OnHold, WrongState
 from orders.models import Command, Order, OutboxMessage
 from orders.services import cancelling, holding, payments, placing, process, shipping, stock
-from orders.vocabulary import Channel, CommandKind, CommandStatus, EventType, OrderStatus, Topic
+from orders.vocabulary import Channel, CommandKind, CommandStatus, EventType, FailureType, OrderStatus, Topic
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order
 from tests.orders import driving
+from tests.orders.connections import PATIENCE, connections, wait_for_a_blocked_connection
 from tests.orders.staff import make_user
 
 pytestmark = pytest.mark.django_db
@@ -101,6 +104,38 @@ def test_an_order_nobody_holds_cannot_be_released() -> None:
     with pytest.raises(WrongState, match="nobody holds it"):
         release(order)
     assert not order.commands.filter(kind=CommandKind.RELEASE).exists()
+
+
+def test_a_process_that_asks_again_while_the_order_is_held_changes_nothing() -> None:
+    order = make_prepared_order()
+    hold(order)
+    assert [holding.settle(order.pk, actor=TEST_ACTOR) for _ in range(2)] == [True, True]
+    assert order.events.filter(type=EventType.HELD).count() == 1
+    release(order)
+    assert status(order) == OrderStatus.CHARGING
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_stands_still_waits_for_whoever_releases_the_order() -> None:
+    order = make_prepared_order()
+    hold(order)
+    with connections(1) as others:
+        with transaction.atomic():
+            history.lock_order(order.pk)
+            settling = others.begin(holding.settle, order.pk, actor=TEST_ACTOR)
+            wait_for_a_blocked_connection()
+            release(order)
+        assert settling.result(PATIENCE) is False
+    assert status(order) == OrderStatus.CHARGING
+    assert not order.events.filter(type=EventType.HELD).exists()
+
+
+def test_an_order_that_is_being_undone_cannot_be_held() -> None:
+    order = make_prepared_order()
+    driving.undo(order, FailureType.PAYMENT_DECLINED, "The card was declined", to_the_end=False)
+    with pytest.raises(WrongState, match="is undoing"):
+        hold(order)
+    assert not order.commands.filter(kind=CommandKind.HOLD).exists()
 
 
 def test_a_closed_order_cannot_be_held() -> None:

@@ -103,8 +103,8 @@ def test_count_costs_one_query_and_old_callers_are_forgotten(django_assert_num_q
 @pytest.mark.django_db(transaction=True)
 def test_two_processes_share_one_count(settings: Settings) -> None:
     script = (
-        "import django, json, time; django.setup(); from orders import limits;"
-        "limits.time.time = lambda: 1_800_000_000.0;"
+        "import datetime, django, json; django.setup(); from orders import limits;"
+        "limits.clock.now = lambda: datetime.datetime.fromtimestamp(1_800_000_000, datetime.UTC);"
         "from django.conf import settings; settings.CALLS_PER_MINUTE = {'read': 50};"
         "print(json.dumps([limits.hit('read', '7') for _ in range(40)]))"
     )

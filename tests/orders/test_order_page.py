@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def worker() -> None:
-    health.beat("worker 1@test", service="worker", temporal_ok=timezone.now(), detail="orders")
+    health.beat("worker 1@test", service="worker", reached_temporal=True, detail="orders")
 
 
 def page(order: Order, client: Client | None = None) -> str:

@@ -26,7 +26,7 @@ from orders.vocabulary import (
     TaskStatus,
     Topic,
 )
-from tests.factories import TEST_ACTOR, make_prepared_order
+from tests.factories import TEST_ACTOR, begin_undo, make_prepared_order
 from tests.orders.api_calls import token_client
 from tests.orders.connections import PATIENCE, connections
 from tests.orders.staff import make_user
@@ -221,6 +221,26 @@ class TestUnknown:
         partners.request("DELETE", "/faults")
         assert_sound(silent)
 
+    def test_a_persons_word_about_a_payment_that_was_never_booked_books_no_money_back(
+        self, partners: Http, settings: Settings
+    ) -> None:
+        settings.OUTCOME_UNKNOWN_AFTER_SECONDS = 0
+        order = make_prepared_order()
+        partners.fault(partner="payments", mode="unavailable")
+        with pytest.raises(PartnerUnavailable):
+            payments.charge(str(order.pk), actor=TEST_ACTOR)
+        begin(order)
+        self.try_refund(order)
+
+        resolving.resolve(task_of(order).pk, note="Nothing was taken", reference="M-1", actor=TEST_ACTOR)
+
+        payment = Payment.objects.get(order=order)
+        assert (payment.status, payment.captured_minor, payment.refunded_minor) == (PaymentStatus.VOIDED, 0, 0)
+        assert not order.transfers.exists()
+        assert undo(order, payments.undo_charge, stock.release, process.close).status == OrderStatus.CANCELLED
+        partners.request("DELETE", "/faults")
+        assert_sound(order)
+
     def test_an_attempt_that_hears_an_answer_after_the_persons_word_books_nothing(
         self, silent: Order, partners: Http, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -332,6 +352,8 @@ def test_a_timeout_after_success_is_one_charge_one_label_and_one_refund(
     for name, step in steps.items():
         if name == "undo_charge" != act:
             continue
+        if name == "undo_charge":
+            begin_undo(order)
         if name == act:
             partners.fault(partner=partner, operation=operation, mode="hang_after", seconds=5, times=1)
             with pytest.raises(PartnerUnavailable, match=r"Timeout|APIConnectionError"):

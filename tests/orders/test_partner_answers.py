@@ -7,13 +7,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from threading import Barrier, Event
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db.models import F
+from django.db.models.functions import Now
 from pytest_django.fixtures import Settings
 
 from orders.errors import PartnerDown, PartnerRefused, PartnerUnavailable
-from orders.models import PartnerAnswer, PartnerHealth
+from orders.models import PartnerAnswer, PartnerHealth, QuestionLease
 from orders.partners import addresses, breaker, rates
 from orders.partners.cached_questions import Question, address_of, rates_of
 from orders.selectors.partner_runs import stale_use
@@ -239,6 +241,23 @@ def test_a_fetch_that_failed_leaves_the_question_free() -> None:
     with pytest.raises(KeyError):
         partner_answers.get(QUESTION, Partner(KeyError("a bug")))
     assert together([lambda: partner_answers.get(QUESTION, Partner("new")).body]) == ["new"]
+
+
+def test_the_lease_of_a_worker_that_died_ends_by_the_clock_of_the_database() -> None:
+    lease = QuestionLease.objects.create(pk=QUESTION.key, token=uuid4(), held_until=Now() + timedelta(seconds=0.3))
+    assert partner_answers.get(QUESTION, Partner("new")).body == "new"
+    assert not QuestionLease.objects.filter(pk=lease.pk).exists()
+
+
+def test_whoever_comes_back_late_leaves_the_lease_of_the_next_one_alone() -> None:
+    theirs = uuid4()
+
+    def slow() -> str:
+        QuestionLease.objects.update(token=theirs)
+        return "late"
+
+    assert partner_answers.get(QUESTION, slow).body == "late"
+    assert QuestionLease.objects.get().token == theirs
 
 
 # --- The partners themselves ------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orders.errors import PartnerUnavailable, StepFailed, StepVoided, WrongState
+from orders.errors import DomainError, PartnerUnavailable, RequestRefused, StepFailed, StepVoided, WrongState
 from orders.models import OrderTag, PlaybookRun, Voucher
 from orders.services.playbooks import actions, following, running, taking_back
 from orders.vocabulary import PlaybookEnding, PlaybookRunStatus, PlaybookStepStatus
@@ -67,6 +67,22 @@ def test_an_attempt_that_took_too_long_counts_and_one_that_was_only_overtaken_do
         with pytest.raises(StepFailed, match="longer than 5 seconds"):
             act(run, "steps.0")
         assert not OrderTag.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"), [(RequestRefused("wrong"), StepFailed), (PartnerUnavailable("not now"), PartnerUnavailable)]
+)
+def test_a_request_that_is_refused_as_wrong_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch, error: DomainError, raised: type[DomainError]
+) -> None:
+    run = start(make_order(), tag("a", attempts=5))
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(actions, "prepare", fail)
+    with pytest.raises(raised, match=str(error)):
+        act(run, "steps.0")
 
 
 def test_no_attempt_is_made_after_the_last_one_although_nobody_heard_that_it_was_the_last() -> None:

@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.utils import DatabaseError
 
 from orders.actor import person
-from orders.errors import InvalidInput, NotPermitted, RunPaused, StepVoided, WrongState
+from orders.errors import InvalidInput, NotPermitted, RunPaused, StaleAttempt, StepVoided, WrongState
 from orders.models import Notice, OrderEvent, OrderTag, OutboxMessage, PlaybookRun, PlaybookVersion, Voucher
 from orders.playbooks.examples import EXAMPLES
 from orders.playbooks.validation import InvalidPlaybook, parse
@@ -158,6 +158,45 @@ def test_an_attempt_that_lost_its_claim_commits_nothing(monkeypatch: pytest.Monk
     with pytest.raises(Exception, match="lost its claim"):
         act(run, "steps.0")
     assert OrderEvent.objects.filter(type="order.tag_added").count() == 1
+
+
+def test_an_attempt_that_the_engine_gave_up_commits_nothing_although_its_step_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = start(make_order(), tag("a"))
+
+    def given_up(*args: Any, **more: Any) -> None:
+        assert following.fail(str(run.pk), "steps.0", "It took too long.", actor=TEST_ACTOR) == "park"
+        running.retry(run.pk, "steps.0", actor=chief(), reason="again")
+
+    with monkeypatch.context() as late:
+        late.setattr(actions, "prepare", given_up)
+        with pytest.raises(StaleAttempt):
+            act(run, "steps.0")
+    assert (step(run, "steps.0").status, OrderTag.objects.count()) == (PlaybookStepStatus.RUNNING, 0)
+    act(run, "steps.0")
+    assert OrderTag.objects.count() == 1
+
+
+def test_an_undo_that_the_engine_gave_up_takes_nothing_back_although_it_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = start(make_order(), tag("a"))
+    act(run, "steps.0")
+    running.cancel(run.pk, actor=chief(), reason="enough")
+    taking_back.begin_undo(str(run.pk), message="", actor=TEST_ACTOR)
+
+    def given_up(*args: Any, **more: Any) -> None:
+        taking_back.fail_undo(str(run.pk), "steps.0", "It took too long.", actor=TEST_ACTOR)
+        running.retry(run.pk, "steps.0", actor=chief(), reason="again")
+
+    with monkeypatch.context() as late:
+        late.setattr(actions, "prepare", given_up)
+        with pytest.raises(StaleAttempt):
+            taking_back.undo(str(run.pk), "steps.0", actor=TEST_ACTOR)
+    assert (step(run, "steps.0").status, OrderTag.objects.count()) == (PlaybookStepStatus.UNDOING, 1)
+    taking_back.undo(str(run.pk), "steps.0", actor=TEST_ACTOR)
+    assert OrderTag.objects.count() == 0
 
 
 def test_a_paused_run_begins_no_step_and_a_resumed_one_does() -> None:
@@ -310,7 +349,7 @@ def test_the_catalogue_and_the_work_name_the_same_things() -> None:
     from orders.playbooks.catalogue import CATALOGUE
 
     assert set(actions.WORK) == set(CATALOGUE)
-    assert set(actions.PREPARE) == {name for name, entry in CATALOGUE.items() if entry.calls_out} - {"refund_order"}
+    assert set(actions.PREPARE) == {name for name, entry in CATALOGUE.items() if entry.calls_out}
     assert all(entry.undone_by in {"", *CATALOGUE} for entry in CATALOGUE.values())
 
 

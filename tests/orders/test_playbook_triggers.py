@@ -100,3 +100,49 @@ def test_a_schedule_starts_each_order_once_a_round_and_a_missed_round_once() -> 
     assert PlaybookRun.objects.get().order == orders[1]
     left = PlaybookSchedule.objects.get().next_at - timezone.now()
     assert timedelta(minutes=80) < left < timedelta(minutes=91), "the rhythm of two hours goes on"
+
+
+def due_schedule() -> None:
+    """The only schedule is due, for every order."""
+    triggering.set_schedule("test", every_hours=2, condition="true", actor=chief())
+    PlaybookSchedule.objects.update(next_at=timezone.now() - timedelta(minutes=1))
+
+
+def test_a_round_goes_on_through_all_its_pages_and_says_when_it_looked_at_a_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(triggering, "MOST_LOOKED_AT", 2)
+    published(note("a"))
+    orders = [make_order() for _ in range(5)]
+    due_schedule()
+
+    assert triggering.start_due() == 2
+
+    schedule = PlaybookSchedule.objects.get()
+    assert schedule.last_problem.startswith(f"Looked at the orders up to {orders[1].number} only")
+    assert schedule.next_at < timezone.now(), "the round is not over"
+    assert [triggering.start_due(), triggering.start_due(), triggering.start_due()] == [2, 1, 0]
+    assert set(PlaybookRun.objects.values_list("order_id", flat=True)) == {order.pk for order in orders}
+    schedule.refresh_from_db()
+    assert (schedule.last_started, schedule.last_problem, schedule.cursor) == (5, "", "")
+    assert schedule.next_at > timezone.now()
+
+
+def test_the_round_after_one_that_started_as_many_as_it_may_goes_on_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(triggering, "MOST_STARTED", 3)
+    monkeypatch.setattr(triggering, "MOST_LOOKED_AT", 2)
+    published(note("a"))
+    orders = [make_order() for _ in range(5)]
+    due_schedule()
+    assert [triggering.start_due() for _ in range(3)] == [2, 1, 0]
+    schedule = PlaybookSchedule.objects.get()
+    assert (
+        schedule.last_problem
+        == f"Only 3 runs are started in one round. The next one goes on behind {orders[2].number}."
+    )
+    PlaybookSchedule.objects.update(
+        next_at=timezone.now() - timedelta(minutes=1), last_fired_at=timezone.now() - timedelta(hours=2)
+    )
+    assert [triggering.start_due() for _ in range(3)] == [2, 0, 0]
+    assert PlaybookRun.objects.filter(order__in=orders).count() == 5
+    assert PlaybookSchedule.objects.get().last_started == 2

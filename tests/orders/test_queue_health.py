@@ -8,10 +8,11 @@ import time_machine
 from django.urls import reverse
 from django.utils import timezone
 
-from orders.models import QueueState
+from orders.models import QueueState, ScheduleState
 from orders.selectors import findings
 from orders.selectors import health as selectors
 from orders.services import health
+from orders.wording import Tone
 from tests.orders.api_calls import token_client
 from tests.orders.staff import signed_in
 
@@ -22,7 +23,7 @@ MINUTE = timedelta(minutes=1)
 
 def beats(*polled: str) -> None:
     """A worker that knows all queues says that it polls these."""
-    health.beat("worker 1@a", "worker", timezone.now(), ", ".join(polled))
+    health.beat("worker 1@a", "worker", True, ", ".join(polled))
     health.serve(polled, KNOWN)
 
 
@@ -97,3 +98,57 @@ def test_temporal_is_asked_by_one_worker_at_a_time() -> None:
     assert not health.asked_lately(timedelta(seconds=10))
     health.note_backlog("orders", pollers=1, backlog=0, oldest_seconds=0.0)
     assert health.asked_lately(timedelta(seconds=10))
+
+
+# --- what is served and yet stands still ------------------------------------------------------------------------------
+def line(name: str) -> tuple[str, str, str]:
+    lines = {one.name: one for one in selectors.machinery(selectors.outbox_backlog(), findings.sweep_health())}
+    return lines[name].tone, lines[name].word, lines[name].detail
+
+
+def api_is_ok() -> bool:
+    answer = token_client("view_queuestate").get("/api/health/")
+    return bool(json.loads(answer.content)["ok"])
+
+
+def test_a_message_that_waits_for_more_than_a_minute_in_a_queue_is_an_alarm() -> None:
+    beats(*KNOWN)
+    health.note_backlog("orders", pollers=1, backlog=84, oldest_seconds=59)
+    assert line("Queues")[1] == "Served"
+    health.note_backlog("orders", pollers=1, backlog=84, oldest_seconds=461)
+    assert line("Queues") == (Tone.TROUBLE, "Behind", "84 messages in orders, the oldest for 7 min")
+    assert not api_is_ok()
+    QueueState.objects.update(asked_at=timezone.now() - 2 * MINUTE)
+    assert line("Queues")[1] == "Served", "what Temporal said long ago says nothing of now"
+
+
+def test_a_worker_that_fails_most_of_what_it_takes_is_an_alarm() -> None:
+    health.beat("worker 1@a", "worker", True, "orders", taken=10, failed=5)
+    assert line("Worker")[1] == "Running"
+    health.beat("worker 2@a", "worker", True, "orders", taken=4, failed=4)
+    assert line("Worker")[1] == "Running", "a few say nothing"
+    health.beat("worker 2@a", "worker", True, "orders", taken=10, failed=6)
+    assert line("Worker") == (Tone.TROUBLE, "Failing", "worker 2@a failed 6 of 10 activities in a minute")
+    assert not api_is_ok()
+
+
+def schedule(*, due_in: timedelta, **more: object) -> None:
+    ScheduleState.objects.update_or_create(
+        name="backoffice:history-seal",
+        defaults={
+            "summary": "Nightly seal",
+            "next_run_at": timezone.now() + due_in,
+            "seen_at": timezone.now(),
+            **more,
+        },
+    )
+
+
+def test_a_schedule_that_did_not_start_its_run_is_an_alarm_and_a_paused_one_is_not() -> None:
+    schedule(due_in=MINUTE)
+    assert line("Schedules")[1:] == ("In time", "1 schedule, none is late")
+    schedule(due_in=-2 * MINUTE)
+    assert line("Schedules") == (Tone.TROUBLE, "Late", "Nightly seal is due since 2 min, and was not started")
+    assert not api_is_ok()
+    schedule(due_in=-2 * MINUTE, paused=True, paused_by="lea")
+    assert line("Schedules") == (Tone.WAITING, "Paused", "Nightly seal is paused by lea")

@@ -7,11 +7,12 @@ from django.db import transaction
 
 from orders import history
 from orders.actor import system
-from orders.errors import StepVoided
+from orders.errors import OnHold, StepVoided
 from orders.models import Order, Recovery, StockItem
 from orders.services import (
     cancelling,
     fraud,
+    holding,
     payments,
     process,
     recovering,
@@ -54,11 +55,12 @@ def undoing() -> Order:
 STANDS = (queued, make_prepared_order, charged, shipped, undoing, driving.make_order_in_review)
 
 
-def recover(order: Order, *, run_id: str = "recovery-run") -> Order:
+def recover(order: Order, *, run_id: str = "recovery-run", finishes: bool = False) -> Order:
     """As `RecoveryWorkflow` does."""
     order_id = str(order.pk)
     with transaction.atomic():
-        recovering.begin(history.lock_order(order.pk), why="It was terminated.", actor=TEST_ACTOR)
+        begun = history.lock_order(order.pk)
+        recovering.begin(begun, why="It was terminated.", actor=TEST_ACTOR, finishes=finishes)
     if recovering.adopt(order_id, run_id=run_id, actor=ENGINE):
         shipping.undo_ship(order_id, actor=ENGINE)
         payments.undo_charge(order_id, actor=ENGINE)
@@ -141,3 +143,41 @@ def test_a_review_is_closed_with_the_order() -> None:
     with driving.partners():
         order = recover(driving.make_order_in_review())
     assert order.review.status == "closed"
+
+
+# --- a lead had it finished -------------------------------------------------------------------------------------------
+def test_an_order_that_was_shipped_can_be_finished_instead() -> None:
+    with driving.partners():
+        order = recover(shipped(), finishes=True)
+        assert order.status == OrderStatus.COMPLETED
+        assert recover(order, run_id="second", finishes=True).status == OrderStatus.COMPLETED
+    assert order.payment.refunded_minor == 0
+    assert order.shipments.exclude(status="cancelled").count() == 1
+    assert order.events.filter(type="order.completed").count() == 1
+    assert [found for found in check_database() if found.invariant != "outbox"] == []
+
+
+def test_a_cancellation_that_was_accepted_binds_whoever_had_it_finished() -> None:
+    with driving.partners():
+        order = shipped()
+        cancelling.cancel(order.number, actor=TEST_ACTOR, reason="Changed her mind")
+        order = recover(order, finishes=True)
+    assert (order.status, order.failure_type) == (OrderStatus.CANCELLED, FailureType.CANCELLED)
+    assert order.payment.refunded_minor == order.total_minor
+
+
+def test_an_order_on_hold_is_finished_after_its_release() -> None:
+    with driving.partners():
+        order = shipped()
+        holding.hold(order.number, actor=TEST_ACTOR, reason="Wait")
+        for _ in range(2):
+            with pytest.raises(OnHold):
+                recover(order, finishes=True)
+        order.refresh_from_db()
+        assert order.status == OrderStatus.ON_HOLD
+        holding.release(order.number, actor=TEST_ACTOR, reason="Go on")
+        assert recover(order, finishes=True).status == OrderStatus.COMPLETED
+
+
+def test_a_recovery_of_an_order_that_a_restored_database_does_not_have_ends() -> None:
+    assert not recovering.adopt("00000000-0000-4000-8000-000000000000", run_id="run", actor=TEST_ACTOR)

@@ -1,14 +1,18 @@
 """Money after the fact: never more than was taken, never twice, by two people above a limit, and owed when refused."""
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from orders import history
 from orders.actor import person
 from orders.errors import InvalidInput, NotPermitted, PartnerUnavailable, StaleAttempt, WrongState
 from orders.models import Approval, Order, OutboxMessage, Payment, Refund, StaffTask
@@ -18,7 +22,7 @@ from orders.vocabulary import Channel, EventType, LedgerAccount, RefundStatus, T
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order
 from tests.orders import driving
 from tests.orders.api_calls import assert_problem, new_key, token_client
-from tests.orders.connections import PATIENCE
+from tests.orders.connections import PATIENCE, connections, wait_for_a_blocked_connection
 from tests.orders.staff import make_user
 from tests.simulator.talk import Http
 
@@ -137,9 +141,22 @@ def test_two_people_who_refund_at_once_make_one_refund(partners: Http) -> None:
     assert Payment.objects.get(order=order).refunding_minor == 1_500
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_refund_waits_for_whoever_has_the_order_before_it_takes_the_payment(partners: Http) -> None:
+    order = completed(make_prepared_order())
+    with connections(1) as others:
+        with transaction.atomic():
+            history.lock_order(order.pk)
+            asking = others.begin(ask, order)
+            wait_for_a_blocked_connection()
+            # Whoever ends another refund holds the order and wants the payment: the other way round is a deadlock.
+            Payment.objects.select_for_update(nowait=True).get(order=order)
+        assert asking.result(PATIENCE).status == RefundStatus.REQUESTED
+
+
 def test_a_lost_answer_is_looked_up_and_not_sent_again(order: Order, partners: Http) -> None:
     refund = ask(order)
-    partners.fault(partner="payments", operation="refunds.create", mode="error_after", times=1)
+    partners.fault(partner="payments", operation="refunds.create", mode="drop_after", times=1)
     with pytest.raises(PartnerUnavailable):
         send(refund)
     # A gateway that has forgotten the key, as it does after a day, would pay a second time if it were asked again.
@@ -175,6 +192,57 @@ def test_an_attempt_that_lost_its_claim_moves_and_books_nothing(
     assert_all_agree(order, partners, refunded=500)
 
 
+@pytest.mark.parametrize(("answer", "refunded"), [(RefundStatus.REFUSED, 0), (RefundStatus.DONE, 500)])
+def test_an_answer_that_comes_after_a_later_attempt_has_begun_is_not_the_last_word(
+    order: Order, partners: Http, monkeypatch: pytest.MonkeyPatch, answer: RefundStatus, refunded: int
+) -> None:
+    refund, real = ask(order), gateway.refund
+
+    def stalled(*arguments: Any, **options: Any) -> str:
+        monkeypatch.setattr(gateway, "refund", real)
+        # A later attempt claims the refund and gets no answer; from now on the refund is its own.
+        partners.fault(partner="payments", mode="error_before", times=1)
+        with pytest.raises(PartnerUnavailable):
+            send(refund)
+        if answer is RefundStatus.REFUSED:
+            refuse(partners)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(gateway, "refund", stalled)
+    with pytest.raises(StaleAttempt):
+        send(refund)
+
+    assert Payment.objects.get(order=order).refunded_minor == 0
+    assert not StaffTask.objects.filter(order=order).exists()
+    assert not order.events.filter(type__in=[EventType.REFUNDED, EventType.REFUND_REFUSED]).exists()
+    monkeypatch.setattr(gateway, "refund", real)
+    assert send(refund) is answer
+    assert_all_agree(order, partners, refunded=refunded)
+
+
+def test_a_refund_that_a_person_settles_while_it_is_looked_up_is_not_paid_by_the_gateway_too(
+    order: Order, partners: Http, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.OUTCOME_UNKNOWN_AFTER_SECONDS = 0
+    refund, real = ask(order), gateway.refunds_of
+    partners.fault(partner="payments", operation="refunds.create", mode="error_before", times=1)
+    with pytest.raises(PartnerUnavailable):
+        send(refund)
+    task = StaffTask.objects.get(order=order, kind=TaskKind.OUTCOME_UNKNOWN)
+
+    def settled_meanwhile(*arguments: Any, **options: Any) -> list[gateway.GatewayRefund]:
+        found = real(*arguments, **options)
+        resolving.resolve(task.pk, note="Paid by bank", reference="B-1", actor=TEST_ACTOR)
+        return found
+
+    monkeypatch.setattr(gateway, "refunds_of", settled_meanwhile)
+    with pytest.raises(StaleAttempt):
+        send(refund)
+
+    assert send(refund) is RefundStatus.SETTLED
+    assert_all_agree(order, partners, refunded=0, by_hand=500)
+
+
 def refuse(partners: Http) -> None:
     partners.fault(partner="payments", operation="refunds.create", mode="decline", times=1)
 
@@ -200,6 +268,19 @@ def test_a_refusal_is_owed_until_a_retry_under_a_new_key_succeeds(order: Order, 
     assert_all_agree(order, partners, refunded=500)
     task.refresh_from_db()
     assert (task.status, task.resolution) == (TaskStatus.DONE, "The gateway gave the money back.")
+
+
+def test_whoever_tries_a_refused_refund_again_answers_for_it(order: Order, partners: Http) -> None:
+    anna, ben = agent("anna"), agent("ben")
+    refund = ask(order, actor=person(anna, Channel.ADMIN))
+    refuse(partners)
+    send(refund)
+    anna.user_permissions.clear()
+
+    refunding.retry(order.number, actor=person(ben, Channel.ADMIN), reason="Balance is filled")
+
+    assert send(refund) is RefundStatus.DONE
+    assert_all_agree(order, partners, refunded=500)
 
 
 def test_a_refusal_is_settled_by_hand_with_a_reference_once(order: Order, partners: Http) -> None:
@@ -275,6 +356,37 @@ class TestTwoPeople:
         anna = self.lead("anna")
         send(ask(order, 500, actor=person(anna, Channel.ADMIN)))
         self.ask(order, anna, 301)
+
+    def test_exactly_the_limit_takes_one_person(self, order: Order) -> None:
+        assert ask(order, 800).amount_minor == 800
+
+    def test_what_two_people_gave_back_does_not_count_against_one_alone(self, order: Order, partners: Http) -> None:
+        deciding.approve(self.ask(order, self.lead("anna")).pk, actor=person(self.lead("ben"), Channel.ADMIN))
+        send(Refund.objects.get())
+
+        assert send(ask(order, 500)) is RefundStatus.DONE
+
+        assert_all_agree(order, partners, refunded=1_400)
+
+    def test_what_was_dropped_does_not_count_against_one_alone(self, order: Order, partners: Http) -> None:
+        anna = self.lead("anna")
+        dropped = ask(order, 500, actor=person(anna, Channel.ADMIN))
+        anna.user_permissions.clear()
+        assert send(dropped) is RefundStatus.DROPPED
+
+        assert send(ask(order, 500)) is RefundStatus.DONE
+
+    def test_an_approval_is_void_while_another_refund_is_open(self, order: Order, partners: Http) -> None:
+        approval = self.ask(order, self.lead("anna"))
+        with time_machine.travel(timezone.now() + approvals.LIFE + timedelta(seconds=1), tick=False):
+            ask(order, 100)  # by then nobody could agree to the first one any more
+
+        # On a machine whose clock is late, somebody still can.
+        with pytest.raises(WrongState, match=r"£1\.00 .* is requested already"):
+            deciding.approve(approval.pk, actor=person(self.lead("ben"), Channel.ADMIN))
+
+        approval.refresh_from_db()
+        assert (approval.status, Refund.objects.get().amount_minor) == ("void", 100)
 
     def test_what_is_not_there_any_more_is_void(
         self, order: Order, partners: Http, monkeypatch: pytest.MonkeyPatch

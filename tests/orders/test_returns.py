@@ -2,24 +2,28 @@
 
 import itertools
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from orders import history
 from orders.actor import Actor, person
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.models import Approval, Command, LedgerTransfer, Order, Payment, Refund, ReturnCase, StaffTask, StockItem
 from orders.partners.payments import RefundRefused
-from orders.services import deciding, erasing, invariants, placing, refunding, repaying, resolving, returning
+from orders.services import approvals, deciding, erasing, invariants, placing, refunding, repaying, resolving, returning
 from orders.services.returning import Announced, Received, share_minor
 from orders.vocabulary import Channel, EventType, OrderStatus, RefundStatus, ReturnStatus
 from tests.factories import TEST_ACTOR, make_order, make_product
 from tests.orders import driving
-from tests.orders.connections import PATIENCE
+from tests.orders.connections import PATIENCE, connections, wait_for_a_blocked_connection
 from tests.orders.staff import make_user
 
 pytestmark = pytest.mark.django_db
@@ -75,8 +79,9 @@ def pay(case: ReturnCase, amount: int, *, actor: Actor = TEST_ACTOR) -> Refund:
 
 def send(refund: Refund, *, refused: bool = False) -> RefundStatus:
     with driving.partners(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(repaying.gateway, "find_refund", lambda *_: "")
-        patch.setattr(repaying.gateway, "refund", _refuse if refused else lambda *_, **rest: f"re_{rest['key']}")
+        patch.setattr(repaying.gateway, "refunds_of", lambda *_: [])
+        if refused:
+            patch.setattr(repaying.gateway, "refund", _refuse)
         return repaying.send(str(refund.pk), actor=TEST_ACTOR)
 
 
@@ -209,6 +214,19 @@ class TestAnnounce:
         with pytest.raises(WrongState, match="only goods of a completed order"):
             announce(make_order(), lamps=1)
 
+    @pytest.mark.django_db(transaction=True)
+    def test_of_two_people_who_announce_at_once_the_second_is_told_who_was_first(self) -> None:
+        order = make_completed()
+        with connections(1) as others:
+            with transaction.atomic():
+                history.lock_order(order.pk)
+                announcing = others.begin(announce, order, mugs=1)
+                wait_for_a_blocked_connection()
+                announce(order, lamps=1)
+            with pytest.raises(WrongState, match="is open already: announced by test at"):
+                announcing.result(PATIENCE)
+        assert ReturnCase.objects.get().lines.get().announced == 1
+
     def test_an_order_has_one_open_return_and_the_second_person_is_told_who_was_first(self, order: Order) -> None:
         announce(order, lamps=1, actor=person(agent("anna"), Channel.ADMIN))
         with pytest.raises(WrongState, match=r"open already: announced by anna at .* UTC"):
@@ -262,6 +280,20 @@ class TestReceive:
         line = receive(announce(order, lamps=2), lamps=1).lines.get()
         with pytest.raises(DatabaseError, match="Cannot update"), transaction.atomic():
             type(line).objects.filter(pk=line.pk).update(restocked=0, unsellable_reason="other")
+
+    @pytest.mark.django_db(transaction=True)
+    def test_whoever_receives_waits_for_the_order_before_they_take_the_return(self) -> None:
+        order = make_completed()
+        case = announce(order, lamps=1)
+        with connections(1) as others:
+            with transaction.atomic():
+                history.lock_order(order.pk)
+                receiving = others.begin(receive, case, lamps=1)
+                wait_for_a_blocked_connection()
+                # Whoever ends its refund holds the order and wants the return: the other way round is a deadlock.
+                ReturnCase.objects.select_for_update(nowait=True).get(pk=case.pk)
+            receiving.result(PATIENCE)
+        assert status_of(case) == ReturnStatus.RECEIVED
 
     @pytest.mark.django_db(transaction=True)
     def test_two_people_who_receive_at_once_restock_once(self) -> None:
@@ -456,6 +488,19 @@ class TestTwoPeople:
         approval.refresh_from_db()
         assert approval.status == "void"
         assert status_of(case) == ReturnStatus.RECEIVED
+
+    def test_a_return_that_was_closed_since_pays_nothing(self, order: Order, case: ReturnCase) -> None:
+        approval = self.ask(case)
+        with time_machine.travel(timezone.now() + approvals.LIFE + timedelta(seconds=1), tick=False):
+            returning.close(case.pk, actor=TEST_ACTOR, reason="Nobody agreed in time")
+
+        # On a machine whose clock is late, somebody still can.
+        with pytest.raises(WrongState, match="This return is closed"):
+            deciding.approve(approval.pk, actor=self.lead())
+
+        approval.refresh_from_db()
+        assert approval.status == "void"
+        assert not Refund.objects.exists()
 
 
 class TestClose:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from orders.errors import InvalidInput, WrongState
 from orders.models import Order, Payment, Refund, ReturnCase, StockItem
-from orders.partners.payments import RefundRefused
-from orders.services import invariants, refunding, repaying, returning
+from orders.partners.payments import GatewayRefund, RefundRefused
+from orders.services import invariants, refund_outcomes, refunding, repaying, returning
 from orders.services.returning import Announced, Received
 from orders.vocabulary import OPEN_REFUNDS, OPEN_RETURNS, RefundStatus
 from tests.factories import TEST_ACTOR
@@ -106,17 +106,15 @@ class World:
         if refund is None:
             return
         if outcome == "dropped" and refund.status == RefundStatus.REQUESTED:
-            refunding.end(refund, RefundStatus.DROPPED, note="Not allowed any more")
+            refund_outcomes.end(refund, RefundStatus.DROPPED, note="Not allowed any more")
             return
 
-        def answer(intent: str, **options: Any) -> str:
-            if outcome == "refused":
-                raise RefundRefused("balance_insufficient")
-            return f"re_{options['key']}"
+        def refuse(intent: str, **options: Any) -> GatewayRefund:
+            raise RefundRefused("balance_insufficient")
 
         with driving.partners(), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(repaying.gateway, "find_refund", lambda *_: "")
-            patch.setattr(repaying.gateway, "refund", answer)
+            if outcome == "refused":
+                patch.setattr(repaying.gateway, "refund", refuse)
             repaying.send(str(refund.pk), actor=TEST_ACTOR)
 
     def retry(self) -> None:

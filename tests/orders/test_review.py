@@ -1,6 +1,8 @@
 """The review of a suspicious order: one verdict, two people above the limit, and no charge without it."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -16,6 +18,7 @@ from orders.vocabulary import Channel, CommandKind, EventType, FailureType, Orde
 from tests.factories import TEST_ACTOR, make_reserved_order
 from tests.orders import driving
 from tests.orders.api_calls import token_client
+from tests.orders.connections import PATIENCE, connections, wait_for_a_blocked_connection
 from tests.orders.staff import make_user
 
 pytestmark = pytest.mark.django_db
@@ -193,6 +196,32 @@ def test_an_order_that_ends_before_the_verdict_leaves_the_queue() -> None:
     assert ReviewCase.objects.get().status == ReviewStatus.CLOSED
     with pytest.raises(WrongState, match="was closed"):
         reviewing.approve(order.number, actor=reviewer(), reason="Too late")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("decide", "refusal"),
+    [
+        (lambda order: reviewing.approve(order.number, actor=TEST_ACTOR, reason="Fine"), WrongState),
+        (lambda order: reviewing.reject(order.number, actor=TEST_ACTOR, reason="No"), WrongState),
+        (settle, ReviewRejected),
+    ],
+    ids=["approve", "reject", "deadline"],
+)
+def test_a_verdict_waits_for_whoever_is_closing_the_case_and_does_not_open_it_again(
+    decide: Callable[[Order], Any], refusal: type[Exception]
+) -> None:
+    order = suspicious()
+    pass_deadline(order)
+    with connections(1) as others:
+        with transaction.atomic():
+            reviewing.close_case(order, reason="The order ended before a verdict.")
+            deciding = others.begin(decide, order)
+            wait_for_a_blocked_connection()
+        with pytest.raises(refusal):
+            deciding.result(PATIENCE)
+    case = ReviewCase.objects.get()
+    assert (case.status, case.escalated_at) == (ReviewStatus.CLOSED, None)
 
 
 def test_an_order_that_is_held_in_review_goes_on_to_the_charge_after_verdict_and_release() -> None:

@@ -12,15 +12,17 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.db.models import Model
 from django.utils import timezone
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from orders.models import Batch, Export, FeedImport, Order, PartnerRun, PlaybookRun, ProcessRun
 from orders.services import batches, invariants, partner_calls, partner_runs
 from orders.services.batches.working import Where
 from orders.services.playbooks import following
-from orders.services.runs_invariants import KINDS, check_runs
-from orders.vocabulary import BatchAction, PartnerCode, PlaybookEnding
+from orders.services.run_kinds import KINDS
+from orders.services.runs_invariants import PARTS, check_runs
+from orders.vocabulary import BatchAction, PartnerCode, PlaybookEnding, RunKind
 from temporal_app import invariants as engine
+from temporal_app.runs import RUNS
 from tests.factories import TEST_ACTOR, make_order
 from tests.orders import feed_files, playbooks, process_runs
 from tests.orders.attempts_exports import make_written
@@ -109,9 +111,9 @@ LOST = {
 }
 
 
-def test_there_is_a_maker_for_every_kind_and_temporal_is_asked_about_each() -> None:
-    assert {kind.name for kind in KINDS} == set(MAKE) == set(UNFINISHED) == set(engine.PROCESS_OF)
-    assert {kind.name for kind in KINDS if kind.frozen} == set(LOST)
+def test_there_is_a_maker_for_every_kind_that_has_parts() -> None:
+    assert {parts.kind for parts in PARTS} == set(MAKE) == set(UNFINISHED)
+    assert {parts.kind for parts in PARTS if parts.frozen} == set(LOST)
 
 
 @pytest.mark.parametrize("name", MAKE)
@@ -142,17 +144,18 @@ def test_a_part_that_was_lost_is_named(name: str, tamper: Tamper, partners: Http
 @dataclass(frozen=True)
 class Listed:
     id: str
+    status: WorkflowExecutionStatus = WorkflowExecutionStatus.RUNNING
 
 
 class Temporal:
-    """Lists these workflows as running."""
+    """Lists these workflows, as running where nothing else is said."""
 
-    def __init__(self, running: Iterable[str]) -> None:
-        self.running = list(running)
+    def __init__(self, listed: Iterable[str | Listed]) -> None:
+        self.listed = [Listed(one) if isinstance(one, str) else one for one in listed]
 
     async def list_workflows(self, query: str, **rest: Any) -> AsyncIterator[Listed]:
-        for workflow in self.running:
-            yield Listed(workflow)
+        for workflow in self.listed:
+            yield workflow
 
 
 def look(*running: str) -> list[tuple[str, str, str]]:
@@ -176,9 +179,28 @@ def test_an_open_run_whose_process_is_gone_is_named(tamper: Tamper) -> None:
 
 @pytest.mark.parametrize("name", MAKE)
 def test_a_process_that_outlived_its_run_is_named(name: str, tamper: Tamper, partners: Http) -> None:
-    run, kind = MAKE[name](), next(kind for kind in KINDS if kind.name == name)
-    workflow = engine.PROCESS_OF[name](str(run.pk))
+    run, kind = MAKE[name](), KINDS[RunKind(name)]
+    id_of = RUNS[kind.kind].id_of
+    assert id_of is not None
+    workflow = id_of(str(run.pk))
     assert look(workflow) == []  # on its way out
-    age(run, tamper, **{kind.over: timezone.now() - LONG_AGO})
+    age(run, tamper, **{kind.over_at: timezone.now() - LONG_AGO})
     assert look(workflow) == [(name, str(run.pk), "it has ended, its process still runs")]
     assert look() == []
+
+
+@pytest.mark.parametrize(
+    ("before", "found"),
+    [
+        (WorkflowExecutionStatus.CONTINUED_AS_NEW, []),
+        (WorkflowExecutionStatus.COMPLETED, ["2 runs"]),
+        (WorkflowExecutionStatus.TERMINATED, ["2 runs", "the workflow is terminated"]),
+    ],
+)
+def test_runs_of_one_order_are_two_unless_one_continues_the_other(
+    before: WorkflowExecutionStatus, found: list[str]
+) -> None:
+    order = make_order()
+    listed = [Listed(f"order:{order.pk}", before), Listed(f"order:{order.pk}")]
+    violations = async_to_sync(engine.check_orders)(cast(Client, Temporal(listed)))
+    assert [(one.subject, one.detail) for one in violations] == [(order.number, detail) for detail in found]

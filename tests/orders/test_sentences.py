@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 
 from orders.amounts import duration, money, price
-from orders.facts import Facts, OpenStep, Outage
+from orders.facts import Facts, OpenStep, Outage, PaymentWaiting
 from orders.sentences import engine_trouble, standing
-from orders.vocabulary import EventType, FailureType, OrderStatus, StepName
+from orders.vocabulary import EventType, FailureType, OrderStatus, PaymentWait, StepName
 from orders.wording import EVENT_TITLES, STATUS_TONES, STEP_DOING, STEP_TITLES, Tone, event_amounts
 
 NOW = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
@@ -186,3 +186,24 @@ def test_figures_of_an_event_are_said_in_words() -> None:
     data: dict[str, object] = {"amount_minor": 2000, "pieces": 1, "tracking_number": "T1", "claim": 3, "odd": None}
 
     assert event_amounts(data, "GBP") == ["£20.00", "1 piece", "tracking T1"]
+
+
+# --- Payments that wait -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("whom", list(PaymentWait))
+def test_a_payment_that_waits_says_for_whom_until_when_and_what_can_be_done(whom: PaymentWait) -> None:
+    waits = PaymentWaiting(whom=whom, since=NOW, until=NOW + timedelta(days=3), has_link=True, gateway_status="odd")
+
+    told = standing(facts(OrderStatus.AWAITING_PAYMENT, payment_waits=waits))
+
+    assert told.headline.startswith("Stopped" if whom is PaymentWait.PERSON else "Waiting for the ")
+    assert told.why
+    assert ("17 Nov 2026" in told.coming) is (whom is not PaymentWait.PERSON)
+    assert "cancel the order" in told.you_can
+
+
+def test_an_order_that_waits_for_its_payment_and_is_held_says_so() -> None:
+    waits = PaymentWaiting(whom=PaymentWait.BANK, since=NOW)
+
+    told = standing(facts(OrderStatus.AWAITING_PAYMENT, payment_waits=waits, held="anna: look at it"))
+
+    assert told.headline.startswith("Holding after the current step.")

@@ -12,7 +12,7 @@ from orders.models import Order, OrderEvent, PartnerHealth, Reservation, Shipmen
 from orders.partners import carrier
 from orders.services import payments, shipping
 from orders.vocabulary import EventType, ReservationStatus, ShipmentStatus, StepName, StepStatus
-from tests.factories import TEST_ACTOR, make_prepared_order
+from tests.factories import TEST_ACTOR, begin_undo, make_prepared_order
 from tests.orders.connections import PATIENCE, connections
 from tests.simulator.talk import Http
 
@@ -36,6 +36,7 @@ def ship(order: Order) -> None:
 
 
 def undo(order: Order) -> None:
+    begin_undo(order)
     shipping.undo_ship(str(order.id), actor=TEST_ACTOR)
 
 

@@ -3,11 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
+from orders import history
 from orders.actor import system
-from orders.models import Finding, Order, PartnerHealth, StaffTask
-from orders.services import holding, stepping
+from orders.models import Finding, Order, OutboxMessage, PartnerHealth, StaffTask
+from orders.selectors import dashboard
+from orders.services import holding, placing, stepping
 from orders.services.sweeping import deadlines
 from orders.vocabulary import FindingKind, TaskKind
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order
@@ -72,3 +75,31 @@ def test_reviews_and_placed_orders_have_no_deadline_here() -> None:
     late(driving.make_order_in_review(), hours=1000)
     late(make_order(), hours=1000)
     assert deadlines.sweep(actor=SWEEPER) == 0
+
+
+def in_the_bulk_lane() -> Order:
+    order = make_order()
+    with transaction.atomic():
+        placing.start_locked(history.lock_order(order.pk), actor=TEST_ACTOR, reason="Imported", bulk=True)
+    return late(order)
+
+
+def test_orders_that_wait_for_their_turn_are_not_overdue_and_not_in_the_queue_of_those_that_are() -> None:
+    waiting, begun = in_the_bulk_lane(), in_the_bulk_lane()
+    start = OutboxMessage.objects.filter(aggregate=f"order:{begun.pk}")
+    start.update(delivered_at=timezone.now())
+    assert deadlines.sweep(actor=SWEEPER) == 0, "the time of the one that was begun starts now"
+    assert set(dashboard.not_moving(Order.objects.all())) == {begun}
+    start.update(delivered_at=timezone.now() - timedelta(minutes=6))
+    assert deadlines.sweep(actor=SWEEPER) == 1
+    assert found() == {begun.number}
+    assert StaffTask.objects.filter(order=waiting).count() == 0
+
+
+def test_an_outage_of_temporal_is_not_one_overdue_task_for_each_order() -> None:
+    orders = [late(make_order(started=True)) for _ in range(3)]
+    assert deadlines.sweep(actor=SWEEPER) == 0
+    OutboxMessage.objects.update(delivered_at=timezone.now())
+    assert deadlines.sweep(actor=SWEEPER) == 0, "they have just been handed over"
+    OutboxMessage.objects.update(delivered_at=timezone.now() - timedelta(minutes=6))
+    assert deadlines.sweep(actor=SWEEPER) == len(orders)

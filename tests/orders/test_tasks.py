@@ -98,3 +98,21 @@ def test_the_queue_takes_and_resolves_a_task(client) -> None:  # type: ignore[no
     )
     task.refresh_from_db()
     assert (task.status, task.owner.username, task.resolution) == (TaskStatus.DONE, "anna", "Paid")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("door", ["api", "admin"])
+def test_a_decision_reaches_the_service_by_every_door(client, door: str) -> None:  # type: ignore[no-untyped-def]
+    task = open_task()
+    given = {"note": "Paid by bank", "reference": "B-1", "decision": "undo"}
+    if door == "api":
+        answer = token_client("work_task", "view_stafftask").post(
+            f"/api/tasks/{task.pk}/resolve/", given, content_type="application/json"
+        )
+        assert_problem(answer, 400, "decision")
+    else:
+        client.force_login(worker("anna"))
+        client.post(f"/admin/orders/stafftask/{task.pk}/resolve/", {"_form_submitted": "on", **given})
+        told = client.get("/admin/orders/stafftask/").content.decode()
+        assert "Only a task about an order without a process" in told
+    task.refresh_from_db()
+    assert task.status == TaskStatus.OPEN

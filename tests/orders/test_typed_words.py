@@ -57,6 +57,8 @@ OURS = {
     "CreditNote": {"source", "number"},
     "CreditNoteLine": {"sku", "description"},
     "FeedDocument": {"reference", "reject_detail"},
+    "Dispute": {"gateway_reference", "gateway_status", "reason"},  # words of the gateway
+    "Finding": {"reference", "payments"},  # ids of the gateway
     "FraudCheck": {"hits", "partner_reasons"},
     "LedgerTransfer": {"key"},
     "Notice": {"key"},
@@ -66,15 +68,19 @@ OURS = {
         *("previous_hash", "hash"),
     },
     "OrderTag": {"made_by"},
-    "Payment": {"gateway_reference", "refund_reference", "payment_method", "decline_code"},
+    # The link for the customer holds ids of the gateway, and is gone when the payment waits no more.
+    "Payment": {
+        *("gateway_reference", "refund_reference", "payment_method", "decline_code"),
+        *("gateway_status", "action_url"),
+    },
     "PlaybookRun": {"version_hash", "cause"},
     "PlaybookStepRun": {"path", "step_id", "type", "decided_by"},
     "ProcessDifference": {"reference", "says"},
     "Recovery": {"ended_run_id", "run_id", "asked_by"},
-    "Refund": {"key", "actor", "gateway_reference"},
+    "Refund": {"key", "actor", "gateway_reference", "gateway_status"},
     "ReturnCase": {"actor", "received_by", "ended_by"},
     "Shipment": {"reference", "carrier", "tracking_number", "label_url"},
-    "StaffTask": {"opened_by", "done_by"},
+    "StaffTask": {"opened_by", "done_by", "subject"},  # the id of a process
     "Step": {"key", "result", "last_error"},
     "SystemEvent": {"request_id", "workflow_id", "run_id", "activity", "error_type"},
     "TrackingEvent": {"event_id"},

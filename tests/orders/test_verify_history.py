@@ -41,8 +41,12 @@ def test_histories_as_they_were_written_hold() -> None:
             "DELETE FROM orders_orderevent WHERE order_id = %s AND sequence = 2",
             "event 2: the chain does not end at its head",
         ),
+        (
+            "UPDATE orders_order SET status = 'completed', closed_at = now() WHERE id = %s",
+            "event 2: the order is completed, and its last event left it queued",
+        ),
     ],
-    ids=["changed", "removed", "cut off"],
+    ids=["changed", "removed", "cut off", "status of the row"],
 )
 def test_a_row_that_was_tampered_with_is_named(tamper: Callable[..., None], tampering: str, problem: str) -> None:
     sound, order = make_order(started=True), make_order(started=True)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import stripe
 
+from tests.simulator.double import Double
 from tests.simulator.process import SimulatorProcess, start_simulator
 from tests.simulator.talk import Http, stripe_client
 
@@ -58,3 +59,11 @@ def client(simulator: SimulatorProcess) -> stripe.StripeClient:
 def order() -> str:
     """An order id that no other test uses."""
     return f"order-{uuid.uuid4()}"
+
+
+@pytest.fixture
+def double(tmp_path: Path) -> Iterator[Double]:
+    """A gateway in this process, on an empty store, with a clock to turn."""
+    gateway = Double.on(tmp_path / "double.sqlite3")
+    yield gateway
+    gateway.sim.store.close(patience_seconds=1)

@@ -9,7 +9,7 @@ import stripe
 
 T = TypeVar("T")
 
-NO_BOOKS = {
+NO_BOOKS: dict[str, Any] = {
     "currency": None,
     "intents": 0,
     "charged_minor": 0,
@@ -17,6 +17,12 @@ NO_BOOKS = {
     "net_minor": 0,
     "captures": 0,
     "refunds": 0,
+    "refunds_failed": 0,
+    "refund_failed_minor": 0,
+    "disputes": 0,
+    "disputed_minor": 0,
+    "processing_minor": 0,
+    "statuses": {},
     "open_authorized_minor": 0,
     "uncancelled_intents": 0,
     "shipments_booked": 0,
@@ -50,6 +56,11 @@ class Http:
         status, body = self.request("POST", "/faults", rule)
         assert status == 201, body
         return dict(body)
+
+    def advance(self, seconds: float) -> None:
+        """Turn the clock of the books forward."""
+        status, body = self.request("POST", "/clock", {"advance_seconds": seconds})
+        assert status == 200, body
 
     def books(self, order: str) -> dict[str, Any]:
         """Return what the oracle says about one order."""

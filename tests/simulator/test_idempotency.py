@@ -84,21 +84,18 @@ def test_twenty_confirms_at_once_with_keys_of_their_own_charge_once(
     assert http.books(order)["charged_minor"] == 2500
 
 
-def test_key_in_flight_is_refused_and_its_look_up_does_not_say_no(
+def test_key_in_flight_is_refused_until_its_request_is_answered(
     client: stripe.StripeClient, http: Http, order: str
 ) -> None:
-    key, look_up = f"{order}:slow/1", f"/v1/idempotency/{order}:slow%2F1"
-    assert http.request("GET", look_up)[0] == 404
-    slow = threading.Thread(target=intent, args=(client, order, key), kwargs=_SLOW)
-    slow.start()
-    _until(lambda: http.request("GET", look_up)[0] == 409)
-    with pytest.raises(stripe.APIError) as refused:
-        intent(client, order, key, **_SLOW)
-    assert refused.value.http_status == 409
-    slow.join()
-    status, saved = http.request("GET", look_up)
-    assert (status, saved["key"], saved["status"], saved["body"]["status"]) == (200, key, 200, "succeeded")
-    assert intent(client, order, key, **_SLOW).id == saved["body"]["id"]
+    http.fault(
+        partner="payments", operation="payment_intents.create", mode="latency", seconds=1, match={"order": order}
+    )
+    results = together([lambda: intent(client, order, f"{order}:slow", **_SLOW)] * 2)
+    (refused,) = [result for result in results if isinstance(result, Exception)]
+    assert isinstance(refused, stripe.APIError)
+    assert (refused.http_status, refused.json_body["error"]["code"]) == (409, "idempotency_key_in_use")
+    (paid,) = [result for result in results if not isinstance(result, Exception)]
+    assert intent(client, order, f"{order}:slow", **_SLOW).id == paid.id
     assert http.books(order)["charged_minor"] == 2500
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import stripe
 
+from tests.simulator.double import Double
 from tests.simulator.process import SimulatorProcess
 from tests.simulator.talk import NO_BOOKS, Http, intent, stripe_client
 
@@ -28,6 +29,12 @@ def test_books_of_one_order_add_up(client: stripe.StripeClient, http: Http, orde
         "net_minor": 2100,
         "captures": 1,
         "refunds": 1,
+        "refunds_failed": 0,
+        "refund_failed_minor": 0,
+        "disputes": 0,
+        "disputed_minor": 0,
+        "processing_minor": 0,
+        "statuses": {"succeeded": 1, "requires_capture": 1, "canceled": 1},
         "open_authorized_minor": 700,
         "uncancelled_intents": 2,
         "shipments_booked": 1,
@@ -95,3 +102,28 @@ def test_bad_limit_is_refused(http: Http, query: str) -> None:
 
 def test_store_is_not_cleared_without_permission(http: Http) -> None:
     assert http.request("DELETE", "/store")[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE charges SET amount_captured = amount_captured - 1 WHERE status = 'succeeded'", "charges, refunds"),
+        (
+            "UPDATE refunds SET status = 'failed', failure_reason = 'unknown' WHERE status = 'succeeded'",
+            "refunds add up",
+        ),
+        ("UPDATE disputes SET amount_withdrawn = 0", "charges, refunds and disputes"),
+        ("UPDATE intents SET amount_disputed = 0", "the log of operations says"),
+        ("DELETE FROM operations WHERE operation = 'refunds.fail'", "the log of operations says"),
+        ("DELETE FROM operations WHERE operation = 'disputes.withdraw'", "the log of operations says"),
+    ],
+)
+def test_a_record_that_disagrees_with_the_others_is_named(double: Double, statement: str, words: str) -> None:
+    double.paid("pm_card_createDispute")
+    double.ok("POST", "/v1/refunds", {"payment_intent": double.paid()["id"], "amount": 400})
+    double.ok("POST", "/v1/refunds", {"payment_intent": double.paid("pm_card_refundFail")["id"], "amount": 400})
+    double.advance(10)
+    assert double.ok("GET", "/oracle/summary")["problems"] == []
+    with double.sim.store.write() as tx:
+        assert tx.execute(statement).rowcount
+    assert words in " ".join(double.ok("GET", "/oracle/summary")["problems"])

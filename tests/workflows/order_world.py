@@ -12,13 +12,23 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkflowRunner
 
 from orders.vocabulary import OrderStatus
-from temporal_app.payloads import CommandGiven, OrderInput, OrderResult, OrderStep, ReviewStanding, UndoOrder
+from temporal_app.authenticity import BelievingRunner
+from temporal_app.payloads import (
+    CommandGiven,
+    OrderInput,
+    OrderResult,
+    OrderStep,
+    PaymentStanding,
+    ReviewStanding,
+    UndoOrder,
+)
 from temporal_app.workflows.order import OrderWorkflow
 
 FORWARD = ("prepare_order", "check_fraud", "charge_payment", "ship_order", "complete_order")
@@ -38,8 +48,12 @@ class OrderWorld:
         self.suspicious = False
         #: what the review says each time it is asked, the next first; an exhausted list means approved
         self.reviews: list[ReviewStanding] = []
+        #: where the payment stands each time it is asked for, the next first; an exhausted list means taken
+        self.payments: list[PaymentStanding] = []
         #: whether a hold stands each time it is asked; an exhausted list means no
         self.holds: list[bool] = []
+        #: run ids that the steps were given
+        self.runs: set[str] = set()
         self._gates: dict[str, tuple[asyncio.Event, asyncio.Event]] = {}
         self._changed = asyncio.Condition()
 
@@ -76,6 +90,7 @@ class OrderWorld:
         def plain(name: str) -> Callable[..., Any]:
             @activity.defn(name=name)
             async def run(step: OrderStep) -> None:
+                self.runs.add(step.run_id)
                 await self.happen(name)
                 self.completed |= name == "complete_order"
 
@@ -98,6 +113,11 @@ class OrderWorld:
             await self.happen("check_fraud")
             return self.suspicious
 
+        @activity.defn(name="charge_payment")
+        async def charge_payment(step: OrderStep) -> PaymentStanding:
+            await self.happen("charge_payment")
+            return self.payments.pop(0) if self.payments else PaymentStanding(taken=True)
+
         @activity.defn(name="settle_review")
         async def settle_review(step: OrderStep) -> ReviewStanding:
             await self.happen("settle_review")
@@ -108,12 +128,13 @@ class OrderWorld:
             await self.happen("settle_hold")
             return self.holds.pop(0) if self.holds else False
 
-        names = [*(name for name in FORWARD if name != "check_fraud"), *UNDO.values()]
+        names = [*(name for name in FORWARD if name not in {"check_fraud", "charge_payment"}), *UNDO.values()]
         return [
             *(plain(name) for name in names),
             begin_undo,
             close_order,
             check_fraud,
+            charge_payment,
             settle_review,
             settle_hold,
         ]
@@ -127,6 +148,7 @@ class OrderWorld:
         cancel_before_worker: bool = False,
         client: Client | None = None,
         worker: bool = True,
+        runner: WorkflowRunner | None = None,
     ) -> AsyncIterator[WorkflowHandle[Any, OrderResult]]:
         """A started order workflow with a worker on a task queue of its own; `client` may have other keys."""
         queue = f"test-{uuid.uuid4()}"
@@ -142,13 +164,30 @@ class OrderWorld:
         if not worker:
             yield handle
             return
-        async with Worker(client, task_queue=queue, workflows=[workflow], activities=self.activities()):
+        async with Worker(
+            client,
+            task_queue=queue,
+            workflows=[workflow],
+            activities=self.activities(),
+            workflow_runner=runner or BelievingRunner(),
+        ):
             yield handle
 
 
 async def tell(order: WorkflowHandle[Any, OrderResult]) -> None:
     """Say that a command was recorded; what it is, the stand-ins know."""
     await order.signal(OrderWorkflow.command_given, CommandGiven(command_id=str(uuid.uuid4()), kind="any"))
+
+
+async def eventually(handle: WorkflowHandle[Any, Any], attributes: str, *, times: int = 1) -> list[HistoryEvent]:
+    """The events of that kind, as soon as there are so many."""
+    async with asyncio.timeout(60):
+        while True:
+            history = await handle.fetch_history()
+            found = [event for event in history.events if event.HasField(attributes)]  # type: ignore[arg-type]
+            if len(found) >= times:
+                return found
+            await asyncio.sleep(0.05)
 
 
 def final(failure_type: str, message: str = "no") -> ApplicationError:
@@ -159,6 +198,11 @@ def final(failure_type: str, message: str = "no") -> ApplicationError:
 def down(*, next_try: timedelta) -> ApplicationError:
     """The partner is out of order and was not called."""
     return ApplicationError("out of order", type="partner_down", next_retry_delay=next_try)
+
+
+def refused(*, next_try: timedelta) -> ApplicationError:
+    """The partner refuses our request; the step is parked with a task."""
+    return ApplicationError("refused", type="request_refused", next_retry_delay=next_try)
 
 
 def unavailable(*, next_try: timedelta | None = None) -> ApplicationError:

@@ -15,7 +15,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from orders.vocabulary import BatchMode
 from temporal_app.payloads import BatchResult, OrderInput
 from temporal_app.workflow_ids import order_workflow_id
-from temporal_app.workflows import batch as module
+from temporal_app.workflows import waits
 from temporal_app.workflows.batch import BatchWorkflow
 from tests.workflows.batch_world import WINDOW, BatchWorld, StandInOrder
 
@@ -163,7 +163,7 @@ async def test_every_run_is_short_however_many_orders_there_are(
     dev_server: WorkflowEnvironment, mode: BatchMode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Outside of the sandbox, which would read the module anew and with it the real limit.
-    monkeypatch.setattr(module, "EVENTS_OF_A_RUN", 100)
+    monkeypatch.setattr(waits, "EVENTS", 100)
     world = BatchWorld(mode, 60 if mode is not BatchMode.CHUNKS else 300)
     async with world.batch(dev_server, runner=UnsandboxedWorkflowRunner()) as handle:
         result = await handle.result()

@@ -1,26 +1,25 @@
 """What reaches Temporal is encrypted, keys can be rotated under running orders, and a missing key is named."""
 
-import asyncio
 import base64
 import dataclasses
-import time
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from pytest_django.fixtures import Settings
 from temporalio.api.common.v1 import Payload
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowHistory
-from temporalio.converter import DataConverter
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter, WorkflowSerializationContext
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
 from orders.keyring import InvalidKeys, parse_keys
 from temporal_app.client import connect, data_converter
-from temporal_app.codec import ENCODING, KEY_ID, EncryptionCodec, UnreadablePayload, messages_within
+from temporal_app.codec import ENCODING, KEY_ID, EncryptionCodec, Purpose, UnreadablePayload, messages_within
 from temporal_app.management.commands.record_histories import in_the_clear
 from temporal_app.workflows.order import OrderWorkflow
-from tests.workflows.order_world import FORWARD, OrderWorld, final
+from tests.workflows.order_world import FORWARD, OrderWorld, eventually, final
 
 
 def key(filler: str) -> str:
@@ -29,14 +28,17 @@ def key(filler: str) -> str:
 
 OLD, NEW = f"old:{key('o')}", f"new:{key('n')}"
 PLAIN = Payload(metadata={"encoding": b"json/plain"}, data=b'"Ada Buyer"')
+PURPOSE = Purpose("default", "order:1", "workflow")
 
 
 def ring(*keys: str) -> EncryptionCodec:
-    return EncryptionCodec(parse_keys(",".join(keys)))
+    """As the workflow `order:1` reads and writes."""
+    codec = EncryptionCodec(parse_keys(",".join(keys)))
+    return codec.with_context(WorkflowSerializationContext(namespace="default", workflow_id="order:1"))
 
 
 def converter(*keys: str) -> DataConverter:
-    return dataclasses.replace(data_converter(), payload_codec=ring(*keys))
+    return dataclasses.replace(data_converter(), payload_codec=EncryptionCodec(parse_keys(",".join(keys))))
 
 
 def with_keys(server: WorkflowEnvironment, *keys: str) -> Client:
@@ -51,33 +53,19 @@ def key_ids(history: WorkflowHistory) -> set[str]:
     return {payload.metadata[KEY_ID].decode() for payload in payloads if KEY_ID in payload.metadata}
 
 
-async def eventually(handle: WorkflowHandle, event_type: str) -> WorkflowHistory:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        history = await handle.fetch_history()
-        if any(event.WhichOneof("attributes") == event_type for event in history.events):
-            return history
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"no {event_type} within a minute")
-
-
 # --- one payload ------------------------------------------------------------------------------------------------------
 def test_an_encrypted_payload_shows_nothing_and_comes_back_with_its_metadata() -> None:
-    sealed = ring(OLD).encrypted(PLAIN)
+    sealed = ring(OLD).encrypted(PLAIN, PURPOSE)
     assert (sealed.metadata["encoding"], sealed.metadata[KEY_ID]) == (ENCODING, b"old")
     assert b"Ada" not in sealed.SerializeToString()
     assert b"json" not in sealed.SerializeToString()
     assert ring(OLD).decrypted(sealed) == PLAIN
-    assert ring(OLD).encrypted(PLAIN).data != sealed.data
-
-
-def test_what_was_stored_before_there_was_a_key_passes_unchanged() -> None:
-    assert ring(OLD).decrypted(PLAIN) == PLAIN
+    assert ring(OLD).encrypted(PLAIN, PURPOSE).data != sealed.data
 
 
 def test_a_payload_of_an_unknown_key_is_refused_with_the_keys_id() -> None:
     with pytest.raises(UnreadablePayload, match=r"key 'old'.*\(it holds new\)"):
-        ring(NEW).decrypted(ring(OLD).encrypted(PLAIN))
+        ring(NEW).decrypted(ring(OLD).encrypted(PLAIN, PURPOSE))
 
 
 def changed(
@@ -86,7 +74,7 @@ def changed(
     data = bytearray(sealed.data[:length])
     if position is not None:
         data[position] ^= 1
-    return Payload(metadata={"encoding": ENCODING, KEY_ID: key_id}, data=bytes(data))
+    return Payload(metadata={**sealed.metadata, KEY_ID: key_id}, data=bytes(data))
 
 
 @pytest.mark.parametrize(
@@ -96,13 +84,13 @@ def changed(
 )
 def test_a_changed_payload_is_refused(change: dict[str, int]) -> None:
     with pytest.raises(UnreadablePayload, match="was changed"):
-        ring(OLD).decrypted(changed(ring(OLD).encrypted(PLAIN), **change))
+        ring(OLD).decrypted(changed(ring(OLD).encrypted(PLAIN, PURPOSE), **change))
 
 
 def test_the_keys_id_is_authenticated_with_the_data() -> None:
     same_key_under_two_ids = ring(OLD, f"alias:{key('o')}")
     with pytest.raises(UnreadablePayload, match="another key"):
-        same_key_under_two_ids.decrypted(changed(ring(OLD).encrypted(PLAIN), key_id=b"alias"))
+        same_key_under_two_ids.decrypted(changed(ring(OLD).encrypted(PLAIN, PURPOSE), key_id=b"alias"))
 
 
 # --- the setting ------------------------------------------------------------------------------------------------------
@@ -142,7 +130,7 @@ def test_keys_are_taken_in_either_base64_alphabet_with_or_without_padding() -> N
         base64.urlsafe_b64encode(secret),
         base64.urlsafe_b64encode(secret).rstrip(b"="),
     ]
-    sealed = ring(f"a:{spellings[0].decode()}").encrypted(PLAIN)
+    sealed = ring(f"a:{spellings[0].decode()}").encrypted(PLAIN, PURPOSE)
     assert all(ring(f"a:{one.decode()}").decrypted(sealed) == PLAIN for one in spellings)
 
 
@@ -161,7 +149,8 @@ async def test_after_a_rotation_old_histories_replay_and_new_payloads_use_the_ne
 
     async def replay(*keys: str) -> None:
         for history in histories:
-            await Replayer(workflows=[OrderWorkflow], data_converter=converter(*keys)).replay_workflow(history)
+            replayer = Replayer(workflows=[OrderWorkflow], data_converter=converter(*keys), namespace="default")
+            await replayer.replay_workflow(history)
 
     await replay(NEW, OLD)
     await replay(OLD, NEW)
@@ -183,9 +172,11 @@ async def test_a_key_that_is_missing_stops_the_order_until_it_is_back_and_ends_n
             return Worker(client, task_queue=queue, workflows=[OrderWorkflow], activities=world.activities())
 
         async with worker(NEW):
-            history = await eventually(handle, "workflow_task_failed_event_attributes")
-        failed = next(one for one in history.events if one.HasField("workflow_task_failed_event_attributes"))
-        told = await converter(NEW).decode_failure(failed.workflow_task_failed_event_attributes.failure)
+            failed, *_ = await eventually(handle, "workflow_task_failed_event_attributes")
+        here = WorkflowSerializationContext(namespace="default", workflow_id=handle.id)
+        told = (
+            await converter(NEW).with_context(here).decode_failure(failed.workflow_task_failed_event_attributes.failure)
+        )
         assert "'old', which BACKOFFICE_PAYLOAD_KEYS" in str(told)
         assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
         async with worker(NEW, OLD):
@@ -207,4 +198,4 @@ async def test_a_recorded_history_holds_no_key_and_no_stack_trace(skipping: Work
     assert b"The card was declined" in written
     assert ENCODING not in written
     assert b"order_world.py" not in written
-    await Replayer(workflows=[OrderWorkflow], data_converter=converter(NEW)).replay_workflow(recorded)
+    await Replayer(workflows=[OrderWorkflow], data_converter=pydantic_data_converter).replay_workflow(recorded)

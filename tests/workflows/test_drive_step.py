@@ -11,7 +11,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from orders.vocabulary import CommandKind, OrderStatus
 from temporal_app.starter import drive_step
-from tests.workflows.order_world import OrderWorld, unavailable
+from tests.workflows.order_world import OrderWorld, refused, unavailable
 
 LONG = timedelta(hours=5)
 
@@ -30,6 +30,16 @@ async def test_retry_now_does_not_wait_for_the_interval(dev_server: WorkflowEnvi
         await world.happened("charge_payment")
         assert await drive(dev_server, order, CommandKind.STEP_RETRY)
         # The attempt may have been ending when that call came. A further one is harmless, and may come too late.
+        while world.log.count("charge_payment") < 2:
+            await drive(dev_server, order, CommandKind.STEP_RETRY)
+        assert (await order.result()).status is OrderStatus.COMPLETED
+
+
+async def test_a_parked_step_is_tried_again_at_once_when_a_person_says_so(dev_server: WorkflowEnvironment) -> None:
+    world = OrderWorld()
+    world.fail("charge_payment", refused(next_try=LONG))
+    async with world.order(dev_server) as order:
+        await world.happened("charge_payment")
         while world.log.count("charge_payment") < 2:
             await drive(dev_server, order, CommandKind.STEP_RETRY)
         assert (await order.result()).status is OrderStatus.COMPLETED

@@ -13,7 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 from orders.vocabulary import FailureType, OrderStatus
 from temporal_app.payloads import OrderInput, OrderResult
 from temporal_app.workflows.order import OrderWorkflow
-from tests.workflows.order_world import FORWARD, UNDO, OrderWorld, down, final, unavailable
+from tests.workflows.order_world import FORWARD, UNDO, OrderWorld, down, final, refused, unavailable
 
 Server = WorkflowEnvironment
 
@@ -84,6 +84,27 @@ async def test_a_partner_that_is_out_of_order_for_two_days_fails_no_order(
     assert result.status is OrderStatus.COMPLETED
     assert once_each(world.log) == list(FORWARD)
     assert world.log.count(step) == 49
+
+
+@pytest.mark.parametrize("step", FORWARD[1:4])
+async def test_a_step_whose_request_is_refused_for_two_days_fails_no_order(
+    skipping: Server, world: OrderWorld, step: str
+) -> None:
+    world.fail(step, *[refused(next_try=timedelta(hours=1))] * 48)
+    async with world.order(skipping) as order:
+        result = await order.result()
+    assert result.status is OrderStatus.COMPLETED
+    assert once_each(world.log) == list(FORWARD)
+    assert world.log.count(step) == 49
+
+
+async def test_an_undo_whose_request_is_refused_goes_on_trying(skipping: Server, world: OrderWorld) -> None:
+    world.fail("ship_order", final(FailureType.CARRIER_REJECTED))
+    world.fail("undo_payment", *[refused(next_try=timedelta(hours=1))] * 48)
+    async with world.order(skipping) as order:
+        result = await order.result()
+    assert result.status is OrderStatus.FAILED
+    assert world.log.count("undo_payment") == 49
 
 
 async def test_an_undo_waits_for_a_partner_that_is_out_of_order(skipping: Server, world: OrderWorld) -> None:
@@ -212,6 +233,15 @@ async def test_a_second_run_of_the_same_order_touches_nothing(skipping: Server, 
         result = await order.result()
     assert result.failure_type is FailureType.NOT_THE_PROCESS
     assert world.log == ["prepare_order"]
+
+
+async def test_an_order_whose_row_is_gone_when_it_is_to_be_undone_ends(skipping: Server, world: OrderWorld) -> None:
+    world.fail("ship_order", final(FailureType.CARRIER_REJECTED))
+    world.fail("begin_undo", final(FailureType.NOT_THE_PROCESS))
+    async with world.order(skipping) as order:
+        result = await order.result()
+    assert (result.status, result.failure_type) == (OrderStatus.FAILED, FailureType.NOT_THE_PROCESS)
+    assert world.log[-1] == "begin_undo"
 
 
 @workflow.defn(name="OrderWorkflow", sandboxed=False)

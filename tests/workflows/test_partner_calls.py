@@ -206,7 +206,7 @@ async def test_a_start_that_is_delivered_twice_is_one_run_and_a_late_cancel_is_h
         handle = dev_server.client.get_workflow_handle(partner_run_workflow_id(body["run_id"]))
         await handle.result()
         await starter.start_partner_run(dev_server.client, body)
-        await starter.cancel_partner_run(dev_server.client, body)
-        await starter.cancel_partner_run(dev_server.client, {"run_id": str(uuid.uuid4())})
+        with pytest.raises(starter.NotThere):
+            await starter.cancel_partner_run(dev_server.client, body)
     assert (world.done, world.ends) == ([1], [""])
     assert (await handle.describe()).status is WorkflowExecutionStatus.COMPLETED

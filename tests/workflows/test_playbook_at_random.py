@@ -21,7 +21,7 @@ from orders.playbooks.definition import Definition, OnFailure
 from orders.vocabulary import ENDED_PLAYBOOK_RUNS
 from orders.vocabulary import PlaybookRunStatus as Run
 from orders.vocabulary import PlaybookStepStatus as Step
-from temporal_app.workflows import playbook as module
+from temporal_app.workflows import waits
 from tests.orders.playbooks import document
 from tests.workflows.playbook_activities import running
 from tests.workflows.playbook_world import PlaybookWorld, used_up
@@ -161,7 +161,7 @@ async def test_any_playbook_runs_to_an_end_and_does_no_step_twice(
     world = RandomWorld(found, subs={"other@1": OTHER}, hurried=True)
     world.failing, world.failing_undo, world.decision = failing, failing_undo, decision
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "LONG", long)
+        patch.setattr(waits, "EVENTS", long)
         async with running(world, dev_server, runner=UnsandboxedWorkflowRunner()) as handle:
             if cancel_at is not None:
                 await world.until(lambda: len(world.calls) >= cancel_at or world.status in ENDED_PLAYBOOK_RUNS)

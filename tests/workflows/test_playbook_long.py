@@ -9,7 +9,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 
 from orders.vocabulary import PlaybookRunStatus as Run
 from orders.vocabulary import PlaybookStepStatus as Step
-from temporal_app.workflows import playbook as module
+from temporal_app.workflows import waits
 from tests.orders.playbooks import note, tag
 from tests.workflows.playbook_activities import running
 from tests.workflows.playbook_steps import ask, choose, loop, parallel, sub, wait
@@ -21,7 +21,7 @@ SUBS = {"other@1": [note("in"), loop(note("deep"), most=4), wait("rest"), note("
 @pytest.fixture(autouse=True)
 def short_histories(monkeypatch: pytest.MonkeyPatch) -> None:
     # Outside of the sandbox, which would read the module anew and with it the real limit.
-    monkeypatch.setattr(module, "LONG", 25)
+    monkeypatch.setattr(waits, "EVENTS", 25)
 
 
 async def histories(server: WorkflowEnvironment, handle: WorkflowHandle[Any, Any]) -> list[int]:
@@ -101,3 +101,64 @@ async def test_the_undo_of_a_long_run_goes_back_to_its_beginning_and_ends_as_it_
     tags = ["steps.1", *(f"steps.0#{number}.body.0" for number in range(8, 0, -1))]
     assert world.undone == tags
     assert world.status is (Run.FAILED if how == "undo" else Run.CANCELLED)
+
+
+async def test_a_failed_step_that_waits_for_a_person_in_one_run_after_the_other_is_not_tried_unasked(
+    dev_server: WorkflowEnvironment,
+) -> None:
+    world = PlaybookWorld.of(note("fails"), note("last"))
+    world.errors["steps.0"] = [used_up()]
+    async with running(world, dev_server, runner=UnsandboxedWorkflowRunner()) as handle:
+        await world.until(lambda: world.statuses().get("steps.0") == "failed")
+        await look_often(world, handle, "decision_on_playbook_step steps.0")
+        assert world.calls.count("run_playbook_step steps.0") == 1
+        world.decide("steps.0", Step.RUNNING)
+        await world.tell(handle)
+        assert (await handle.result()).status is Run.COMPLETED
+        assert len(await histories(dev_server, handle)) >= 2
+    assert world.effects == ["steps.0", "steps.1"]
+
+
+async def test_ways_that_all_wait_begin_a_new_history_together_and_one_at_work_keeps_the_old_one(
+    dev_server: WorkflowEnvironment,
+) -> None:
+    world = PlaybookWorld.of(parallel([wait("rest")], [ask()], [note("slow")]))
+    world.stop_at("run_playbook_step steps.0.branches.2.0")
+    async with running(world, dev_server, runner=UnsandboxedWorkflowRunner()) as handle:
+        await world.until(lambda: world.statuses().get("steps.0.branches.1.0") == "waiting")
+        await look_often(world, handle, "settle_playbook_step steps.0.branches.0.0")
+        assert len(await histories(dev_server, handle)) == 1
+        world.let_go("run_playbook_step steps.0.branches.2.0")
+        await world.until(lambda: "steps.0.branches.2.0" in world.effects)
+        await look_often(world, handle, "settle_playbook_step steps.0.branches.0.0")
+        world.answer("steps.0.branches.1.0", "yes")
+        world.rows["steps.0.branches.0.0"].deadline = await dev_server.get_current_time()
+        await world.tell(handle)
+        assert (await handle.result()).status is Run.COMPLETED
+        assert len(await histories(dev_server, handle)) >= 2
+    assert world.effects == ["steps.0.branches.2.0"]
+
+
+async def test_an_undo_that_waits_for_a_person_in_one_run_after_the_other_is_not_tried_unasked(
+    dev_server: WorkflowEnvironment,
+) -> None:
+    world = PlaybookWorld.of(tag("a"), note("fails", on_failure="undo"))
+    world.errors["steps.1"] = [used_up("it broke")]
+    world.undo_errors["steps.0"] = [used_up("the undo broke")]
+    async with running(world, dev_server, runner=UnsandboxedWorkflowRunner()) as handle:
+        await world.until(lambda: world.statuses().get("steps.0") == "failed")
+        await look_often(world, handle, "decision_on_playbook_step steps.0")
+        assert world.calls.count("undo_playbook_step steps.0") == 1
+        world.decide("steps.0", Step.UNDOING)
+        await world.tell(handle)
+        assert (await handle.result()).status is Run.FAILED
+        assert len(await histories(dev_server, handle)) >= 2
+    assert world.undone == ["steps.0"]
+
+
+async def look_often(world: PlaybookWorld, handle: WorkflowHandle[Any, Any], question: str) -> None:
+    """Tell the run until it has looked a dozen times more, one look after the other."""
+    for _ in range(12):
+        looked = world.calls.count(question)
+        await world.tell(handle)
+        await world.until(lambda looked=looked: world.calls.count(question) > looked)  # type: ignore[misc]

@@ -1,16 +1,28 @@
 """The daily sample: as many as the frame says, by chance, and the same ones in every replay."""
 
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import activity, workflow
-from temporalio.client import WorkflowHistory
+from temporalio.client import (
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleBackfill,
+    ScheduleCalendarSpec,
+    ScheduleOverlapPolicy,
+    ScheduleRange,
+    ScheduleSpec,
+    ScheduleState,
+    WorkflowHistory,
+)
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
 from temporal_app.client import data_converter
 from temporal_app.payloads import SampleDay, SampleDrawn, SampleFrame, SampleResult
 from temporal_app.workflows.quality import QualitySampleWorkflow
+from tests.workflows.test_sweep import eventually
 
 
 @workflow.defn(name="QualitySampleWorkflow", sandboxed=False)
@@ -80,7 +92,8 @@ async def test_a_replay_draws_the_same_sample_and_two_runs_do_not(skipping: Work
 async def replayed(history: WorkflowHistory) -> tuple[int, ...]:
     """What a replay hands to the activity that stores the sample; it would not follow the history otherwise."""
     Told.positions = ()
-    await Replayer(workflows=[Told], data_converter=data_converter()).replay_workflow(history)
+    replayer = Replayer(workflows=[Told], data_converter=data_converter(), namespace="default")
+    await replayer.replay_workflow(history)
     return Told.positions
 
 
@@ -89,3 +102,29 @@ async def test_a_day_without_shipped_orders_or_with_its_sample_stores_nothing(sk
         result, _ = await warehouse.draw(skipping)
         assert result.positions == ()
         assert warehouse.stored == []
+
+
+async def test_workers_that_were_away_over_midnight_draw_the_day_that_was_planned(
+    dev_server: WorkflowEnvironment,
+) -> None:
+    warehouse, name = Warehouse(shipped=50, size=5), f"test-{uuid.uuid4()}"
+    action = ScheduleActionStartWorkflow(QualitySampleWorkflow.run, id=name, task_queue=name)
+    spec = ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(0)], minute=[ScheduleRange(20)])])
+    schedule = await dev_server.client.create_schedule(
+        name, Schedule(action=action, spec=spec, state=ScheduleState(paused=True))
+    )
+    # As Temporal starts it late: planned for one day, run by a worker on another.
+    night = datetime(2026, 3, 2, tzinfo=UTC)
+    await schedule.backfill(
+        ScheduleBackfill(start_at=night, end_at=night + timedelta(hours=1), overlap=ScheduleOverlapPolicy.ALLOW_ALL)
+    )
+    async with Worker(
+        dev_server.client, task_queue=name, workflows=[QualitySampleWorkflow], activities=warehouse.activities()
+    ):
+
+        async def drawn() -> list[SampleDrawn]:
+            return warehouse.stored
+
+        (sample,) = await eventually(drawn)
+    assert (sample.day, warehouse.days) == ("2026-03-01", ["2026-03-01"])
+    await schedule.delete()

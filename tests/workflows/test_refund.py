@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -27,6 +28,8 @@ class Gateway:
     def __init__(self, *answers: RefundStatus | Exception) -> None:
         self.answers = list(answers)
         self.asked = 0
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
         self._changed = asyncio.Condition()
 
     async def was_asked(self, times: int) -> None:
@@ -40,6 +43,7 @@ class Gateway:
             async with self._changed:
                 self.asked += 1
                 self._changed.notify_all()
+            await self.may_answer.wait()
             answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
             if isinstance(answer, Exception):
                 raise answer
@@ -87,7 +91,54 @@ async def test_a_message_that_is_delivered_twice_starts_one_run_and_wakes_a_park
         await gateway.was_asked(1)
         await starter.send_refund(dev_server.client, body)
         await refund.result()
-        await starter.send_refund(dev_server.client, body)
     assert gateway.asked == 2
     runs = [one async for one in dev_server.client.list_workflows(f"WorkflowId = '{refund.id}'")]
     assert len(runs) <= 1
+
+
+async def test_a_refund_that_came_back_after_its_process_had_ended_is_sent_by_a_new_one(
+    dev_server: WorkflowEnvironment,
+) -> None:
+    gateway, body = Gateway(RefundStatus.DONE), {"refund_id": str(uuid.uuid4())}
+    refund = dev_server.client.get_workflow_handle(refund_workflow_id(body["refund_id"]))
+    async with gateway.worker(dev_server, TaskQueue.ORDERS):
+        for _ in range(2):
+            await starter.send_refund(dev_server.client, body)
+            await refund.result()
+    assert gateway.asked == 2
+
+
+async def test_a_new_try_that_is_told_of_while_the_process_ends_is_not_lost(dev_server: WorkflowEnvironment) -> None:
+    gateway, queue = Gateway(RefundStatus.DONE), f"test-{uuid.uuid4()}"
+    gateway.may_answer.clear()
+    async with gateway.worker(dev_server, queue):
+        refund = await start(dev_server, queue)
+        await gateway.was_asked(1)
+        await refund.signal(RefundWorkflow.look_again)
+        gateway.may_answer.set()
+        assert (await refund.result()).status is RefundStatus.DONE
+    assert gateway.asked == 2
+
+
+async def test_a_refund_on_its_way_for_days_is_looked_at_at_a_rate_that_a_history_can_hold(
+    skipping: WorkflowEnvironment,
+) -> None:
+    gateway, queue = Gateway(*[RefundStatus.PENDING] * 60, RefundStatus.DONE), f"test-{uuid.uuid4()}"
+    async with gateway.worker(skipping, queue):
+        refund = await start(skipping, queue)
+        assert (await refund.result()).status is RefundStatus.DONE
+    events = (await refund.fetch_history()).events
+    began = events[0].event_time.ToDatetime()
+    hours = Counter((event.event_time.ToDatetime() - began) // timedelta(hours=1) for event in events)
+    assert gateway.asked == 61
+    assert max(hours.values()) <= 30, hours
+
+
+async def test_an_event_of_the_gateway_wakes_a_refund_that_is_on_its_way(dev_server: WorkflowEnvironment) -> None:
+    gateway, queue = Gateway(RefundStatus.PENDING, RefundStatus.DONE), f"test-{uuid.uuid4()}"
+    async with gateway.worker(dev_server, queue):
+        refund = await start(dev_server, queue)
+        await gateway.was_asked(1)
+        async with asyncio.timeout(10):
+            await refund.signal(RefundWorkflow.look_again)
+            assert (await refund.result()).status is RefundStatus.DONE

@@ -5,7 +5,6 @@ import io
 import json
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,6 @@ import pytest
 from django.core.management import call_command
 from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import PayloadCodec
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -35,20 +32,9 @@ def impatient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type:
     return changed_order_workflow(ordered, swapped, tmp_path, monkeypatch)
 
 
-class Reversing(PayloadCodec):
-    """Stands for encryption: without it nothing can be read."""
-
-    async def encode(self, payloads: Any) -> Any:
-        return [type(one)(metadata=one.metadata, data=one.data[::-1]) for one in payloads]
-
-    decode = encode
-
-
 @pytest.fixture
-async def client(dev_server: WorkflowEnvironment) -> Client:
-    config = dev_server.client.config()
-    config["data_converter"] = replace(pydantic_data_converter, payload_codec=Reversing())
-    return Client(**config)
+def client(dev_server: WorkflowEnvironment) -> Client:
+    return dev_server.client
 
 
 @pytest.fixture
@@ -90,14 +76,23 @@ async def replayed(client: Client, query: str, **options: Any) -> tuple[list[rep
 async def test_open_workflows_are_replayed_and_a_change_that_would_stop_them_names_the_order(
     client: Client, query: str, impatient: type
 ) -> None:
-    converter = client.data_converter
-    assert await replayed(client, query, data_converter=converter) == ([], 1)
-    [found], _ = await replayed(client, query, data_converter=converter, workflows=[impatient])
+    assert await replayed(client, query, server=client) == ([], 1)
+    [found], _ = await replayed(client, query, server=client, workflows=[impatient])
     assert (found.workflow_type, found.order, found.advice) == ("OrderWorkflow", "SO-7", replay.ADVICE)
     assert f"{impatient.__module__}.py" in found.where[0]
     # Without the client's own converter nothing could be read, and every deploy would look bad.
     [unread], _ = await replayed(client, query)
     assert unread.advice == replay.A_BUG
+
+
+async def test_a_bug_is_named_with_its_line_though_workers_encrypt_their_failures(
+    client: Client, query: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = "    async def ship(self) -> None:\n"
+    broken = changed_order_workflow(before, before + "        raise KeyError('no such thing')\n", tmp_path, monkeypatch)
+    [found], _ = await replayed(client, query, server=client, workflows=[broken])
+    assert (found.advice, "no such thing" in found.reason) == (replay.A_BUG, True)
+    assert "(ship)" in found.where[0]
 
 
 async def test_the_command_reports_as_json_and_exits_with_one_when_a_workflow_would_stop(

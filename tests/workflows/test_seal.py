@@ -4,7 +4,6 @@ import asyncio
 import uuid
 from datetime import timedelta
 
-import pytest
 from temporalio import activity
 from temporalio.client import (
     Client,
@@ -16,7 +15,6 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -91,25 +89,3 @@ async def test_the_schedule_starts_the_seal_on_a_queue_that_workers_poll(dev_ser
     async with worker:
         await client.get_schedule_handle(HISTORY_SEAL).trigger()
         await asyncio.wait_for(sealed.wait(), 60)
-
-
-async def test_a_worker_goes_on_while_temporal_refuses_the_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
-    stop, answers = asyncio.Event(), [RPCError("away", RPCStatusCode.UNAVAILABLE, b"")] * 3
-    taken = asyncio.Event()
-
-    async def ensure(client: Client) -> None:
-        if answers:
-            raise answers.pop()
-        taken.set()
-
-    async def look(client: Client, *, at_once: bool) -> None:
-        return None
-
-    monkeypatch.setattr(schedules, "ensure_schedules", ensure)
-    monkeypatch.setattr(schedules, "look", look)
-    monkeypatch.setattr(schedules, "TRY_AGAIN", 0.01)
-    keeping = asyncio.create_task(schedules.keep_schedules(None, stop))  # type: ignore[arg-type]
-    await asyncio.wait_for(taken.wait(), 30)
-    assert not keeping.done(), "a task that ends would end the worker"
-    stop.set()
-    await asyncio.wait_for(keeping, 30)

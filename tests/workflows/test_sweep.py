@@ -20,7 +20,8 @@ from orders.vocabulary import OrderStatus, RunState
 from temporal_app import starter
 from temporal_app.activities import engine
 from temporal_app.activities.engine import look_at_processes
-from temporal_app.payloads import OrderResult, OrderStep, ProcessesAsked, ProcessesSeen, ProcessSeen, SweepResult
+from temporal_app.payloads import OrderResult, OrderStep, ProcessesAsked, ProcessesSeen, ProcessSeen
+from temporal_app.sweep_payloads import RunsAsked, RunsSeen, SweepResult
 from temporal_app.task_queues import TaskQueue
 from temporal_app.workflow_ids import order_workflow_id, recovery_workflow_id
 from temporal_app.workflows.recovery import RecoveryWorkflow
@@ -235,8 +236,27 @@ async def sweep(server: WorkflowEnvironment, broken: set[str]) -> tuple[SweepRes
         happen("sweep_books")
         return 1
 
+    @activity.defn(name="runs_to_ask_about")
+    async def ask_runs() -> RunsAsked:
+        happen("runs_to_ask_about")
+        return RunsAsked(runs=())
+
+    @activity.defn(name="look_at_runs")
+    async def look_at_runs(question: RunsAsked) -> RunsSeen:
+        happen("look_at_runs")
+        return RunsSeen(runs=())
+
+    @activity.defn(name="settle_runs")
+    async def settle_runs(seen: RunsSeen) -> int:
+        happen("settle_runs")
+        return 1
+
+    @activity.defn(name="sweep_events")
+    async def events() -> None:
+        happen("sweep_events")
+
     queue = f"test-{uuid.uuid4()}"
-    found = [ask, look_at, settle, deadlines, books]
+    found = [ask, look_at, settle, deadlines, books, events, ask_runs, look_at_runs, settle_runs]
     async with Worker(server.client, task_queue=queue, workflows=[SweepWorkflow], activities=found):
         result = await server.client.execute_workflow(SweepWorkflow.run, id=f"sweep:{queue}", task_queue=queue)
     return result, called
@@ -244,15 +264,24 @@ async def sweep(server: WorkflowEnvironment, broken: set[str]) -> tuple[SweepRes
 
 async def test_a_sweep_adds_up_its_parts(skipping: WorkflowEnvironment) -> None:
     result, called = await sweep(skipping, set())
-    assert result == SweepResult(new=3, failed=())
-    assert called[:3] == ["processes_to_ask_about", "look_at_processes", "settle_processes"]
+    assert result == SweepResult(new=4, failed=(), settled=True)
+    assert called[:3] == ["runs_to_ask_about", "look_at_runs", "settle_runs"]
+    assert called[3:6] == ["processes_to_ask_about", "look_at_processes", "settle_processes"]
 
 
 async def test_a_part_that_fails_is_left_out_and_the_others_are_not(skipping: WorkflowEnvironment) -> None:
     result, called = await sweep(skipping, {"look_at_processes", "sweep_books"})
-    assert result == SweepResult(new=1, failed=("processes", "books"))
+    assert result == SweepResult(new=2, failed=("processes", "books"), settled=True)
     assert "settle_processes" not in called, "no answer is no finding"
     assert called.count("look_at_processes") == 3
+
+
+async def test_orders_are_not_repaired_by_a_sweep_that_could_not_see_whether_the_database_was_restored(
+    skipping: WorkflowEnvironment,
+) -> None:
+    result, called = await sweep(skipping, {"settle_runs"})
+    assert result == SweepResult(new=2, failed=("runs", "processes"), settled=False)
+    assert "processes_to_ask_about" not in called
 
 
 async def recover(server: WorkflowEnvironment, *, begun: bool, queue: str) -> tuple[list[str], Any]:
@@ -312,4 +341,7 @@ async def test_a_recovery_of_an_order_that_has_closed_does_nothing(dev_server: W
         await starter.recover_order(dev_server.client, body)
         await asyncio.wait_for(handle.result(), timedelta(seconds=60).total_seconds())
         await starter.recover_order(dev_server.client, body)
-    assert called == ["adopt_recovery"], "delivered twice, run once"
+        assert called == ["adopt_recovery"], "delivered twice, run once"
+        await starter.recover_order(dev_server.client, {**body, "again": True})
+        await asyncio.wait_for(handle.result(), timedelta(seconds=60).total_seconds())
+    assert called == ["adopt_recovery"] * 2, "and once more where the sweep says so"

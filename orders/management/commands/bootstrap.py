@@ -9,8 +9,9 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
-from django.db import transaction
+from django.db import connection, transaction
 
+from orders.management.migrating import alone
 from orders.services import demo, tokens
 from orders.services.playbooks import installing
 from orders.services.roles import ensure_roles
@@ -27,8 +28,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print what was made as one JSON object")
 
-    @transaction.atomic
     def handle(self, *, json: bool, **_: object) -> None:
+        with alone(connection), transaction.atomic():
+            made = self.make()
+        self.stdout.write(jsonlib.dumps(made) if json else "Roles, playbooks and logins are in place.")
+
+    def make(self) -> dict[str, Any]:
         ensure_roles()
         if settings.DATABASE_OWNER_URL:
             # A migration may have made tables; without rights on them web and worker would stop at the first query.
@@ -38,7 +43,7 @@ class Command(BaseCommand):
         if settings.ENVIRONMENT == "dev":
             demo.ensure_catalogue()
             made = {"login": self.login(), "sample_order": demo.sample_order()}
-        self.stdout.write(jsonlib.dumps(made) if json else "Roles, playbooks and logins are in place.")
+        return made
 
     def login(self) -> dict[str, str]:
         password, token = os.environ["BACKOFFICE_ADMIN_PASSWORD"], os.environ["BACKOFFICE_API_TOKEN"]

@@ -14,9 +14,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
-from django.db import InterfaceError, OperationalError
-from django.utils import timezone
+from django.db import Error as DatabaseError
 
+from orders import clock
+from orders.database_errors import is_passing
 from orders.errors import InvalidInput
 from orders.management.acting import ActingCommand
 from orders.models import FeedImport
@@ -100,7 +101,9 @@ class Command(ActingCommand):
         except InvalidInput as error:
             what = file if error.field == "file" else f"--{error.field.replace('_', '-')}"
             raise CommandError(f"{what}: {error}") from None
-        except (OperationalError, InterfaceError):
+        except DatabaseError as error:
+            if not is_passing(error):
+                raise
             raise CommandError(
                 "The database does not answer. Run the command again when it does: importing a file twice is harmless."
             ) from None
@@ -177,7 +180,7 @@ class View:
 
 def pace_of(now: feeds.Progress) -> str:
     """How fast it goes and how long it takes, once there is something to measure."""
-    rate, left = now.pace(timezone.now())
+    rate, left = now.pace(clock.now())
     if left is None:
         return ""
     unit = "rows" if now.status == FeedStatus.VALIDATING else "invoices"

@@ -27,6 +27,7 @@ from orders.services.batches.working import (
     acting,
     counts_of,
     done,
+    due,
     failed,
     judge,
     lock_batch,
@@ -87,8 +88,7 @@ def claim_checks(batch_id: UUID | str, *, window: int = WINDOW) -> Claimed:
             verdict = judge(batch)
         if verdict is Verdict.GO:
             free = window - counts_of(batch)[ItemStatus.RUNNING]
-            pending = batch.items.filter(status=ItemStatus.PENDING).order_by("position")[: max(free, 0)]
-            save_results([(item, Result(status=ItemStatus.RUNNING)) for item in pending])
+            save_results([(item, Result(status=ItemStatus.RUNNING)) for item in due(batch)[: max(free, 0)]])
         positions = (
             list(running.order_by("position").values_list("position", flat=True)) if verdict is Verdict.GO else []
         )
@@ -127,7 +127,7 @@ def recheck(order: Order, actor: Actor) -> Told:
 def check_shipment(order: Order, actor: Actor) -> Told:
     """Where the carrier says something else than we do. Raises `PartnerUnavailable` or `CarrierRejected`."""
     found: list[Finding] = []
-    with breaker.attempt(PartnerCode.CARRIER):
+    with breaker.attempt(PartnerCode.CARRIER, subject=str(order.pk)):
         for shipment in order.shipments.filter(status=ShipmentStatus.BOOKED):
             booking = carrier.find(shipment.reference)
             if booking is None:

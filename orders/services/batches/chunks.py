@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import Error as DatabaseError
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.db.models import prefetch_related_objects
 
+from orders import history
 from orders.amounts import money
+from orders.database_errors import is_passing
 from orders.errors import NotPermitted, WrongState
 from orders.models import Batch, BatchItem, Command, Order
 from orders.services import commands
@@ -25,6 +27,7 @@ from orders.services.batches.working import (
     acting,
     counts_of,
     done,
+    due,
     failed,
     judge,
     lock_batch,
@@ -80,10 +83,8 @@ def run_chunk(batch_id: UUID | str, *, where: Where, beat: Callable[[int], None]
             positions = [item.position for item in items]
             _work(batch, items, where)
             return judge(batch)
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception:  # whatever one order has brought: its neighbours are done without it
-        if not positions:
+    except Exception as error:  # whatever one order has brought: its neighbours are done without it
+        if not positions or is_passing(error):
             raise
         logger.warning("A chunk of batch %s failed as a whole and is done one by one", batch_id, exc_info=True)
         return _one_by_one(batch_id, positions, where, beat)
@@ -93,8 +94,7 @@ def _next_items(batch: Batch) -> list[BatchItem]:
     counts = counts_of(batch)
     # The first chunk is small: what fails for every order must not fail for five hundred before anybody sees it.
     is_first = counts[ItemStatus.DONE] + counts[ItemStatus.FAILED] < AUTO_PAUSE_AFTER
-    pending = batch.items.filter(status=ItemStatus.PENDING).order_by("position")
-    return list(pending[: AUTO_PAUSE_AFTER if is_first else CHUNK])
+    return list(due(batch)[: AUTO_PAUSE_AFTER if is_first else CHUNK])
 
 
 def _one_by_one(batch_id: UUID | str, positions: list[int], where: Where, beat: Callable[[int], None]) -> Verdict:
@@ -112,9 +112,9 @@ def _one_by_one(batch_id: UUID | str, positions: list[int], where: Where, beat: 
             try:
                 with transaction.atomic():
                     _work(batch, [item], where)
-            except (OperationalError, InterfaceError):
-                raise
             except Exception as error:  # it becomes the item's result
+                if is_passing(error):
+                    raise
                 logger.warning("Item %d of batch %s failed", position, batch_id, exc_info=True)
                 save_results([(item, _failure(error, former=""))])
             verdict = judge(batch)
@@ -128,8 +128,7 @@ def _work(batch: Batch, items: list[BatchItem], where: Where) -> None:
         save_results([(item, failed(ItemFailure.NOT_PERMITTED, str(refusal), former="")) for item in items])
         return
     ids = [item.order_id for item in items]
-    # Everybody who locks several orders does it in the order of their ids.
-    orders = {order.pk: order for order in Order.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
+    orders = {order.pk: order for order in history.lock_orders(ids)}
     standing = commands.standing_of(ids)
     begun = set(Command.objects.filter(order_id__in=ids, kind=CommandKind.START).values_list("order_id", flat=True))
     action = BatchAction(batch.action)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orders.models import Batch
+from orders.paging import pages
 from orders.services.feeds.rejects import csv_line
 from orders.vocabulary import ItemStatus
 
@@ -26,7 +27,7 @@ def items_csv(batch: Batch, *, status: ItemStatus | None = None) -> Iterator[str
     """All items, or those of one status. No cell is a formula."""
     yield csv_line(HEADER)
     items = batch.items.filter(status=status) if status else batch.items.all()
-    rows = items.order_by("position").values_list(
+    rows = items.values_list(
         "position",
         "order__number",
         "placed_as__number",
@@ -38,6 +39,6 @@ def items_csv(batch: Batch, *, status: ItemStatus | None = None) -> Iterator[str
         "tries",
         "finished_at",
     )
-    for *cells, finished in rows.iterator(chunk_size=2_000):
+    for *cells, finished in pages(rows, 2_000, key="position"):
         texts = ("" if cell is None else str(cell) for cell in cells)
         yield csv_line([*texts, finished.isoformat() if finished else ""])

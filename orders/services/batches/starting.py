@@ -12,10 +12,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import Error as DatabaseError
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.db.models import Q
 
+from orders import history
 from orders.actor import Actor
+from orders.database_errors import is_passing
 from orders.errors import NotPermitted, WrongState
 from orders.models import Batch, BatchItem, Order
 from orders.services import placing, placing_again
@@ -26,6 +28,7 @@ from orders.services.batches.working import (
     acting,
     counts_of,
     done,
+    due,
     failed,
     judge,
     lock_batch,
@@ -111,13 +114,14 @@ def _result(item: BatchItem) -> Result | None:
 
 
 def _begin(batch: Batch, free: int, where: Where) -> None:
-    pending = batch.items.filter(status=ItemStatus.PENDING).select_related("order")
-    items = list(pending.order_by("position")[:free])
+    items = list(due(batch).select_related("order")[:free])
     try:
         actor = acting(batch, where)
     except NotPermitted as refusal:
         save_results([(item, failed(ItemFailure.NOT_PERMITTED, str(refusal), former="")) for item in items])
         return
+    # All at once, in the order of their ids: they are begun in the order of their positions.
+    history.lock_orders([item.placed_as_id or item.order_id for item in items])
     begin = playbooks.begin if batch.playbook_id else _start
     save_results([(item, begin(item, batch, actor)) for item in items])
 
@@ -126,19 +130,19 @@ def _start(item: BatchItem, batch: Batch, actor: Actor) -> Result:
     former = ""
     try:
         with transaction.atomic():
-            order = Order.objects.select_for_update().get(pk=item.placed_as_id or item.order_id)
+            order = Order.objects.select_for_update(no_key=True).get(pk=item.placed_as_id or item.order_id)
             former = order.status
             if order.status == OrderStatus.FAILED and item.tries:
                 order = _placed_again(item, order, batch, actor)
             placing.require_startable(order)
             placing.start_locked(order, actor=actor, reason=batch.reason, batch=batch, tell_after=GUARANTEE)
-    except (OperationalError, InterfaceError):
-        raise
     except WrongState as refusal:
         return failed(ItemFailure.WRONG_STATE, str(refusal), former=former)
     except NotPermitted as refusal:
         return failed(ItemFailure.NOT_PERMITTED, str(refusal), former=former)
     except DatabaseError as error:
+        if is_passing(error):
+            raise
         # Only its kind: PostgreSQL quotes the values of the row.
         logger.warning("Item %d of batch %s failed", item.position, batch.pk, exc_info=True)
         cause = type(error.__cause__ or error).__name__

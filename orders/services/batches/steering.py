@@ -73,7 +73,9 @@ def cancel(batch_id: UUID | str, *, actor: Actor, reason: str) -> Batch:
 
 
 def retry_failed(batch_id: UUID | str, *, actor: Actor, reason: str) -> Batch:
-    """Do the failed items again, and only those. Raises as `pause` does, or when none can be done again.
+    """Do the failed items again, and only those: what a paused batch has not begun stays paused.
+
+    Raises as `pause` does, or when none can be done again.
 
     An order has one process, ever, so one that failed after this batch had started it is placed again, and the new one
     is started.
@@ -85,14 +87,16 @@ def retry_failed(batch_id: UUID | str, *, actor: Actor, reason: str) -> Batch:
         with connection.cursor() as cursor:
             # A freeze that is under way may choose the same orders.
             cursor.execute(LOCK)
-        again = retryable(batch).update(
-            status=ItemStatus.PENDING, outcome="", error_type="", error_message="", finished_at=None
-        )
-        if not again:
+        found = list(retryable(batch).values_list("pk", flat=True))
+        if not found:
             raise WrongState("No item failed that can be done again.")
+        is_paused = batch.status == BatchStatus.PAUSED
         batch.finished_at = None
         batch.summary = {}
         _go_on(batch, save=("finished_at", "summary"))
+        batch.items.filter(pk__in=found).update(
+            status=ItemStatus.PENDING, outcome="", error_type="", error_message="", finished_at=None, again=is_paused
+        )
         _record(CommandKind.BATCH_RETRY, batch, actor=actor, reason=reason)
     return batch
 
@@ -115,6 +119,7 @@ def _locked(batch_id: UUID | str, actor: Actor) -> Batch:
 
 
 def _go_on(batch: Batch, *, save: tuple[str, ...] = ()) -> None:
+    batch.items.filter(again=True).update(again=False)
     counts = counts_of(batch)
     batch.failed_before = counts[ItemStatus.FAILED]
     batch.ended_before = counts[ItemStatus.FAILED] + counts[ItemStatus.DONE]

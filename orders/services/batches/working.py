@@ -13,9 +13,9 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
-from django.db.models import Count
-from django.utils import timezone
+from django.db.models import Count, QuerySet
 
+from orders import clock
 from orders.actor import Actor, person, system
 from orders.models import Batch, BatchItem
 from orders.services import tasks
@@ -91,7 +91,7 @@ def judge(batch: Batch) -> Verdict:
     counts = counts_of(batch)
     pending, running = counts[ItemStatus.PENDING], counts[ItemStatus.RUNNING]
     if batch.status == BatchStatus.PREPARING:
-        batch.started_at = timezone.now()
+        batch.started_at = clock.now()
         _move(batch, BatchStatus.RUNNING, save=("started_at",))
     if batch.status == BatchStatus.RUNNING and pending and _too_many_failures(batch, counts):
         _pause_by_itself(batch)
@@ -105,7 +105,17 @@ def judge(batch: Batch) -> Verdict:
             _end(batch, BatchStatus.COMPLETED)
         elif batch.status == BatchStatus.PAUSING:
             _move(batch, BatchStatus.PAUSED)
+        elif batch.status == BatchStatus.RUNNING and not due(batch).exists():
+            batch.items.filter(again=True).update(again=False)
+            batch.note = "What had failed was done again; the rest is paused as before."
+            _move(batch, BatchStatus.PAUSED, save=("note",))
     return VERDICTS[BatchStatus(batch.status)]
+
+
+def due(batch: Batch) -> QuerySet[BatchItem]:
+    """The items that wait to be done, by position; while failed ones of a paused batch are done again, only those."""
+    pending = batch.items.filter(status=ItemStatus.PENDING).order_by("position")
+    return pending.filter(again=True) if batch.items.filter(again=True).exists() else pending
 
 
 def counts_of(batch: Batch) -> dict[ItemStatus, int]:
@@ -207,15 +217,15 @@ def _pause_by_itself(batch: Batch) -> None:
 
 def _skip_the_rest(batch: Batch) -> None:
     batch.items.filter(status=ItemStatus.PENDING).update(
-        status=ItemStatus.SKIPPED, outcome=Exclusion.BATCH_CANCELLED, finished_at=timezone.now()
+        status=ItemStatus.SKIPPED, outcome=Exclusion.BATCH_CANCELLED, finished_at=clock.now()
     )
 
 
 def _move(batch: Batch, status: BatchStatus, *, save: tuple[str, ...] = ()) -> None:
-    batch.status, batch.status_since = status, timezone.now()
+    batch.status, batch.status_since = status, clock.now()
     batch.save(update_fields=["status", "status_since", *save])
 
 
 def _end(batch: Batch, status: BatchStatus) -> None:
-    batch.finished_at = timezone.now()
+    batch.finished_at = clock.now()
     _move(batch, status, save=("finished_at",))

@@ -9,8 +9,8 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
-from django.utils import timezone
 
+from orders import clock
 from orders.actor import Actor
 from orders.amounts import counted, number
 from orders.errors import WrongState
@@ -57,14 +57,12 @@ def download(export_id: UUID | str, *, actor: Actor) -> Download:
 
 def is_over(export: Export) -> bool:
     """Whether the file's days are over, deleted or not yet."""
-    return export.expires_at is not None and (
-        export.status == ExportStatus.EXPIRED or export.expires_at <= timezone.now()
-    )
+    return export.expires_at is not None and (export.status == ExportStatus.EXPIRED or export.expires_at <= clock.now())
 
 
 def expire() -> int:
     """Delete the files whose days are over; answers how many."""
-    due = Export.objects.filter(status=ExportStatus.COMPLETED, expires_at__lte=timezone.now())
+    due = Export.objects.filter(status=ExportStatus.COMPLETED, expires_at__lte=clock.now())
     ids = list(due.values_list("pk", flat=True))
     return sum(_delete(pk, f"Deleted after {counted(settings.EXPORT_KEEP_DAYS, 'day')}.") for pk in ids)
 

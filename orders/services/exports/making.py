@@ -13,8 +13,8 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
 
+from orders import clock
 from orders.actor import Actor
 from orders.errors import WrongState
 from orders.models import Export, ExportPart
@@ -29,7 +29,7 @@ Beat = Callable[[int], None]
 def write(export_id: UUID | str, *, beat: Beat) -> ExportStatus:
     """Write the parts that are missing, then close the export; answers how it stands then."""
     Export.objects.filter(pk=export_id, status=ExportStatus.QUEUED).update(
-        status=ExportStatus.RUNNING, started_at=timezone.now()
+        status=ExportStatus.RUNNING, started_at=clock.now()
     )
     export = Export.objects.get(pk=export_id)
     missing = ExportPart.objects.filter(export=export, content=None).order_by("position")
@@ -80,7 +80,7 @@ def lock(export_id: UUID | str) -> Export:
 def end(export: Export, status: ExportStatus, note: str = "") -> None:
     """End a locked export, or let a whole one expire; its parts are deleted unless it is completed now."""
     export.status, export.note = status, note[:500]
-    export.finished_at = export.finished_at or timezone.now()
+    export.finished_at = export.finished_at or clock.now()
     if status is ExportStatus.COMPLETED:
         export.expires_at = export.finished_at + timedelta(days=settings.EXPORT_KEEP_DAYS)
     else:

@@ -12,8 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.utils import timezone
 
+from orders import clock
 from orders.actor import Actor, person
 from orders.errors import AlreadyExists, DomainError, InvalidInput, WrongState
 from orders.models import Export, ExportPlan
@@ -42,7 +42,7 @@ def plan(
     if not 1 <= len(name) <= 100:
         raise InvalidInput("name", "A name has 1 to 100 characters.")
     _check(asked, every_hours=every_hours, daily_at=daily_at)
-    now = timezone.now()
+    now = clock.now()
     with transaction.atomic():
         found, is_new = ExportPlan.objects.get_or_create(
             name=name,
@@ -81,7 +81,7 @@ def change(
     with transaction.atomic():
         found = _locked(plan_id)
         if (found.every_hours, found.daily_at) != (every_hours, daily_at):
-            found.next_at = next_round(timezone.now(), every_hours=every_hours, daily_at=daily_at)
+            found.next_at = next_round(clock.now(), every_hours=every_hours, daily_at=daily_at)
         found.format, found.filter, found.made_by_id = format, dict(asked), owner
         found.every_hours, found.daily_at = every_hours, daily_at
         found.save(update_fields=["format", "filter", "made_by", "every_hours", "daily_at", "next_at"])
@@ -114,7 +114,7 @@ def run_now(plan_id: UUID | str, *, actor: Actor, reason: str) -> Export:
 
 def run_due() -> int:
     """Ask for what is due by now; answers how many exports were asked for."""
-    due = ExportPlan.objects.filter(paused=False, next_at__lte=timezone.now()).values_list("pk", flat=True)
+    due = ExportPlan.objects.filter(paused=False, next_at__lte=clock.now()).values_list("pk", flat=True)
     return sum(_round(plan_id) for plan_id in list(due))
 
 
@@ -129,7 +129,7 @@ def next_round(after: datetime, *, every_hours: int | None, daily_at: time | Non
 def _round(plan_id: UUID) -> bool:
     with transaction.atomic():
         found = _locked(plan_id)
-        now = timezone.now()
+        now = clock.now()
         if found.paused or found.next_at > now:
             return False  # somebody else was faster
         found.last_problem = ""
@@ -170,7 +170,7 @@ def _set_paused(plan_id: UUID | str, paused: bool, kind: CommandKind, *, actor: 
             raise WrongState(f"The plan is {'paused' if paused else 'not paused'} already.")
         found.paused = paused
         if not paused:
-            found.next_at = next_round(timezone.now(), every_hours=found.every_hours, daily_at=found.daily_at)
+            found.next_at = next_round(clock.now(), every_hours=found.every_hours, daily_at=found.daily_at)
         found.save(update_fields=["paused", "next_at"])
         _record(kind, found, actor=actor, reason=reason, done="Paused" if paused else "Resumed")
     return found

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from django.db import transaction
-from django.utils import timezone
 
+from orders import clock
 from orders.models import Command, FeedImport
 from orders.vocabulary import CommandStatus, FeedStatus
 
@@ -35,7 +35,7 @@ class Stopped(Exception):
 def begin(feed_id: UUID | str, phase: FeedStatus) -> FeedImport:
     """Enter a phase and answer the import as it is now: its status is the phase, or what it has reached instead."""
     FeedImport.objects.filter(pk=feed_id, status__in=PHASES[: PHASES.index(phase)]).update(
-        status=phase, phase_since=timezone.now()
+        status=phase, phase_since=clock.now()
     )
     return FeedImport.objects.select_related("requested_by", "layout_version").get(pk=feed_id)
 
@@ -75,7 +75,7 @@ def _end(feed_id: UUID | str, status: FeedStatus, message: str) -> FeedStatus:
 
 def close(feed: FeedImport, status: FeedStatus, *, outcome: str, message: str = "") -> None:
     """Write the end of an import whose row the caller holds."""
-    now = timezone.now()
+    now = clock.now()
     feed.status, feed.resume_status = status, ""
     feed.failure_message, feed.finished_at = message, now
     feed.save(update_fields=["status", "resume_status", "failure_message", "finished_at"])

@@ -26,9 +26,9 @@ def bad_rows_csv(feed: FeedImport) -> Iterator[str]:
     layout = layout_of(feed)
     rejected = {
         reference: f"{reason}: {detail}" if detail else reason
-        for reference, reason, detail in feed.documents.filter(kind=DocumentKind.REJECTED)
-        .values_list("reference", "reject_reason", "reject_detail")
-        .iterator()
+        for reference, reason, detail in feed.documents.filter(kind=DocumentKind.REJECTED).values_list(
+            "reference", "reject_reason", "reject_detail"
+        )
     }
     try:
         table = open_table(feed.pk, layout)

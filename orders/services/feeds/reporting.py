@@ -14,8 +14,8 @@ from uuid import UUID
 
 from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.db.models.functions import TruncMinute
-from django.utils import timezone
 
+from orders import clock, outbox
 from orders.models import FeedDocument, FeedImport, OutboxMessage, ServiceBeat
 from orders.selectors.health import SILENT_AFTER
 from orders.services.feeds.phases import ENDED
@@ -157,12 +157,12 @@ def _counts(documents: QuerySet[FeedDocument], moment: str) -> dict[datetime, in
 def why_quiet(feed_id: UUID | str) -> str:
     """One sentence on why an import may stand still; what the machinery last said of itself."""
     workers = ServiceBeat.objects.filter(service="worker").aggregate(at=Max("at"), temporal=Max("temporal_ok_at"))
-    silence = timezone.now() - SILENT_AFTER
+    silence = clock.now() - SILENT_AFTER
     if workers["at"] is None or workers["at"] < silence:
         return "No worker runs. Start one: ./dev up, or manage.py run_worker."
     if workers["temporal"] is None or workers["temporal"] < silence:
         return "A worker runs, but Temporal does not answer it."
-    waiting = OutboxMessage.objects.filter(delivered_at=None, due_at__lte=timezone.now()).aggregate(
+    waiting = OutboxMessage.objects.filter(outbox.PENDING, due_at__lte=clock.now()).aggregate(
         count=Count("id"), mine=Count("id", filter=Q(aggregate=f"feed:{feed_id}"))
     )
     if waiting["mine"]:
@@ -182,7 +182,7 @@ def _order_statuses(feed: FeedImport) -> dict[str, int]:
 def _seconds(feed: FeedImport) -> float:
     """From the file's arrival to the end of the import and, when it starts its orders, of the last order it moved."""
     if feed.finished_at is None:
-        end = timezone.now()
+        end = clock.now()
     elif not feed.process:
         end = feed.finished_at
     else:

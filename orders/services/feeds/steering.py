@@ -9,9 +9,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import transaction
-from django.utils import timezone
 
-from orders import outbox
+from orders import clock, outbox
 from orders.actor import Actor
 from orders.errors import WrongState
 from orders.models import Command, FeedImport
@@ -82,7 +81,7 @@ def _cancel(feed: FeedImport, actor: Actor, reason: str) -> None:
 
 
 def _move(feed: FeedImport, status: FeedStatus, *, resume_status: str = "") -> None:
-    feed.status, feed.resume_status, feed.phase_since = status, resume_status, timezone.now()
+    feed.status, feed.resume_status, feed.phase_since = status, resume_status, clock.now()
     feed.save(update_fields=["status", "resume_status", "phase_since"])
 
 
@@ -97,5 +96,5 @@ def _record(feed: FeedImport, kind: CommandKind, actor: Actor, reason: str) -> C
         reason=reason[:500],
         status=CommandStatus.DONE,
         outcome=f"The import is {feed.status}.",
-        finished_at=timezone.now(),
+        finished_at=clock.now(),
     )

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from django.db import connection
-from django.utils import timezone
 
+from orders import clock
 from orders.actor import Actor
 from orders.errors import InvalidInput
 from orders.models import FeedDocument, FeedImport, FeedRow, Order, Product, StockItem
@@ -72,7 +72,7 @@ def _store_chunk(feed: FeedImport, now: FeedImport, actor: Actor) -> int | None:
         cursor.execute(
             STORED,
             {
-                "at": timezone.now(),
+                "at": clock.now(),
                 "documents": [document.pk for document in documents],
                 "orders": [document.order_id for document in documents],
                 "notes": [document.credit_note_id for document in documents],
@@ -143,7 +143,7 @@ def _refuse(document: FeedDocument, refusal: InvalidInput) -> None:
 def _start(known: Order, actor: Actor, *, reason: str) -> None:
     if known.status != OrderStatus.PLACED:
         return
-    order = Order.objects.select_for_update().get(pk=known.pk)
+    order = Order.objects.select_for_update(no_key=True).get(pk=known.pk)
     if order.status == OrderStatus.PLACED:
         placing.start_locked(order, actor=actor, reason=reason, bulk=True)
 

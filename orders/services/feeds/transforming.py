@@ -13,8 +13,8 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import Max
-from django.utils import timezone
 
+from orders import clock
 from orders.models import FeedDocument, FeedImport, FeedRow
 from orders.services.feeds import phases
 from orders.services.feeds.layouts import Layout, layout_of
@@ -171,7 +171,7 @@ def _save(feed: FeedImport, invoices: list[Invoice]) -> int:
 def _checked(feed: FeedImport) -> FeedStatus:
     """The end of a dry run: everything is known, nothing is stored, and a person has the word."""
     with phases.chunk(feed.pk, FeedStatus.TRANSFORMING) as now:
-        now.status, now.phase_since = FeedStatus.CHECKED, timezone.now()
+        now.status, now.phase_since = FeedStatus.CHECKED, clock.now()
         now.save(update_fields=["status", "phase_since"])
     return FeedStatus.CHECKED
 
@@ -206,4 +206,4 @@ def _reject(document: FeedDocument, reason: RejectReason, detail: str) -> None:
     document.reject_reason = reason
     document.reject_detail = detail[:500]
     # Nothing is left to do for it.
-    document.stored_at = timezone.now()
+    document.stored_at = clock.now()

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import TypeVar
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import Error as DatabaseError
+from django.db import connection
 
+from orders.database_errors import is_passing
 from orders.services.feeds.reporting import Progress, progress, why_quiet
 
 T = TypeVar("T")
@@ -33,7 +35,9 @@ def patiently(
     while True:
         try:
             return read()
-        except (OperationalError, InterfaceError):
+        except DatabaseError as error:
+            if not is_passing(error):
+                raise
             # Without this every later try would find the same dead connection.
             connection.close()
             if not is_away:
@@ -72,7 +76,9 @@ def follow(
             if clock() - moved >= QUIET_SECONDS:
                 moved = clock()
                 on_remark(f"Nothing has moved for a minute. {why_quiet(feed_id)}")
-        except (OperationalError, InterfaceError):
+        except DatabaseError as error:
+            if not is_passing(error):
+                raise
             connection.close()
             if not is_away:
                 on_remark(AWAY)

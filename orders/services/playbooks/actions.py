@@ -12,9 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from django.utils import timezone
-
-from orders import history
+from orders import clock, history
 from orders.actor import Actor, person
 from orders.errors import InvalidInput, WrongState
 from orders.models import Approval, Order, OrderTag, PlaybookRun, Voucher
@@ -136,9 +134,7 @@ def _issue_voucher(order: Order, given: dict[str, Any], _: Any, key: str, actor:
 
 
 def _withdraw_voucher(order: Order, given: dict[str, Any], _: Any, key: str, actor: Actor) -> dict[str, Any]:
-    gone = Voucher.objects.filter(order=order, code=given["code"], withdrawn_at=None).update(
-        withdrawn_at=timezone.now()
-    )
+    gone = Voucher.objects.filter(order=order, code=given["code"], withdrawn_at=None).update(withdrawn_at=clock.now())
     if gone:
         history.record(order, EventType.VOUCHER_WITHDRAWN, actor=actor, reason=given["reason"])
     return {}

@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Sum
-from django.utils import timezone
 
+from orders import clock
 from orders.models import FraudCheck, Order, Payment, Shipment
 from orders.vocabulary import ShipmentStatus
 
@@ -16,7 +16,7 @@ def of_order(order_id: UUID | str) -> dict[str, Any]:
     order = Order.objects.select_related("customer").get(pk=order_id)
     payment = Payment.objects.filter(order=order).first()
     lines = list(order.lines.values_list("product__sku", flat=True))
-    now = timezone.now()
+    now = clock.now()
     return {
         "number": order.number,
         "status": order.status,

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.db import transaction
-from django.utils import timezone
 
+from orders import clock
 from orders.actor import Actor
 from orders.errors import (
     DomainError,
@@ -291,7 +291,7 @@ def _asked(run_id: str, path: str, question: Callable[[places.Place, PlaybookRun
 def _settle_question(step: AskStep, run: PlaybookRun, row: PlaybookStepRun, actor: Actor) -> StepStanding:
     if row.status in rows.CLOSED_STEPS:
         return StepStanding(closed=True)
-    now = timezone.now()
+    now = clock.now()
     if row.deadline_at is None:
         row.status, row.deadline_at = PlaybookStepStatus.WAITING, now + timedelta(seconds=step.deadline_seconds)
         row.save(update_fields=["status", "deadline_at"])
@@ -310,7 +310,7 @@ def _settle_question(step: AskStep, run: PlaybookRun, row: PlaybookStepRun, acto
 def _settle_wait(step: WaitStep, place: places.Place, run: PlaybookRun, row: PlaybookStepRun) -> StepStanding:
     if row.status in rows.CLOSED_STEPS:
         return StepStanding(closed=True)
-    now = timezone.now()
+    now = clock.now()
     if row.deadline_at is None:
         row.status, row.deadline_at = PlaybookStepStatus.WAITING, now + timedelta(seconds=step.seconds)
         row.save(update_fields=["status", "deadline_at"])

@@ -7,8 +7,8 @@ once somebody who may publish them lets them, and for that person (`publishing.s
 from __future__ import annotations
 
 from django.db import transaction
-from django.utils import timezone
 
+from orders import clock
 from orders.models import Playbook, PlaybookVersion
 from orders.playbooks import validation
 from orders.playbooks.examples import EXAMPLES
@@ -35,7 +35,7 @@ def install_examples() -> list[str]:
             hash=hash_of(stored),
             title=definition.title,
             status=VersionStatus.PUBLISHED,
-            published_at=timezone.now(),
+            published_at=clock.now(),
         )
         made.append(slug)
     return made

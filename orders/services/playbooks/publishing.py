@@ -12,8 +12,8 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
-from django.utils import timezone
 
+from orders import clock
 from orders.actor import Actor
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.models import Approval, Playbook, PlaybookVersion
@@ -80,15 +80,19 @@ def publish(slug: str, number: int, *, actor: Actor, reason: str) -> Approval:
 
 def carry_out(parameters: dict[str, Any], *, actor: Actor) -> None:
     """The work of an approved publication. Raises `WrongState` when it was published or retired meanwhile."""
-    version = PlaybookVersion.objects.select_for_update(of=("self",)).get(
-        playbook__slug=parameters["slug"], number=parameters["number"]
-    )
+    version = lock_version(parameters["slug"], parameters["number"])
     _require_draft(version)
     for entry in entries_of(definition_of(version)):
         actor.require(entry.permission)
-    version.status, version.published_at = VersionStatus.PUBLISHED, timezone.now()
+    version.status, version.published_at = VersionStatus.PUBLISHED, clock.now()
     version.published_by_id = actor.user.pk if actor.user is not None else None
     version.save(update_fields=["status", "published_at", "published_by"])
+
+
+def lock_version(slug: str, number: int) -> PlaybookVersion:
+    """The version's row, locked; runs of it may begin meanwhile. Raises `PlaybookVersion.DoesNotExist`."""
+    versions = PlaybookVersion.objects.select_for_update(of=("self",), no_key=True)
+    return versions.get(playbook__slug=slug, number=number)
 
 
 def stand_for(version: PlaybookVersion, *, actor: Actor) -> None:
@@ -113,7 +117,7 @@ def retire(slug: str, number: int, *, actor: Actor, reason: str) -> PlaybookVers
     if not reason.strip():
         raise InvalidInput("reason", "Say why; whoever misses the playbook will ask.")
     with transaction.atomic():
-        version = PlaybookVersion.objects.select_for_update(of=("self",)).get(playbook__slug=slug, number=number)
+        version = lock_version(slug, number)
         if version.status != VersionStatus.PUBLISHED:
             raise WrongState(f"Version {number} of {slug} is {version.status}; only a published one is retired.")
         version.status = VersionStatus.RETIRED

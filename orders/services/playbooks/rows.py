@@ -8,11 +8,19 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
-from orders import history
+from orders import clock, history
 from orders.actor import Actor
-from orders.errors import DomainError, InvalidInput, NotPermitted, RunPaused, StaleAttempt, StepFailed, StepVoided
+from orders.errors import (
+    DomainError,
+    InvalidInput,
+    NotPermitted,
+    RequestRefused,
+    RunPaused,
+    StaleAttempt,
+    StepFailed,
+    StepVoided,
+)
 from orders.models import PlaybookRun, PlaybookStepRun
 from orders.playbooks.definition import ActivityStep
 from orders.playbooks.expressions import EvaluationFailed
@@ -31,6 +39,8 @@ CLOSED_STEPS = frozenset(
 )
 #: what no further attempt of a step can change
 FINAL = (StepFailed, StepVoided, RunPaused)
+#: what a further attempt would meet again
+NO_SECOND_TRY = (InvalidInput, NotPermitted, RequestRefused, EvaluationFailed)
 STOPPED = frozenset({PlaybookRunStatus.PAUSING, PlaybookRunStatus.PAUSED})
 
 
@@ -55,7 +65,7 @@ def counted_failure(run_id: str, path: str, token: int, step: ActivityStep, erro
             return StaleAttempt(f"{path}: attempt {token} lost its claim to attempt {row.token}.")
         row.failures, row.error = row.failures + 1, str(error)[:500]
         row.save(update_fields=["failures", "error"])
-    final = isinstance(error, InvalidInput | NotPermitted | EvaluationFailed) or row.failures >= step.attempts
+    final = isinstance(error, NO_SECOND_TRY) or row.failures >= step.attempts
     if final:
         return StepFailed(str(error)[:500])
     return error if isinstance(error, DomainError) else StepFailed(str(error)[:500])
@@ -77,7 +87,7 @@ def count_late(run_id: str, path: str, step: ActivityStep) -> None:
 def give_up_open(run: PlaybookRun, *, failed: bool) -> None:
     """Nothing more comes of the steps that are open, and of those that `failed`. The caller holds the run's lock."""
     kept = CLOSED_STEPS if failed else CLOSED_STEPS | {PlaybookStepStatus.FAILED}
-    run.steps.exclude(status__in=kept).update(status=PlaybookStepStatus.GIVEN_UP, finished_at=timezone.now())
+    run.steps.exclude(status__in=kept).update(status=PlaybookStepStatus.GIVEN_UP, finished_at=clock.now())
 
 
 def run_of(run_id: str) -> PlaybookRun:
@@ -94,7 +104,7 @@ def row_of(run: PlaybookRun, path: str) -> tuple[PlaybookStepRun, places.Place]:
 
 
 def close(row: PlaybookStepRun, status: PlaybookStepStatus) -> None:
-    row.status, row.finished_at = status, timezone.now()
+    row.status, row.finished_at = status, clock.now()
     if status is PlaybookStepStatus.DONE:
         row.error = ""
     row.save()

@@ -13,9 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.utils import timezone
 
-from orders import history, outbox
+from orders import clock, history, outbox
 from orders.access import RULES
 from orders.actor import Actor
 from orders.errors import InvalidInput, NotPermitted, WrongState
@@ -66,7 +65,7 @@ def start(
     may = runnable(slug, version, inputs or {}, actor=actor)
     chosen = may.version
     with transaction.atomic():
-        order = Order.objects.select_for_update().get(number=order_number)
+        order = Order.objects.select_for_update(no_key=True).get(number=order_number)
         if cause and (before := PlaybookRun.objects.filter(cause=cause).first()) is not None:
             return before
         standing = (
@@ -156,7 +155,7 @@ def skip(run_id: UUID | str, path: str, *, actor: Actor, reason: str) -> Playboo
         raise InvalidInput("reason", "Say why the step is left out; it is kept in the history.")
     with _open_run(run_id, CommandKind.PLAYBOOK_SKIP, actor, reason, f"{path} is left out.") as run:
         step = _failed(run, path)
-        step.status, step.decided_by, step.finished_at = PlaybookStepStatus.SKIPPED, actor.name, timezone.now()
+        step.status, step.decided_by, step.finished_at = PlaybookStepStatus.SKIPPED, actor.name, clock.now()
         step.save(update_fields=["status", "decided_by", "finished_at"])
         _unpark(run)
     return run
@@ -189,7 +188,7 @@ def answer(run_id: UUID | str, path: str, *, option: str, actor: Actor, reason: 
 
 def move(run: PlaybookRun, status: PlaybookRunStatus, *, message: str = "") -> None:
     """Save the run's status. The caller holds its lock and writes the history."""
-    run.status, run.status_since = status, timezone.now()
+    run.status, run.status_since = status, clock.now()
     if message:
         run.message = message[:500]
     if status in ENDED_PLAYBOOK_RUNS:

@@ -7,12 +7,13 @@ starts a playbook on its order once, and one round of a schedule once on each or
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import transaction
-from django.utils import timezone
+from django.db.models import Q
 
+from orders import clock
 from orders.actor import Actor, person
 from orders.errors import DomainError, InvalidInput, WrongState
 from orders.models import Order, OrderEvent, Playbook, PlaybookRun, PlaybookSchedule, PlaybookTrigger
@@ -27,8 +28,9 @@ from orders.wording import EVENT_TITLES
 
 #: runs that events may start on one order in a day; more is a circle that nobody meant
 MOST_PER_ORDER = 20
-#: orders that one round of a schedule looks at and starts runs on
+#: orders that one look of a schedule takes; the round goes on with the next look, until it has come to the newest
 MOST_LOOKED_AT = 5_000
+#: runs that one round starts
 MOST_STARTED = 500
 SCOPE = {"order": ORDER_FACTS}
 
@@ -70,8 +72,9 @@ def set_schedule(
             "condition": condition,
             "enabled": enabled,
             "made_by": actor.name,
-            "next_at": timezone.now() + timedelta(hours=every_hours),
+            "next_at": clock.now() + timedelta(hours=every_hours),
             "last_problem": "",
+            "cursor": "",
         },
     )
     return schedule
@@ -92,7 +95,7 @@ def fire(event_id: int) -> int:
         except (DomainError, InvalidPlaybook, EvaluationFailed) as error:
             problem = f"{event.order.number}: {error}"
         PlaybookTrigger.objects.filter(pk=trigger.pk).update(
-            last_fired_at=timezone.now(), **({"last_problem": problem[:500]} if problem else {})
+            last_fired_at=clock.now(), **({"last_problem": problem[:500]} if problem else {})
         )
     return started
 
@@ -100,36 +103,47 @@ def fire(event_id: int) -> int:
 def start_due() -> int:
     """Start what is due by now; answers how many runs began."""
     started = 0
-    for schedule in PlaybookSchedule.objects.select_related("playbook").filter(
-        enabled=True, next_at__lte=timezone.now()
-    ):
+    for schedule in PlaybookSchedule.objects.select_related("playbook").filter(enabled=True, next_at__lte=clock.now()):
         started += _round(schedule)
     return started
 
 
 def _round(schedule: PlaybookSchedule) -> int:
-    """One round: every order once, also when it is tried again; then the next one is set."""
+    """The next page of a round, every order once, also when it is tried again; answers how many runs began.
+
+    After the page with the newest order the next round is set. A round that has started `MOST_STARTED` runs ends before
+    that, and the next one goes on behind it.
+    """
     due: datetime = schedule.next_at
-    started, problem = 0, ""
-    for order in _open_orders():
+    # A look in the middle of a round left the round's hour as it was.
+    is_first = schedule.last_fired_at is None or schedule.last_fired_at < due
+    before = 0 if is_first else schedule.last_started
+    page = _open_orders(after=schedule.cursor)
+    started, problem, last = 0, "", None
+    for last in page:
         try:
-            if not _meets(schedule.condition, order):
-                continue
-            cause = f"schedule:{schedule.pk}:{due:%Y%m%d%H%M}:{order.pk}"
-            reason = f"Every {schedule.every_hours} h"
-            started += _start(schedule.playbook, order, RunTrigger.SCHEDULE, cause, reason)
+            if _meets(schedule.condition, last):
+                cause = f"schedule:{schedule.pk}:{due:%Y%m%d%H%M}:{last.pk}"
+                reason = f"Every {schedule.every_hours} h"
+                started += _start(schedule.playbook, last, RunTrigger.SCHEDULE, cause, reason)
         except (DomainError, InvalidPlaybook, EvaluationFailed) as error:
-            problem = f"{order.number}: {error}"
-        if started >= MOST_STARTED:
-            problem = f"Only {MOST_STARTED} runs are started in one round."
+            problem = f"{last.number}: {error}"
+        if before + started >= MOST_STARTED:
             break
+    is_capped = before + started >= MOST_STARTED
+    goes_on = len(page) == MOST_LOOKED_AT or is_capped
+    if is_capped:
+        problem = f"Only {MOST_STARTED} runs are started in one round. The next one goes on behind {last}."
+    elif goes_on:
+        problem = f"Looked at the orders up to {last} only; it goes on with the next ones in some minutes. {problem}"
     pause = timedelta(hours=schedule.every_hours)
-    PlaybookSchedule.objects.filter(pk=schedule.pk, next_at=due).update(
+    PlaybookSchedule.objects.filter(pk=schedule.pk, next_at=due, cursor=schedule.cursor).update(
         # The next one of the rhythm that is still to come: rounds that were missed are made up for by this one.
-        next_at=due + pause * ((timezone.now() - due) // pause + 1),
-        last_fired_at=timezone.now(),
-        last_started=started,
-        last_problem=problem[:500],
+        next_at=due if goes_on and not is_capped else due + pause * ((clock.now() - due) // pause + 1),
+        cursor=f"{last.created_at.isoformat()} {last.pk}" if goes_on and last is not None else "",
+        last_fired_at=clock.now(),
+        last_started=before + started,
+        last_problem=problem.strip()[:500],
     )
     return started
 
@@ -158,12 +172,18 @@ def _meets(condition: str, order: Order) -> bool:
     return bool(expressions.evaluate(condition, {"order": facts.of_order(order.pk)}))
 
 
-def _open_orders() -> Iterator[Order]:
-    yield from Order.objects.exclude(status__in=TERMINAL_STATUSES).order_by("created_at")[:MOST_LOOKED_AT].iterator()
+def _open_orders(*, after: str) -> list[Order]:
+    """The next ones, oldest first, behind the order that the cursor names."""
+    orders = Order.objects.exclude(status__in=TERMINAL_STATUSES)
+    if after:
+        made, _, pk = after.partition(" ")
+        moment = datetime.fromisoformat(made)
+        orders = orders.filter(Q(created_at__gt=moment) | Q(created_at=moment, pk__gt=UUID(pk)))
+    return list(orders.order_by("created_at", "pk")[:MOST_LOOKED_AT])
 
 
 def _refuse_circle(order: Order) -> None:
-    since = timezone.now() - timedelta(days=1)
+    since = clock.now() - timedelta(days=1)
     begun = PlaybookRun.objects.filter(order=order, trigger=RunTrigger.EVENT, created_at__gte=since).count()
     if begun >= MOST_PER_ORDER:
         raise WrongState(f"Events have started {begun} runs on it within a day; no more are started.")

@@ -12,9 +12,8 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.db.models.functions import Now
-from django.utils import timezone
 
-from orders import outbox
+from orders import clock, outbox
 from orders.actor import Actor
 from orders.errors import InvalidInput, WrongState
 from orders.models import ProcessRun, ProcessStep
@@ -42,7 +41,7 @@ def start(definition: ProcessName, *, business_day: date | None = None, actor: A
     Raises `NotPermitted`, `InvalidInput`, or `WrongState` naming who runs or has run it and since when.
     """
     actor.require("orders.run_process")
-    now = timezone.now()
+    now = clock.now()
     day = business_day or now.date()
     if not now.date() - timedelta(days=OLDEST_DAY) <= day <= now.date():
         raise InvalidInput("business_day", f"The day must be one of the last {OLDEST_DAY} days, or today.")

@@ -6,6 +6,9 @@ the tombstone of its reservation are the fence: a reservation that comes late ca
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from orders import fence, history
 from orders.amounts import counted
 from orders.models import Order, Reservation
@@ -32,7 +35,7 @@ def release_stale(pace: Pace) -> str:
         if not orders:
             break
         with pace.chunk() as step:
-            released = [_release(pace, order_id) for order_id in orders]
+            released = _release(pace, orders)
             step.figures["orders"] = step.figures.get("orders", 0) + sum(1 for pieces in released if pieces)
             step.figures["pieces"] = step.figures.get("pieces", 0) + sum(released)
     with pace.chunk() as step:
@@ -48,12 +51,17 @@ def release_stale(pace: Pace) -> str:
     return f"{told}."
 
 
-def _release(pace: Pace, order_id: object) -> int:
-    """Give the order's pieces back; answers how many."""
-    order = history.lock_order(str(order_id))
-    if order.status not in WITHOUT_GOODS:
-        return 0
-    fence.void(order.pk, StepName.RESERVE)
+def _release(pace: Pace, order_ids: Sequence[UUID]) -> list[int]:
+    """Give the pieces of orders that have ended back; answers how many of each."""
+    # Steps, then orders, then the stock of all of them: a reservation that is under way locks in this order too.
+    for order_id in order_ids:
+        fence.void(order_id, StepName.RESERVE)
+    orders = history.lock_orders(order_ids)
+    stock.lock_held_by(orders)
+    return [_give_back(pace, order) for order in orders]
+
+
+def _give_back(pace: Pace, order: Order) -> int:
     pieces = stock.move_reserved(order, to=ReservationStatus.RELEASED)
     if pieces:
         history.record(

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
-from django.utils import timezone
 
+from orders import clock
 from orders.actor import Actor
 from orders.errors import DomainError, StaleAttempt
 from orders.models import ProcessRun, ProcessStep
@@ -129,7 +129,7 @@ def lock(run_id: UUID | str) -> ProcessRun:
 
 def move(run: ProcessRun, status: ProcessStatus, *, by: str, reason: str) -> None:
     """Change the run's status. The caller holds its lock."""
-    run.status, run.status_since = status, timezone.now()
+    run.status, run.status_since = status, clock.now()
     run.status_by, run.status_reason = by[:150], reason[:500]
     if status in ENDED_PROCESS_STATUSES:
         run.finished_at = run.status_since
@@ -140,7 +140,7 @@ def close(run: ProcessRun, status: ProcessStatus, *, by: str, reason: str) -> No
     """End the run; the steps that did not begin never will. The caller holds the run's lock."""
     run.steps.exclude(status__in=ENDED_PROCESS_STEPS).update(
         status=ProcessStepStatus.SKIPPED,
-        finished_at=timezone.now(),
+        finished_at=clock.now(),
         outcome=f"Not begun: the run {'failed' if status == ProcessStatus.FAILED else 'was cancelled'}.",
     )
     move(run, status, by=by, reason=reason)
@@ -156,7 +156,7 @@ def _begin(run_id: UUID | str, position: int, *, actor: Actor, beat: Beat) -> Pa
         if step.status != ProcessStepStatus.RUNNING:
             if run.status != ProcessStatus.RUNNING or step.status != ProcessStepStatus.WAITING:
                 return None
-            step.status, step.started_at = ProcessStepStatus.RUNNING, timezone.now()
+            step.status, step.started_at = ProcessStepStatus.RUNNING, clock.now()
         step.token += 1
         step.save(update_fields=["status", "started_at", "token"])
     return Pace(run, step, actor=actor, beat=beat)
@@ -185,7 +185,7 @@ def _end(run: ProcessRun, step: ProcessStep, status: ProcessStepStatus, outcome:
 
 
 def _finish(step: ProcessStep, status: ProcessStepStatus, outcome: str) -> None:
-    step.status, step.finished_at, step.outcome = status, timezone.now(), outcome[:500]
+    step.status, step.finished_at, step.outcome = status, clock.now(), outcome[:500]
     if status == ProcessStepStatus.DONE:
         step.error = ""
     step.save(update_fields=["status", "finished_at", "outcome", "token", "error"])

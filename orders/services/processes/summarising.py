@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 
 from orders.amounts import counted
+from orders.connections import give_back
 from orders.errors import MailUnavailable
 from orders.models import ProcessRun
 from orders.services.processes.pacing import Pace
@@ -32,6 +33,7 @@ def send_summary(pace: Pace) -> str:
         to=recipients,
         headers={"Message-ID": f"<process-{run.pk}-summary@backoffice>"},
     )
+    give_back()
     try:
         mail.send()
     except (SMTPException, OSError) as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 from orders.actor import Actor
 from orders.models import HistorySeal, SealedHead
+from orders.paging import pages
 from orders.services.seals.hashing import fields_of
 
 CHUNK = 5_000
@@ -28,10 +29,9 @@ def export_lines(*, actor: Actor, since: date | None = None, sequence: int | Non
 def _lines(seals: list[HistorySeal]) -> Iterator[str]:
     for seal in seals:
         yield _line({"kind": "seal", **fields_of(seal), "hash": seal.hash})
-        heads = SealedHead.objects.filter(seal=seal).order_by("order_id")
-        for order_id, number, count, head in heads.values_list(
-            "order_id", "order_number", "event_count", "chain_head"
-        ).iterator(CHUNK):
+        heads = SealedHead.objects.filter(seal=seal)
+        told = heads.values_list("order_id", "order_number", "event_count", "chain_head")
+        for order_id, number, count, head in pages(told, CHUNK, key="order_id"):
             yield _line(
                 {
                     "kind": "head",

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.db import IntegrityError, connection, transaction
-from django.utils import timezone
 
+from orders import clock
 from orders.actor import Actor
 from orders.models import HistorySeal, SealedHead
+from orders.paging import pages
 from orders.services.seals.hashing import HeadsHash, fields_of, seal_hash
 
 CHUNK = 5_000
@@ -46,7 +47,7 @@ class Sealed:
 def seal_history(*, actor: Actor) -> Sealed:
     """The seal of today (UTC), made now or made before."""
     actor.require("orders.seal_history")
-    today = timezone.now().date()
+    today = clock.now().date()
     if existing := HistorySeal.objects.filter(day=today).first():
         return Sealed(seal=existing, made=False)
     try:
@@ -70,10 +71,9 @@ def _make(today: date, actor: Actor) -> HistorySeal:
         cursor.execute(SEAL_HEADS, [sequence])
         order_count, event_count, head_count = cursor.fetchone()
     heads = HeadsHash()
-    rows = SealedHead.objects.filter(seal_id=sequence).order_by("order_id")
-    for order_id, number, count, head in rows.values_list(
-        "order_id", "order_number", "event_count", "chain_head"
-    ).iterator(CHUNK):
+    rows = SealedHead.objects.filter(seal_id=sequence)
+    told = rows.values_list("order_id", "order_number", "event_count", "chain_head")
+    for order_id, number, count, head in pages(told, CHUNK, key="order_id"):
         heads.add(str(order_id), number, count, head)
     seal = HistorySeal(
         sequence=sequence,
@@ -84,7 +84,7 @@ def _make(today: date, actor: Actor) -> HistorySeal:
         heads_hash=heads.hexdigest(),
         previous_hash=previous.hash if previous else "",
         actor=actor.name,
-        created_at=timezone.now(),
+        created_at=clock.now(),
     )
     seal.hash = seal_hash(fields_of(seal))
     seal.save(force_insert=True)

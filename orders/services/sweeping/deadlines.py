@@ -11,12 +11,12 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.utils import timezone
 
-from orders import history
+from orders import clock, history, outbox
 from orders.actor import Actor
 from orders.amounts import duration
-from orders.models import Command, Finding, Order, PartnerHealth, Step
+from orders.models import Command, Finding, Order, PartnerHealth, StaffTask, Step, SystemEvent
+from orders.services import incidents
 from orders.services.sweeping import findings, progress
 from orders.vocabulary import (
     STEPS_OF_PARTNER,
@@ -28,6 +28,8 @@ from orders.vocabulary import (
     PartnerCode,
     StepStatus,
     SweepPart,
+    TaskKind,
+    TaskStatus,
 )
 from orders.wording import status_word
 
@@ -38,6 +40,7 @@ PAGE = 200
 def sweep(*, actor: Actor) -> int:
     """Note what is overdue and resolve what is not any more; answers how many findings are new."""
     findings.resolve_of_closed(actor=actor)
+    incidents.settle_all()
     late = list(overdue().order_by("status_since").values_list("pk", flat=True)[:PAGE])
     new = sum(_note(order_id, actor=actor) for order_id in late)
     standing = Finding.objects.filter(kind=FindingKind.OVERDUE, resolved_at=None)
@@ -52,22 +55,43 @@ def sweep(*, actor: Actor) -> int:
 
 
 def overdue() -> QuerySet[Order]:
-    """Past the deadline of the status; not on hold, paused, or behind a partner that is out of order."""
-    now = timezone.now()
+    """Past the deadline of the status; not on hold, paused, parked, behind a partner that is out of order, or queued.
+
+    An order whose start waits in the outbox waits for its turn in the bulk lane or for Temporal, which the outbox's own
+    line on the health card tells of once; its time begins when Temporal has been told.
+    """
+    now = clock.now()
     late = Q(pk=None)
     for status, seconds in settings.SWEEP_DEADLINE_SECONDS.items():
         late |= Q(status=OrderStatus(status), status_since__lt=now - timedelta(seconds=seconds))
     commands = Command.objects.filter(
         order=OuterRef("pk"), kind__in=[CommandKind.HOLD, CommandKind.STEP_PAUSE], status=CommandStatus.ACCEPTED
     )
-    return Order.objects.filter(late).exclude(Exists(commands)).exclude(Exists(_parked()))
+    parked = StaffTask.of_parked_steps().filter(order=OuterRef("pk"))
+    time = timedelta(seconds=settings.SWEEP_DEADLINE_SECONDS.get(OrderStatus.QUEUED, 0))
+    waits = Q(Exists(outbox.starts_of_outer_order(delivered_within=time)), status=OrderStatus.QUEUED)
+    excused = Exists(commands) | Exists(_behind_a_breaker()) | Exists(parked) | waits
+    known = Q(Exists(_known_tasks())) | Q(Exists(_known_events()))
+    return Order.objects.filter(late).exclude(excused | known)
 
 
-def _parked() -> QuerySet[Step]:
+def _behind_a_breaker() -> QuerySet[Step]:
     """Open steps of the outer order whose partner is not called now."""
     down = PartnerHealth.objects.exclude(state=BreakerState.CLOSED).values_list("partner", flat=True)
     names = [name for partner in down for name in STEPS_OF_PARTNER.get(PartnerCode(partner), ())]
     return Step.objects.filter(order=OuterRef("pk"), status=StepStatus.OPEN, name__in=names)
+
+
+#: what was told to staff as one incident and keeps an order: that it is late as well says nothing new
+TOLD = {"order": OuterRef("pk"), "incident__told_at__isnull": False, "incident__closed_at": None}
+
+
+def _known_tasks() -> QuerySet[StaffTask]:
+    return StaffTask.objects.filter(**TOLD).exclude(status=TaskStatus.DONE).exclude(kind=TaskKind.OVERDUE)
+
+
+def _known_events() -> QuerySet[SystemEvent]:
+    return SystemEvent.objects.filter(**TOLD, over_at=None, acknowledged_at=None)
 
 
 def _note(order_id: object, *, actor: Actor) -> bool:
@@ -77,5 +101,6 @@ def _note(order_id: object, *, actor: Actor) -> bool:
             return False
         step = order.steps.filter(status=StepStatus.OPEN).exclude(last_error="").first()
         why = f" Last error: {step.last_error}" if step else ""
-        says = f"{status_word(order.status)} for {duration(timezone.now() - order.status_since)}.{why}"
-        return findings.note(FindingKind.OVERDUE, order, says=says, actor=actor)
+        cause = f"{status_word(order.status)} for too long.{why}"
+        says = f"{status_word(order.status)} for {duration(clock.now() - order.status_since)}.{why}"
+        return findings.note(FindingKind.OVERDUE, order, says=says, actor=actor, cause=cause)

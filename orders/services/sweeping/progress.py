@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from django.utils import timezone
+from typing import Any
 
+from orders import clock
 from orders.models import SweepProgress
 from orders.vocabulary import SweepPart
 
@@ -14,7 +15,7 @@ def of(part: SweepPart) -> SweepProgress:
     return row
 
 
-def ran(part: SweepPart, *, looked_at: int, skipped: str = "", **cursors: str) -> None:
-    """Say that the part ran; `skipped` says what it could not look at."""
-    told = {"ran_at": timezone.now(), "looked_at": looked_at, "skipped": skipped[:300], **cursors}
+def ran(part: SweepPart, *, looked_at: int, skipped: str = "", **places: Any) -> None:
+    """Say that the part ran; `skipped` says what it could not look at, `places` where the next one goes on."""
+    told = {"ran_at": clock.now(), "looked_at": looked_at, "skipped": skipped[:300], **places}
     SweepProgress.objects.update_or_create(part=part, defaults=told)

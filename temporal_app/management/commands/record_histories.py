@@ -76,7 +76,7 @@ def in_the_clear(history: WorkflowHistory, codec: EncryptionCodec) -> WorkflowHi
     """
     for event in history.events:
         for payload in messages_within(event, Payload):
-            payload.CopyFrom(codec.decrypted(payload))
+            payload.CopyFrom(codec.displayed(payload))
         for failure in messages_within(event, Failure):
             if failure.HasField("encoded_attributes"):
                 failure.message = json.loads(failure.encoded_attributes.data)["message"]

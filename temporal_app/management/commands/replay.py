@@ -58,7 +58,7 @@ class Command(BaseCommand):
         query = replay.running_query()
         self.total = (await client.count_workflows(query)).count
         histories = replay.running(client, query, on_passed_over=self.one_passed_over)
-        return await replay.replay(histories, data_converter=client.data_converter, on_replayed=self.one_done)
+        return await replay.replay(histories, server=client, on_replayed=self.one_done)
 
     def one_done(self) -> None:
         self.done += 1

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.checks import Tags
 from django.core.management.base import BaseCommand
 
+from orders.connections import give_back, tell
 from temporal_app import worker
 from temporal_app.registry import REGISTRY
 from temporal_app.task_queues import TaskQueue
@@ -25,8 +26,10 @@ class Command(BaseCommand):
         parser.add_argument("--no-relay", action="store_true", help="leave the outbox to other workers")
 
     def handle(self, *, queue: list[str] | None, no_relay: bool, **_: object) -> None:
-        # Those that ask the database: above all, whether this account can alter the history.
-        self.check(tags=[Tags.database], databases=["default"])
+        # Those that ask the database: whether this account can alter the history, and what its connections are like.
+        if tell():
+            self.check(tags=[Tags.database], databases=["default"])
+        give_back()
         names = queue or settings.WORKER_QUEUES
         queues = list(dict.fromkeys(TaskQueue(name) for name in names)) if names else list(REGISTRY)
         asyncio.run(worker.run(queues, with_relay=not no_relay))
