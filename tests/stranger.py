@@ -87,7 +87,8 @@ class Stranger:
         """The next task that our workflow asks for."""
         request = PollActivityTaskQueueRequest(namespace=self.namespace, task_queue=TaskQueue(name=queue))
         while True:
-            task = await self.service.poll_activity_task_queue(request)
+            # Tried again where the server closes the connection under the poll, as it does with each after minutes.
+            task = await self.service.poll_activity_task_queue(request, retry=True)
             if task.task_token:
                 return task
 
@@ -190,7 +191,7 @@ class Stranger:
             namespace=self.namespace,
             task_queue=TaskQueue(name=queue, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL),
         )
-        task = await self.service.poll_workflow_task_queue(request)
+        task = await self.service.poll_workflow_task_queue(request, retry=True)
         await self.service.respond_workflow_task_completed(
             RespondWorkflowTaskCompletedRequest(namespace=self.namespace, task_token=task.task_token, commands=commands)
         )

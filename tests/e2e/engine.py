@@ -8,22 +8,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import requests
 from django.conf import settings
-from temporalio.client import Client, WorkflowExecutionStatus
+from django.db import transaction
+from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from backoffice.database_roles import Role
 from backoffice.devstack import http_probe, paths, ports, services, temporal
-from orders.models import SweepProgress
 from orders.services.sweeping import progress, restoring
 from orders.vocabulary import SweepPart
 from temporal_app.client import data_converter
+from temporal_app.workflow_ids import SWEEP
 from tests.accounts import account_url
 from tests.e2e.gate import Gate
 from tests.simulator.process import SimulatorProcess, start_simulator
@@ -207,9 +208,7 @@ class Engine:
             self.temporal.start()
         asyncio.run(self._end_what_runs())
         # The emptied database of a test would be one that was restored: it has forgotten the sweeps of other tests.
-        progress.of(SweepPart.RUNS)
-        swept = asyncio.run(self._sweeps())
-        SweepProgress.objects.filter(part=SweepPart.RUNS).update(places={"sweeps": swept[-restoring.REMEMBERED :]})
+        self._remember(asyncio.run(self._sweeps()))
         if not self.worker_is_plain:
             self.let_the_worker_go()
         if self.worker is None or self.worker.poll() is not None:
@@ -220,6 +219,14 @@ class Engine:
         self.stop_web()
         self.faults()
         self.forget_the_books()
+
+    def _remember(self, sweeps: Sequence[str]) -> None:
+        """These, beside the one that writes itself down at this moment."""
+        with transaction.atomic():
+            row = progress.locked(SweepPart.RUNS)
+            since = [one for one in row.places.get("sweeps", ()) if one not in sweeps]
+            row.places = {**row.places, "sweeps": [*sweeps, *since][-restoring.REMEMBERED :]}
+            row.save(update_fields=["places"])
 
     async def _end_what_runs(self) -> None:
         client = await self.client()
@@ -232,7 +239,13 @@ class Engine:
         """Run ids of the sweeps so far, the newest last, and of the one that is under way."""
         client = await self.client()
         found = [one async for one in client.list_workflows("WorkflowType = 'SweepWorkflow'")]
-        return [one.run_id for one in sorted(found, key=lambda one: one.start_time)]
+        listed = [one.run_id for one in sorted(found, key=lambda one: one.start_time)]
+        # The list lags behind what was just started.
+        with contextlib.suppress(RPCError):  # a test may have deleted the schedule
+            for newest in (await client.get_schedule_handle(SWEEP).describe()).info.recent_actions[-1:]:
+                assert isinstance(newest.action, ScheduleActionExecutionStartWorkflow)
+                listed += {newest.action.first_execution_run_id} - set(listed)
+        return listed
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command as the worker's account."""

@@ -1,17 +1,18 @@
 """A database that is older than Temporal: one incident, nothing undone or started again, numbers go on behind."""
 
 import json
+from typing import Any
 
 import pytest
 from django.urls import reverse
 
 from orders.actor import Actor, person, system
 from orders.errors import WrongState
-from orders.models import Finding, Recovery, StaffTask
+from orders.models import Finding, Recovery, StaffTask, SweepProgress
 from orders.services import placing, resolving
 from orders.services.sweeping import processes, restoring, runs
 from orders.services.sweeping.processes import Seen
-from orders.vocabulary import Channel, RunKind, RunState, TaskKind, TaskLevel
+from orders.vocabulary import Channel, RunKind, RunState, SweepPart, TaskKind, TaskLevel
 from tests.factories import make_order
 from tests.orders.api_calls import token_client
 from tests.orders.open_runs import told
@@ -46,6 +47,30 @@ def test_a_sweep_that_ended_since_the_question_is_not_forgotten() -> None:
     swept("run-1")
     swept("run-2")
     assert not swept("run-3", unknown=("run-2",))
+
+
+@pytest.mark.parametrize("half", ["question", "answers"])
+def test_a_sweep_writes_nothing_back_over_what_the_database_remembers(
+    half: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Restored while a sweep has the row in its hands, it would remember sweeps that it has forgotten, for good."""
+    for run_id in ("run-1", "run-2", "run-3"):
+        swept(run_id)
+    export = open_run(RunKind.EXPORT)
+
+    def set_back(*given: Any, **named: Any) -> Any:
+        SweepProgress.objects.filter(part=SweepPart.RUNS).update(places={"sweeps": ["run-1"]})
+        return original(*given, **named)
+
+    name = "_not_waiting" if half == "question" else "_settle"
+    original = getattr(runs, name)
+    monkeypatch.setattr(runs, name, set_back)
+    if half == "question":
+        runs.question()
+    else:
+        runs.settle([seen(RunKind.EXPORT, export, RunState.CLOSED)], actor=SWEEPER)
+    assert restoring.sweeps() == ("run-1",)
+    assert swept("run-4", unknown=("run-2", "run-3"))
 
 
 def test_forgotten_sweeps_are_one_incident_for_a_lead_until_it_is_resolved() -> None:

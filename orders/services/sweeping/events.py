@@ -8,6 +8,7 @@ gateway without such a list is still asked about every payment with an open disp
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -40,7 +41,8 @@ def sweep() -> None:
     now = clock.now()
     since = (datetime.fromisoformat(row.cursor) if row.cursor else now - FIRST_LOOK) - OVERLAP
     until = min(now, since + OVERLAP + LONGEST_LOOK)
-    seen, skipped, cursor = 0, "", {"cursor": until.isoformat()}
+    cursor: dict[str, Any] = {"cursor": until.isoformat()}
+    seen, skipped = 0, ""
     try:
         with breaker.attempt(PartnerCode.PAYMENTS, subject="the gateway's events"):
             for page in partner.events_between(since, until):

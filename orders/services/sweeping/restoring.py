@@ -23,7 +23,7 @@ from django.db.models import Q
 
 from orders.actor import Actor
 from orders.errors import NoSuchOrder
-from orders.models import Order, RestoreDifference, StaffTask, SweepProgress
+from orders.models import Order, RestoreDifference, StaffTask
 from orders.services import placing, tasks
 from orders.services.sweeping import progress
 from orders.vocabulary import OrderStatus, RestoreKind, SweepPart, TaskKind, TaskLevel, TaskStatus
@@ -106,7 +106,7 @@ def recognise(unknown: Iterable[str], *, actor: Actor, run_id: str = "") -> bool
     `unknown` are run ids of sweeps that had settled their answers.
     """
     with transaction.atomic():
-        row = SweepProgress.objects.select_for_update().get(pk=progress.of(SweepPart.RUNS).pk)
+        row = progress.locked(SweepPart.RUNS)
         known = list(row.places.get("sweeps", ()))
         # One that has ended since the question stands here by now.
         forgotten = [one for one in unknown if one not in known] if known else []
@@ -147,7 +147,7 @@ def is_compared() -> bool:
 
 def _count_comparison() -> None:
     with transaction.atomic():
-        row = SweepProgress.objects.select_for_update().get(pk=progress.of(SweepPart.RUNS).pk)
+        row = progress.locked(SweepPart.RUNS)
         row.places = {**row.places, "compared": int(row.places.get("compared", 0)) + 1}
         row.save(update_fields=["places"])
 

@@ -61,8 +61,7 @@ class Seen:
 
 def question() -> list[Asked]:
     """The next page of open rows of each kind, and all that have open findings."""
-    row = progress.of(SweepPart.RUNS)
-    cursors = dict(row.places.get("cursors", {}))
+    cursors = dict(progress.of(SweepPart.RUNS).places.get("cursors", {}))
     asked: list[Asked] = []
     for kind in ASKED:
         found = _page(kind, cursors.get(kind.kind, ""))
@@ -73,8 +72,10 @@ def question() -> list[Asked]:
         kind, key = reviving.of_reference(name)
         asked.append(Asked(kind=kind.kind, key=key))
     # When it ran is said with the answers: a sweep that Temporal does not answer must look late.
-    row.places, row.looked_at = {**row.places, "cursors": cursors}, len(asked)
-    row.save(update_fields=["places", "looked_at"])
+    with transaction.atomic():
+        row = progress.locked(SweepPart.RUNS)
+        row.places, row.looked_at = {**row.places, "cursors": cursors}, len(asked)
+        row.save(update_fields=["places", "looked_at"])
     return list(dict.fromkeys(asked))
 
 
@@ -100,9 +101,7 @@ def settle(seen: Sequence[Seen], *, skipped: str = "", actor: Actor) -> int:
             gone[one.kind].append(one)
     for several in gone.values():
         _tell_operators(several)
-    progress.ran(
-        SweepPart.RUNS, looked_at=row.looked_at, skipped=skipped, places={**row.places, "ended": ended[: 10 * PAGE]}
-    )
+    progress.ran(SweepPart.RUNS, looked_at=row.looked_at, skipped=skipped, places={"ended": ended[: 10 * PAGE]})
     return new
 
 
