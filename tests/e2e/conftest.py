@@ -6,10 +6,20 @@ from typing import Any
 import pytest
 from django.db import Error as DatabaseError
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.dispatch import receiver
 
 from orders.models import Finding, Order, OutboxMessage, Step
 from tests.e2e import engine
 from tests.e2e.gate import Gate
+
+
+@receiver(connection_created)
+def let_others_give_in(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Where emptying all tables meets a worker's transaction, PostgreSQL ends the one that looks for it first."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET deadlock_timeout = '60s'")
 
 
 class Shared:
