@@ -1,6 +1,7 @@
 """Engines for tests: one set of servers for the folder, since starting them costs more than most tests."""
 
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,6 +78,13 @@ def no_worker_of_others(request: pytest.FixtureRequest, of_the_folder: Shared) -
     """The shared worker would do the work of a test that plays the worker itself, or has one of its own."""
     if of_the_folder.engine is not None and "running_engine" not in request.fixturenames:
         of_the_folder.engine.let_the_worker_go()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """These wait for servers, several times each: only a test that hangs meets its limit."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(4 * engine.PATIENCE), append=False)
 
 
 #: characters of a worker's log that a failure shows

@@ -56,7 +56,11 @@ worker.Worker = functools.partial(worker.Worker, no_remote_activities=True)
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def eventually(condition: Callable[[], object], *, seconds: float = 60, what: str = "the condition") -> None:
+#: seconds: a limit against hanging; whoever promises less says so
+PATIENCE = 240.0
+
+
+def eventually(condition: Callable[[], object], *, seconds: float = PATIENCE, what: str = "the condition") -> None:
     """Wait until `condition()` is true; fail with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -144,7 +148,7 @@ class Engine:
                 stderr=log,
             )
         try:
-            eventually(ready.exists, seconds=120, what="the worker")
+            eventually(ready.exists, what="the worker")
         except AssertionError:
             self.show_log()
             raise

@@ -19,7 +19,7 @@ from tests.e2e.test_stranger import completed_order, held_before
 from tests.factories import TEST_ACTOR, make_order, make_product
 
 # The servers' start counts for the first test.
-pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 #: activity slots of the queues that matter here; the crowd keeps them busy for half a minute
 SLOTS = 4
 CROWD = 12 * SLOTS
@@ -62,7 +62,7 @@ def undo(order: Order) -> None:
 
 def finish(engine: Engine) -> None:
     engine.faults()
-    eventually(all_closed, what="the end of all orders", seconds=150)
+    eventually(all_closed, what="the end of all orders")
     sound(engine)
 
 

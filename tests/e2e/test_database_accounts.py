@@ -15,7 +15,7 @@ from tests.e2e.engine import Engine, eventually
 from tests.orders.api_calls import make_token, order_body
 
 # Five processes start one after the other, which a busy machine may take its time for.
-pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
 
 def accounts_in_use() -> set[str]:

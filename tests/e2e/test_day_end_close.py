@@ -49,14 +49,14 @@ def test_a_close_that_is_paused_and_whose_worker_is_killed_inside_a_step_is_fini
     )
     assert answer.status_code == 202, answer.content
     where = answer["Location"]
-    eventually(lambda: step_is(2, ProcessStepStatus.RUNNING), seconds=90, what="the step that asks the gateway")
+    eventually(lambda: step_is(2, ProcessStepStatus.RUNNING), what="the step that asks the gateway")
 
     paused = client.post(f"{where}pause/", json.dumps({"reason": "Wait"}), content_type="application/json")
     assert paused.json()["status"] == ProcessStatus.PAUSING
     running_engine.kill_worker()
     running_engine.faults()
     running_engine.start_worker()
-    eventually(lambda: run_of_today().status == ProcessStatus.PAUSED, seconds=120, what="the pause after the step")
+    eventually(lambda: run_of_today().status == ProcessStatus.PAUSED, what="the pause after the step")
     run = run_of_today()
     step = run.steps.get(position=2)
     assert (step.status, step.figures["payments"]) == (ProcessStepStatus.DONE, 1)
@@ -64,7 +64,7 @@ def test_a_close_that_is_paused_and_whose_worker_is_killed_inside_a_step_is_fini
     assert client.get(where).json()["progress"] == 40
 
     client.post(f"{where}resume/", json.dumps({"reason": "On"}), content_type="application/json")
-    eventually(lambda: run_of_today().status == ProcessStatus.COMPLETED, seconds=90, what="the end of the close")
+    eventually(lambda: run_of_today().status == ProcessStatus.COMPLETED, what="the end of the close")
     told = client.get(where).json()
     assert (told["progress"], told["incomplete"], told["differences"]) == (100, False, [])
     workflow = process_workflow_id(str(run.pk))
@@ -80,7 +80,7 @@ def test_a_schedule_that_is_run_by_hand_closes_the_day_and_is_seen_in_the_rows(n
     eventually(lambda: ProcessRun.objects.exists(), what="the run")
     run = run_of_today()
     assert (run.business_day, run.actor) == (timezone.now().date(), "schedule")
-    eventually(lambda: run_of_today().status == ProcessStatus.COMPLETED, seconds=90, what="the end of the close")
+    eventually(lambda: run_of_today().status == ProcessStatus.COMPLETED, what="the end of the close")
     assert Command.objects.get(kind="schedule_run").outcome == "Temporal has started a run."
 
     scheduling.pause(DAY_END, actor=TEST_ACTOR, reason="Stock-taking")

@@ -136,6 +136,6 @@ def test_all_that_was_open_is_mended_or_a_task_and_schedules_are_back_without_a_
     for kind, row in rows:
         eventually(lambda kind=kind, row=row: is_attended(kind, row), seconds=left, what=f"somebody's look at {kind}")
 
-    eventually(lambda: nothing_is_open(rows), seconds=180, what="the end of all")
+    eventually(lambda: nothing_is_open(rows), what="the end of all")
     assert {Order.objects.get(pk=order.pk).status for order in waiting} <= {OrderStatus.FAILED, OrderStatus.CANCELLED}
     eventually(lambda: engine.verify_invariants()[0] == 0, what="clean invariants")

@@ -48,7 +48,7 @@ def test_a_file_whose_worker_was_killed_is_finished_by_the_next_and_downloaded(
     assert export.status == ExportStatus.RUNNING
     workbook = ask(ExportFormat.XLSX)
     running_engine.start_worker()
-    eventually(lambda: is_completed(export) and is_completed(workbook), seconds=120, what="both files")
+    eventually(lambda: is_completed(export) and is_completed(workbook), what="both files")
 
     web = running_engine.start_web()
     token = make_token(make_user("export_orders", "view_order", "view_export"), "full")

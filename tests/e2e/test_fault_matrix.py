@@ -34,7 +34,7 @@ from tests.orders.api_calls import make_token, make_user, new_key, order_body
 from tests.simulator.talk import Http
 
 # The servers' start counts for the first test.
-pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def test_a_process_that_an_operator_terminated_is_found_and_undone_within_a_minu
     order = charged_and_waiting_for_the_carrier(engine)
     engine.faults()
     call(engine, lambda client: client.get_workflow_handle(f"order:{order.id}").terminate())
-    eventually(all_closed, seconds=60, what="the end of the terminated order")
+    eventually(all_closed, what="the end of the terminated order")
     order.refresh_from_db()
     assert (order.status, order.failure_type) == (OrderStatus.FAILED, FailureType.PROCESS_ENDED)
     assert order.payment.refunded_minor == order.payment.captured_minor == order.total_minor

@@ -124,10 +124,10 @@ def test_events_that_are_doubled_disordered_or_lost_end_in_the_same_books(
     made = told.call("/v1/refunds", {"payment_intent": reference, "amount": "300"})
 
     # What is lost is read from the gateway's list by the sweep, twice a minute.
-    eventually(lambda: task(orders[0], TaskKind.REFUND_OWED), seconds=150, what="the refund that came back")
-    eventually(lambda: task(orders[2], TaskKind.DISPUTE), seconds=150, what="the dispute")
+    eventually(lambda: task(orders[0], TaskKind.REFUND_OWED), what="the refund that came back")
+    eventually(lambda: task(orders[2], TaskKind.DISPUTE), what="the dispute")
     done = Refund.objects.filter(order=orders[1], status=RefundStatus.DONE)
-    eventually(lambda: done.count() == 2, seconds=150, what="both refunds")
+    eventually(lambda: done.count() == 2, what="both refunds")
 
     assert task(orders[1], TaskKind.REFUND_OUTSIDE) is not None
     assert Refund.objects.get(outside=True).gateway_reference == made["id"]

@@ -16,7 +16,7 @@ from tests.orders.test_partner_runs import booked, make_shipments
 from tests.simulator.talk import Http
 
 # The servers' start counts for the first test.
-pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 #: calls a second of the whole queue
 RATE = 10.0
 CALLS = 60

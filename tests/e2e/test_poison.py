@@ -1,25 +1,22 @@
 """Orders of which a step in the database fails for good stand beside healthy ones and take nothing from them."""
 
 import asyncio
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 from django.db import connection
 
-from orders.models import Order, Product, SystemEvent
+from orders.models import Order, SystemEvent
 from orders.vocabulary import OrderStatus
 from tests.e2e.engine import Engine, eventually
 from tests.e2e.test_order_flow import all_closed, sound, status_of
 from tests.factories import make_order, make_product
 
-pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 POISONED = 120
 #: how many pieces an order has that the database refuses
 PIECES = 7
-#: what is faster is within the noise of a busy machine
-FLOOR_SECONDS = 2.0
 #: of the history of an order whose first step has failed all the while
 MOST_EVENTS = 30
 
@@ -47,30 +44,23 @@ def refused_validations() -> Iterator[None]:
             cursor.execute("DROP FUNCTION refuse_validation CASCADE")
 
 
-def seconds_of_an_order(product: Product) -> float:
-    began = time.monotonic()
-    order = make_order(product=product, started=True)
-    eventually(lambda: status_of(order) == OrderStatus.COMPLETED, seconds=120, what="the end of a healthy order")
-    return time.monotonic() - began
-
-
 def test_a_hundred_and_twenty_orders_whose_first_step_fails_do_not_hold_up_a_healthy_one(
     running_engine: Engine,
 ) -> None:
     product = make_product(stock=10_000)
-    usual = max(seconds_of_an_order(product) for _ in range(3))
     with refused_validations():
         poisoned = [make_order(product=product, quantity=PIECES, started=True) for _ in range(POISONED)]
         failing = SystemEvent.objects.filter(error_type="database", activity="prepare_order", order__in=poisoned)
-        eventually(lambda: failing.count() == POISONED, seconds=200, what="the failure of all")
-        # A busy machine delays one of them, a queue that is held up delays each.
-        assert min(seconds_of_an_order(product) for _ in range(3)) <= 2 * max(usual, FLOOR_SECONDS)
+        eventually(lambda: failing.count() == POISONED, what="the failure of all")
+        # More than there are slots of the worker: if they kept theirs, there would be none for this one.
+        healthy = make_order(product=product, started=True)
+        eventually(lambda: status_of(healthy) == OrderStatus.COMPLETED, what="the end of a healthy order")
         assert not Order.objects.filter(pk__in=[one.pk for one in poisoned]).exclude(status=OrderStatus.QUEUED).exists()
         lengths = asyncio.run(history_lengths(running_engine, poisoned))
         # One cause, told once of each order however often it was tried.
         assert {event.message for event in failing} == {failing[0].message}
         assert failing.count() == POISONED
-    eventually(all_closed, seconds=300, what="the end of all orders after the mending")
+    eventually(all_closed, what="the end of all orders after the mending")
     assert {status_of(order) for order in poisoned} == {OrderStatus.COMPLETED}
     assert max(lengths) <= MOST_EVENTS
     sound(running_engine)

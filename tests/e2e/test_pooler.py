@@ -23,7 +23,7 @@ from tests.orders.api_calls import make_token, order_body
 from tests.orders.feed_files import csv_of, receive, row
 
 # The servers' start counts for the first test.
-pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 HOW_MANY = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s AND application_name <> 'listens'"
 NO_NOTIFICATIONS = "The relay gets no notifications through a pooler"
 
@@ -77,7 +77,6 @@ def test_orders_an_import_an_export_a_refund_and_the_rates_go_through_a_pooler(e
     rates = partner_runs.start(PartnerCode.RATES, actor=TEST_ACTOR, reason="New rates")
     eventually(
         lambda: all_closed() and FeedImport.objects.get(pk=feed.pk).status == "completed",
-        seconds=120,
         what="the end of the orders and of the import",
     )
     assert Order.objects.filter(number__in=placed, status="completed").count() == 8

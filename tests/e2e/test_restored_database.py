@@ -23,7 +23,7 @@ from tests.factories import make_order
 from tests.orders.staff import make_user
 from tests.simulator.talk import Http
 
-pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True), pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 TABLES = """
     SELECT tablename FROM pg_tables
     WHERE schemaname = 'public' AND tablename NOT IN ('django_migrations', 'django_content_type', 'auth_permission')
@@ -118,9 +118,7 @@ def test_nothing_is_undone_refunded_or_started_again_until_a_lead_decides(new_en
     restore()
     eventually(restoring.is_standing, what="the restored database is recognised")
     swept(engine, 3)
-    eventually(
-        lambda: RestoreDifference.objects.filter(asked_at__isnull=False).count() == 3, seconds=150, what="what differs"
-    )
+    eventually(lambda: RestoreDifference.objects.filter(asked_at__isnull=False).count() == 3, what="what differs")
     kinds = dict(RestoreDifference.objects.values_list("name", "kind"))
     assert kinds == {
         finished.number: RestoreKind.ORDER_BEHIND,
@@ -158,5 +156,5 @@ def test_nothing_is_undone_refunded_or_started_again_until_a_lead_decides(new_en
         return code == 0
 
     with contextlib.suppress(AssertionError):
-        eventually(clean, seconds=60)
+        eventually(clean)
     assert clean(), found

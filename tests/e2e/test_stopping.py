@@ -20,7 +20,7 @@ from tests.e2e.test_order_flow import all_closed, sound, status_of
 from tests.factories import make_order, make_product
 from tests.orders.api_calls import make_token, make_user
 
-pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 #: seconds: after half a minute whoever stops a process kills it
 GRACE = 30
 
@@ -56,7 +56,7 @@ def at(step: StepName, count: int) -> list[Order]:
 def each_done_once_by_another(engine: Engine, orders: list[Order]) -> None:
     engine.faults()
     engine.start_worker()
-    eventually(all_closed, what="the end of all orders", seconds=150)
+    eventually(all_closed, what="the end of all orders")
     assert {status_of(order) for order in orders} == {OrderStatus.COMPLETED}
     for order in orders:
         assert order.events.filter(type=EventType.PAYMENT_CAPTURED).count() == 1
