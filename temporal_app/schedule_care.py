@@ -122,8 +122,8 @@ class ScheduleCare:
             if not await self._ended(action.workflow_id):
                 return
         await handle.trigger(overlap=RunOverlap.ALLOW_ALL, rpc_timeout=RPC_TIMEOUT)
-        done = "The one that hung was ended, and another one started." if running else "One was started."
-        await _in_database(scheduling.sweep_was_pushed, f"The sweep is late. {done}")
+        if not running:
+            await _in_database(scheduling.sweep_was_pushed, "The sweep is late. One was started.")
 
     async def _ended(self, workflow_id: str) -> bool:
         """End a sweep that hangs; False for one that has only just begun."""
@@ -135,6 +135,8 @@ class ScheduleCare:
             if found.start_time > await database_now() - SWEEP_LATE:
                 return False
             await handle.terminate("It kept the next sweep from starting", rpc_timeout=RPC_TIMEOUT)
+            says = "The sweep is late. The one that hung was ended, and another one started."
+            await _in_database(scheduling.sweep_was_pushed, says, ended=workflow_id)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise

@@ -115,8 +115,11 @@ RUNNING = f"{ORDER_WORKFLOWS} AND ExecutionStatus = 'Running'"
 #: how no workflow may end, and what none may have: a task that fails again and again
 BROKEN = {
     **{name: f"ExecutionStatus = '{name}'" for name in ("Failed", "TimedOut")},
-    "reported as a problem": "TemporalReportedProblems IS NOT NULL",
+    # What was terminated in the middle of its trouble keeps the word.
+    "reported as a problem": "TemporalReportedProblems IS NOT NULL AND ExecutionStatus != 'Terminated'",
 }
+#: system events of workers that found no sweep in time; about the run that they ended, if they did
+PUSHED = "SELECT workflow_id FROM orders_systemevent WHERE error_type = 'SweepLate'"
 #: an operator does this, to orders only
 TERMINATED = "ExecutionStatus = 'Terminated'"
 
@@ -246,7 +249,7 @@ def gather(
         readable=_readable_in_temporal(arena),
         hits=hits,
         troubles=watch.troubles() if watch else (),
-        struck=frozenset(run.workflow for run in struck),
+        struck=frozenset(run.workflow for run in struck) | _pushed(arena),
         healthy=_healthy(arena, clients, {one.id for one in orders.values()} - ended_orders),
         poisoned=len(clients.asker.poisoned),
         setback=setback,
@@ -279,6 +282,12 @@ def _runs(arena: Arena, clients: Clients) -> list[RunRow]:
 def _terminated(arena: Arena) -> frozenset[str]:
     """Ids of the workflows that somebody ended at Temporal."""
     return _listed(arena, TERMINATED)
+
+
+def _pushed(arena: Arena) -> frozenset[str]:
+    """Sweeps that hung, and of which a worker says that it ended them."""
+    with psycopg.connect(arena.wiring.database_url) as connection:
+        return frozenset(workflow for (workflow,) in connection.execute(PUSHED).fetchall())
 
 
 def _broken(arena: Arena, strangers: frozenset[str]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from backoffice.chaos import methods, poisons
 from backoffice.chaos.acts import PROFILE_SECONDS, PROFILES, Act, drawn
 
 #: seconds of the run for each fault and for each order; the longer sum wins
-SECONDS_PER_FAULT, SECONDS_PER_ORDER = 3.0, 0.4
+SECONDS_PER_FAULT, SECONDS_PER_ORDER = 3.0, 0.6
 HOT_SKU = "DEMO-CLOCK"
 #: in every customer's name; Temporal must not have it anywhere
 CANARY = "Chaos Canary"

@@ -106,9 +106,9 @@ def sweep_is_late(*, after: timedelta) -> bool:
     return not paused and oldest is not None and oldest < clock.now() - after
 
 
-def sweep_was_pushed(what: str) -> None:
-    """A worker found the sweep late and did something about it."""
-    system_events.remember(SWEEP_LATE, what, workflow_id=SWEEP_NAME)
+def sweep_was_pushed(what: str, *, ended: str = "") -> None:
+    """A worker found the sweep late and did something about it; `ended` is the id of the run that it ended."""
+    system_events.remember(SWEEP_LATE, what, workflow_id=ended or SWEEP_NAME)
 
 
 def forget_old() -> None:

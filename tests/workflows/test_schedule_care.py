@@ -36,12 +36,17 @@ class Rows:
     def __init__(self) -> None:
         self.written: dict[str, str] = {}
         self.why: list[str] = []
+        self.ended: list[str] = []
         self.late = False
 
     def wrote(self, name: str, code: str, *, why: str = "") -> None:
         self.written[name] = code
         if why:
             self.why.append(why)
+
+    def pushed(self, what: str, *, ended: str = "") -> None:
+        self.why.append(what)
+        self.ended += [ended] if ended else []
 
 
 @pytest.fixture
@@ -50,7 +55,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> Rows:
     monkeypatch.setattr(scheduling, "wrote", found.wrote)
     monkeypatch.setattr(scheduling, "written", lambda name: found.written.get(name, ""))
     monkeypatch.setattr(scheduling, "sweep_is_late", lambda *, after: found.late)
-    monkeypatch.setattr(scheduling, "sweep_was_pushed", found.why.append)
+    monkeypatch.setattr(scheduling, "sweep_was_pushed", found.pushed)
     monkeypatch.setattr(scheduling, "note", lambda name, **seen: None)
     monkeypatch.setattr(scheduling, "seen_lately", lambda within, *, names: False)
     monkeypatch.setattr(scheduling, "forget_old", lambda: None)
@@ -266,6 +271,7 @@ async def test_a_sweep_that_hangs_is_ended_and_the_next_one_started(
     assert (await ended.describe()).status is WorkflowExecutionStatus.TERMINATED
     started = await eventually(lambda: newest(client, sweep, 2))
     assert rows.why == ["The sweep is late. The one that hung was ended, and another one started."]
+    assert rows.ended == [hung.action.workflow_id], "whoever finds it terminated must see who did that"
     await care.push_the_sweep()
     assert len(rows.why) == 1, "it is given some time"
     await client.get_workflow_handle(started.action.workflow_id).terminate()
