@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import Error as DatabaseError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, FailureError
@@ -18,13 +19,17 @@ from orders import database_errors
 from orders.database_errors import is_passing
 from orders.errors import DomainError, NoSuchOrder, PartnerUnavailable, RequestRefused, StaleAttempt, StepMissing
 from orders.services import system_events
+from orders.services.run_kinds import KINDS
+from orders.services.sweeping import restoring
 from orders.vocabulary import FailureType
-from temporal_app.policies import UNEXPECTED
+from temporal_app.policies import NO_ROW, UNEXPECTED
+from temporal_app.runs import kind_of
 
 logger = logging.getLogger(__name__)
 
 #: two transactions that meet are weather; the same trouble at the third attempt is somebody's to look into
 DATABASE_PATIENCE = 3
+NO_ROW_SAYS = "The database has no row of this process"
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -69,9 +74,22 @@ def translated_errors(*, undoing: bool = False, final: tuple[type[DomainError], 
     except Exception as error:
         if is_passing(error):
             raise _of_database(error) from None
+        if isinstance(error, ObjectDoesNotExist) and _has_no_row():
+            raise ApplicationError(NO_ROW_SAYS, type=NO_ROW, non_retryable=True) from None
         logger.exception("An activity failed unexpectedly")
         _remember(UNEXPECTED, error)
         raise ApplicationError(f"An unexpected error: {type(error).__name__}", type=UNEXPECTED) from None
+
+
+def _has_no_row() -> bool:
+    """Whether the row of the process that asks is gone, and a lead has looked at the database that forgot it."""
+    named = kind_of(activity.info().workflow_id or "")
+    if named is None:
+        return False
+    kind, key = KINDS[named[0]], named[1]
+    name = kind.name(key)
+    is_there = kind.is_name(name) and kind.rows.filter(**{kind.column: name}).exists()
+    return not is_there and not restoring.is_standing()
 
 
 def _of_database(error: Exception) -> ApplicationError:

@@ -13,6 +13,8 @@ from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalA
 
 #: the failure type of an error that nobody foresaw (`errors.translated_errors`)
 UNEXPECTED = "unexpected"
+#: the failure type of an activity whose process has no row, as after a restored backup (`rowless`)
+NO_ROW = "no_row"
 #: the failure type of a child workflow whose answer nobody of ours wrote (`authenticity`): nothing is known of it
 UNREADABLE = "unreadable_payload"
 #: shorter in a chaos run, whose pauses must outlast a timeout; a replay compares no timeouts

@@ -24,6 +24,7 @@ from temporalio.worker import Replayer, WorkflowReplayResult
 from temporal_app.lanes import Lanes
 from temporal_app.registry import REGISTRY
 from temporal_app.replay_watch import Watch, WatchedRunner
+from temporal_app.rowless import Rowless
 from temporal_app.search_attributes import ORDER_NUMBER
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -84,7 +85,7 @@ async def replay(
         # Payloads are bound to it.
         namespace=server.namespace if server else "recorded",
         workflow_runner=WatchedRunner(watch=watch, believes_all=server is None),
-        interceptors=[watch, Lanes()],
+        interceptors=[watch, Lanes(), Rowless()],
         # The engine would print each failure a second time, as one line of a thousand characters.
         runtime=Runtime(telemetry=TelemetryConfig(logging=None)),
         # Otherwise a machine so busy that an import takes two seconds is reported as a deadlock of the workflow.

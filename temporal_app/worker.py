@@ -23,6 +23,7 @@ from temporal_app.readiness import GatedSlots, Readiness
 from temporal_app.refusals import Refusals
 from temporal_app.registry import REGISTRY
 from temporal_app.relay import Relay
+from temporal_app.rowless import Rowless
 from temporal_app.schedules import keep_schedules
 from temporal_app.search_attributes import ensure_registered
 from temporal_app.stopping import FINISH, Stop
@@ -80,6 +81,7 @@ def build_worker(
         interceptors=[
             takings,
             Lanes(),
+            Rowless(),
             ActivityIsolationInterceptor(),
             ActivityFailureLoggingInterceptor(),
         ],
