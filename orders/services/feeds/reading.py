@@ -20,6 +20,7 @@ from django.db.models.functions import Substr
 
 from orders.errors import InvalidFeed
 from orders.models import FeedImport
+from orders.services import csv_text
 from orders.services.feeds.layouts import Layout
 
 MAX_COLUMNS = 50
@@ -30,8 +31,6 @@ SLICE_BYTES = 1 << 20
 SEPARATORS = (",", ";")
 #: in front of the sender's own, in the download of bad rows
 ADDED_COLUMNS = ("line", "reason")
-#: a spreadsheet runs a cell that begins so
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,13 +63,8 @@ def open_table(feed_id: UUID | str, layout: Layout) -> Table:
     records = _records(text, separator, width=len(header))
     if tuple(header[: len(ADDED_COLUMNS)]) != ADDED_COLUMNS:
         return Table(header=header, places=places, records=records)
-    mended = (replace(record, cells=[_as_sent(cell) for cell in record.cells]) for record in records)
+    mended = (replace(record, cells=[csv_text.as_sent(cell) for cell in record.cells]) for record in records)
     return Table(header=header, places=places, records=mended, added=len(ADDED_COLUMNS))
-
-
-def _as_sent(cell: str) -> str:
-    """The cell without the apostrophe that made it harmless for a spreadsheet."""
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA_STARTS) else cell
 
 
 class _StoredBytes(io.RawIOBase):
