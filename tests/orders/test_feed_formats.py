@@ -105,6 +105,7 @@ BOMB = with_part(workbook(VALUES), "bomb", b"0" * 210_000_000)
         pytest.param(b"\x1f\x8b\x08rest", "gzip", id="gzip"),
         pytest.param(b"\xd0\xcf\x11\xe0rest", "an old Excel workbook", id="xls"),
         pytest.param(b"[{}]", "JSON array", id="array"),
+        pytest.param(HEADER.encode() + b"\n\x81\xff\n", "neither UTF-8 nor Windows-1252", id="encoding"),
         pytest.param(json_lines(SOUND, "{"), "Line 2 is not JSON", id="half a line"),
         pytest.param(json_lines(SOUND, "[1]"), "Line 2 is not an object", id="no object"),
         pytest.param(json_lines(SOUND, SOUND | {"Note": 1}), "Line 2 has Note, which the first line lacks", id="more"),

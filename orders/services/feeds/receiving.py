@@ -15,11 +15,12 @@ from django.db import connection, transaction
 
 from orders import outbox
 from orders.actor import Actor
-from orders.errors import InvalidInput
+from orders.errors import InvalidFeed, InvalidInput
 from orders.models import Command, FeedImport, FeedLayout
 from orders.services.feeds import layouts
 from orders.services.feeds.converting import json_lines_to_csv, refuse, workbook_to_csv
 from orders.services.feeds.phases import ENDED
+from orders.services.feeds.reading import mapped_only
 from orders.vocabulary import CommandKind, FeedFormat, Topic
 
 MAX_INITIAL_STOCK = 1_000_000_000
@@ -78,7 +79,7 @@ def receive(
         raise InvalidInput("initial_stock", f"{initial_stock} is not within 0 to {MAX_INITIAL_STOCK}.")
     followed = _followed(follows, layout)
     if converted is None:
-        converted = _convert(content, version, max_bytes=max_bytes, max_rows=max_rows)
+        converted = _convert(content, layout, version, max_bytes=max_bytes, max_rows=max_rows)
     name = "".join(character for character in name if character.isprintable())[:200] or "unnamed"
     user = actor.user if actor.user is not None and actor.user.pk else None
     with transaction.atomic():
@@ -121,16 +122,20 @@ def receive(
 def convert(content: bytes, *, layout: str, actor: Actor, max_bytes: int, max_rows: int) -> Converted:
     """The file as CSV, if it is one that we take. Raises `NotPermitted`, `InvalidInput` or `TooManyWorkbooks`."""
     actor.require("orders.import_feed")
-    return _convert(content, layouts.newest(layout), max_bytes=max_bytes, max_rows=max_rows)
+    return _convert(content, layout, layouts.newest(layout), max_bytes=max_bytes, max_rows=max_rows)
 
 
-def _convert(content: bytes, version: FeedLayout | None, *, max_bytes: int, max_rows: int) -> Converted:
+def _convert(content: bytes, name: str, version: FeedLayout | None, *, max_bytes: int, max_rows: int) -> Converted:
     is_comma = version is not None and version.decimal_comma
     if not connection.in_atomic_block:
         # Somebody else may need it while the file is read.
         connection.close()
     kind, text = _as_csv(content, max_bytes=max_bytes, max_rows=max_rows, decimal_comma=is_comma)
-    return Converted(format=kind, csv=text)
+    layout = layouts.BUILT_IN[name] if version is None else layouts.as_layout(version)
+    try:
+        return Converted(format=kind, csv=mapped_only(text, layout))
+    except InvalidFeed as refusal:
+        raise InvalidInput("file", str(refusal)) from refusal
 
 
 def write_content(feed: FeedImport, content: bytes) -> None:
