@@ -287,6 +287,8 @@ FEED_COMMAND_MAX_ROWS = 1_000_000
 # --- Exports ----------------------------------------------------------------------------------------------------------
 #: rows of one export; a sheet of a workbook ends at 1,048,576
 EXPORT_MAX_ROWS = env.int("EXPORT_MAX_ROWS", default=500_000)
+#: of one person, that are not made yet
+EXPORTS_OPEN_PER_PERSON = env.int("EXPORTS_OPEN_PER_PERSON", default=5)
 #: how long the file of an export is kept
 EXPORT_KEEP_DAYS = env.int("EXPORT_KEEP_DAYS", default=7)
 

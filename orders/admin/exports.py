@@ -107,7 +107,7 @@ class ExportAdmin(ReadOnlyAdmin):
                     actor=actor,
                     reason=form.cleaned_data["reason"],
                 )
-            except InvalidInput as mistake:
+            except (InvalidInput, WrongState) as mistake:
                 refusal = str(mistake)
             else:
                 messages.success(request, "The orders are chosen; the file is made by itself from here.")
