@@ -17,12 +17,12 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from orders import clock
+from orders import clock, history
 from orders.access import COMMANDS, RULES
 from orders.actor import Actor, person
 from orders.errors import NotPermitted, WrongState
-from orders.models import Approval
-from orders.vocabulary import ApprovalStatus, Channel
+from orders.models import Approval, Order
+from orders.vocabulary import ApprovalStatus, Channel, EventType
 
 #: a request that nobody decided by then comes to nothing
 LIFE = timedelta(days=3)
@@ -38,10 +38,13 @@ def ask(
     reason: str,
     actor: Actor,
     life: timedelta = LIFE,
+    order: Order | None = None,
 ) -> Approval:
     """Record that `command` waits for a second person. Raises `NotPermitted`, or `WrongState` while one waits already.
 
-    The parameters hold everything that the command needs, and what it was asked in view of, such as the old price.
+    `says` is a command in the imperative, for it is read before and after the decision. The parameters hold everything
+    that the command needs, and what it was asked in view of, such as the old price. What is asked about an order, which
+    the caller has locked, stands in its history.
     """
     rule = RULES[command]
     actor.require(rule.permission)
@@ -57,8 +60,8 @@ def ask(
                     f"{other.says} This waits for a second person since {_moment(other.requested_at)}, "
                     f"asked for by {other.requested_by}."
                 )
-            _close(other, ApprovalStatus.EXPIRED, "Nobody decided in time.")
-        return Approval.objects.create(
+            expire(other, order, actor=actor)
+        approval = Approval.objects.create(
             command=command,
             subject=subject,
             says=says[:500],
@@ -69,13 +72,43 @@ def ask(
             requested_by_id=actor.user.pk,
             expires_at=clock.now() + life,
         )
+        if order is not None:
+            tell(order, approval, EventType.APPROVAL_ASKED, reason, actor=actor)
+    return approval
 
 
 def visible_to(actor: Actor) -> QuerySet[Approval]:
-    """Requests for commands that the actor could give, and the actor's own."""
-    mine = [rule.name for rule in COMMANDS if rule.four_eyes and actor.may(rule.permission)]
+    """The actor's own requests; with the permission to see others', also those for commands that the actor could give.
+
+    With who asked and who decided.
+    """
+    known = Q(command__in=_could_give(actor)) if actor.may("orders.view_approval") else Q(pk=None)
     own = Q(requested_by=actor.user.pk) if actor.user is not None and actor.user.pk else Q(pk=None)
-    return Approval.objects.select_related("requested_by", "decided_by").filter(Q(command__in=mine) | own)
+    return Approval.objects.select_related("requested_by", "decided_by").filter(known | own)
+
+
+def asked_by(actor: Actor) -> QuerySet[Approval]:
+    """What the actor asked for, decided or not, the newest first."""
+    return visible_to(actor).filter(requested_by=actor.user.pk if actor.user else None).order_by("-requested_at")
+
+
+def to_decide(actor: Actor) -> QuerySet[Approval]:
+    """What waits and the actor may decide, the oldest first."""
+    if not actor.may(DECIDE):
+        return Approval.objects.none()
+    waiting = visible_to(actor).filter(
+        command__in=_could_give(actor), status=ApprovalStatus.WAITING, expires_at__gt=clock.now()
+    )
+    return waiting.exclude(requested_by=actor.user.pk if actor.user else None).order_by("requested_at")
+
+
+def may_ask(actor: Actor) -> bool:
+    """Whether the actor may give a command that can take two people."""
+    return bool(_could_give(actor))
+
+
+def _could_give(actor: Actor) -> list[str]:
+    return [rule.name for rule in COMMANDS if rule.four_eyes and actor.may(rule.permission)]
 
 
 def claim(approval_id: UUID | str, *, actor: Actor) -> Approval:
@@ -122,9 +155,45 @@ def hash_of(command: str, subject: str, parameters: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _close(approval: Approval, status: ApprovalStatus, decision: str) -> None:
-    approval.status, approval.decision, approval.decided_at = status, decision[:500], clock.now()
+def expire(approval: Approval, order: Order | None, *, actor: Actor) -> None:
+    """Close a request that nobody decided in time; the caller has locked both."""
+    approval.status, approval.decision = ApprovalStatus.EXPIRED, "Nobody decided in time."
+    approval.decided_at = clock.now()
     approval.save(update_fields=["status", "decision", "decided_at"])
+    if order is not None:
+        tell(order, approval, EventType.APPROVAL_LAPSED, approval.decision, actor=actor)
+
+
+def tell(order: Order, approval: Approval, event: EventType, why: str, *, actor: Actor) -> None:
+    """Write into the history of the order, which the caller has locked, what becomes of a request about it."""
+    amount = approval.parameters.get("amount_minor")
+    data = evidence(approval) | ({"amount_minor": amount} if isinstance(amount, int) else {})
+    history.record(order, event, actor=actor, reason=f"{approval.says} {why}", data=data)
+
+
+def evidence(approval: Approval) -> dict[str, Any]:
+    """Who asked and who decided, and when, for the data of an event; the moments are those of the two clicks."""
+    found = {
+        "approval": str(approval.pk),
+        "asked_for": approval.command,
+        "asked_by": approval.requested_by.get_username(),
+        "asked_at": approval.requested_at.isoformat(),
+    }
+    if approval.decided_by is None or approval.decided_at is None:
+        return found
+    decided = "approved" if approval.status == ApprovalStatus.DONE else "decided"
+    return found | {
+        f"{decided}_by": approval.decided_by.get_username(),
+        f"{decided}_at": approval.decided_at.isoformat(),
+    }
+
+
+def agreement(approval: Approval) -> str:
+    """Both people, both moments and the approval as a sentence, for the event of what was done."""
+    return (
+        f"Asked for by {approval.requested_by} at {_moment(approval.requested_at)}, approved by {approval.decided_by} "
+        f"at {_moment(approval.decided_at)} (approval {approval.pk})."
+    )
 
 
 def _moment(moment: Any) -> str:
