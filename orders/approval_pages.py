@@ -20,7 +20,7 @@ from orders.frames import in_frame
 from orders.models import Approval
 from orders.selectors import approvals as selectors
 from orders.selectors.approval_kinds import KINDS
-from orders.services import approvals, deciding
+from orders.services import deciding
 from orders.vocabulary import Channel
 from orders.wording import status_word
 
@@ -67,8 +67,8 @@ def _decide(
 ) -> HttpResponse:
     actor = person(request.user, Channel.ADMIN)
     try:
-        actor.require(approvals.DECIDE)
-        if not approvals.visible_to(actor).filter(pk=pk).exists():
+        actor.require(selectors.DECIDE)
+        if not selectors.visible_to(actor).filter(pk=pk).exists():
             return _not_found(request)
         if not form.is_valid():
             return _page(request, pk, status=400, **both)
@@ -87,7 +87,7 @@ def _decide(
 
 def _page(request: HttpRequest, pk: UUID, *, status: int = 200, **both: forms.Form) -> HttpResponse:
     actor = person(request.user, Channel.ADMIN)
-    approval = approvals.visible_to(actor).filter(pk=pk).first()
+    approval = selectors.visible_to(actor).filter(pk=pk).first()
     if approval is None:
         return _not_found(request)
     kind = KINDS[approval.command]
@@ -103,7 +103,7 @@ def _page(request: HttpRequest, pk: UUID, *, status: int = 200, **both: forms.Fo
         "people": selectors.people_of(approval),
         "is_waiting": selectors.is_waiting(approval),
         "is_own": approval.requested_by_id == request.user.pk,
-        "may_decide": approvals.to_decide(actor).filter(pk=pk).exists(),
+        "may_decide": selectors.to_decide(actor).filter(pk=pk).exists(),
         "does": kind.does(approval),
         **{f"{name}_form": form for name, form in both.items()},
     }

@@ -17,7 +17,6 @@ from orders.actor import person
 from orders.admin.reading import QuietChangeList, ReadOnlyAdmin, badge
 from orders.models import Approval
 from orders.selectors import approvals as selectors
-from orders.services import approvals
 from orders.vocabulary import Channel
 
 
@@ -36,7 +35,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
     sortable_by = ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Approval]:
-        return approvals.visible_to(person(request.user, Channel.ADMIN))
+        return selectors.visible_to(person(request.user, Channel.ADMIN))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return ApprovalChangeList

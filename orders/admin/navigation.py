@@ -10,8 +10,8 @@ from unfold.dataclasses import SearchResult
 
 from orders.actor import person
 from orders.models import Order
+from orders.selectors.approvals import may_ask
 from orders.selectors.dashboard import needs_a_human
-from orders.services.approvals import may_ask
 from orders.vocabulary import Channel
 
 #: (title, icon, name of its address, in the admin unless it says otherwise, permission; without one it is for whoever

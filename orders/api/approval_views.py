@@ -18,7 +18,8 @@ from orders.api.problems import refuse_field
 from orders.api.schema import answers
 from orders.api.views import StrictViewSet
 from orders.models import Approval
-from orders.services import approvals, deciding
+from orders.selectors import approvals
+from orders.services import deciding
 from orders.vocabulary import ApprovalStatus
 
 #: whoever may ask for such a command sees what became of it
@@ -51,7 +52,7 @@ class Approvals(StrictViewSet):
         if wanted not in {"true", "false"}:
             raise refuse_field("asked_by_me", "Write true or false.")
         if wanted == "true":
-            return Response(ApprovalOutput(approvals.asked_by(self.actor())[:100], many=True).data)
+            return Response(ApprovalOutput(approvals.of_asker(self.actor())[:100], many=True).data)
         waiting = approvals.visible_to(self.actor()).filter(status=ApprovalStatus.WAITING).order_by("requested_at")
         return Response(ApprovalOutput(waiting[:100], many=True).data)
 

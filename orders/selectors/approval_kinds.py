@@ -16,9 +16,11 @@ from django.urls import reverse
 
 from orders.amounts import money, price
 from orders.models import Approval, Order, Payment, PlaybookVersion, Product, ReturnCase
+from orders.playbooks.catalogue import CATALOGUE
+from orders.playbooks.definition import ActivityStep, walk
 from orders.playbooks.difference import Change, changes
-from orders.services import refunding
-from orders.services.playbooks import publishing
+from orders.selectors import playbooks
+from orders.vocabulary import CommandKind
 from orders.wording import order_word
 
 
@@ -119,26 +121,26 @@ def _version_page(approval: Approval) -> tuple[str, str]:
 
 
 def _playbook(approval: Approval) -> list[Fact]:
-    version, published = _version(approval), publishing.newest_published(approval.parameters["slug"])
+    version, published = _version(approval), playbooks.choice(approval.parameters["slug"])
     name, address = _version_page(approval)
-    needs = dict.fromkeys(entry.permission for entry in publishing.entries_of(publishing.definition_of(version)))
+    steps = [step for _, step, _ in walk(playbooks.read(version).steps) if isinstance(step, ActivityStep)]
+    does = dict.fromkeys(CATALOGUE[step.activity].title for step in steps)
     return [
         Fact(label="Playbook", value=f"{version.title}, {name.lower()}", address=address),
         Fact(label="Written by", value=version.created_by.get_username() if version.created_by else "nobody known"),
         Fact(label="Instead of", value=f"version {published.number}" if published else "nothing: none is published"),
-        Fact(label="What it does needs", value=", ".join(needs) or "no permission besides that to run playbooks"),
+        Fact(label="What it does", value=", ".join(does) or "nothing by itself"),
     ]
 
 
 def _playbook_changes(approval: Approval) -> list[Change]:
     """From the published version, which new runs follow now."""
-    published = publishing.newest_published(approval.parameters["slug"])
-    before = publishing.definition_of(published) if published else None
-    return changes(before, publishing.definition_of(_version(approval)))
+    published = playbooks.choice(approval.parameters["slug"])
+    return changes(published.definition if published else None, playbooks.read(_version(approval)))
 
 
 KINDS: Mapping[str, Kind] = {
-    refunding.COMMAND: Kind(
+    CommandKind.REFUND: Kind(
         title="Refund",
         model=Order,
         about=lambda order: Q(subject=order.number),
@@ -146,7 +148,7 @@ KINDS: Mapping[str, Kind] = {
         facts=_refund,
         does=_amount,
     ),
-    refunding.FOR_RETURN: Kind(
+    CommandKind.RETURN_REFUND: Kind(
         title="Refund of a return",
         model=Order,
         about=lambda order: Q(subject=order.number),
@@ -162,7 +164,7 @@ KINDS: Mapping[str, Kind] = {
         facts=_product,
         does=_new_price,
     ),
-    publishing.COMMAND: Kind(
+    "publish_playbook": Kind(
         title="Publication of a playbook",
         model=PlaybookVersion,
         about=lambda version: Q(subject=f"{version.playbook.slug} v{version.number}"),

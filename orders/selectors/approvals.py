@@ -11,13 +11,14 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.urls import reverse
 
 from orders import clock
+from orders.access import COMMANDS
 from orders.actor import Actor
 from orders.models import Approval
 from orders.selectors.approval_kinds import KINDS
-from orders.services import approvals
 from orders.vocabulary import ApprovalStatus
 from orders.wording import Tone, status_word
 
+DECIDE = "orders.decide_approval"
 ASKED_SHOWN = 200
 WAITS = "Waits for a second person"
 TONES = {
@@ -51,6 +52,40 @@ class Asked:
     tone: Tone
 
 
+def visible_to(actor: Actor) -> QuerySet[Approval]:
+    """The actor's own requests; with the permission to see others', also those for commands that the actor could give.
+
+    With who asked and who decided.
+    """
+    known = Q(command__in=_could_give(actor)) if actor.may("orders.view_approval") else Q(pk=None)
+    own = Q(requested_by=actor.user.pk) if actor.user is not None and actor.user.pk else Q(pk=None)
+    return Approval.objects.select_related("requested_by", "decided_by").filter(known | own)
+
+
+def of_asker(actor: Actor) -> QuerySet[Approval]:
+    """What the actor asked for, decided or not, the newest first."""
+    return visible_to(actor).filter(requested_by=actor.user.pk if actor.user else None).order_by("-requested_at")
+
+
+def to_decide(actor: Actor) -> QuerySet[Approval]:
+    """What waits and the actor may decide, the oldest first."""
+    if not actor.may(DECIDE):
+        return Approval.objects.none()
+    waiting = visible_to(actor).filter(
+        command__in=_could_give(actor), status=ApprovalStatus.WAITING, expires_at__gt=clock.now()
+    )
+    return waiting.exclude(requested_by=actor.user.pk if actor.user else None).order_by("requested_at")
+
+
+def may_ask(actor: Actor) -> bool:
+    """Whether the actor may give a command that can take two people."""
+    return bool(_could_give(actor))
+
+
+def _could_give(actor: Actor) -> list[str]:
+    return [rule.name for rule in COMMANDS if rule.four_eyes and actor.may(rule.permission)]
+
+
 def waiting() -> QuerySet[Approval]:
     """What somebody can still decide."""
     return Approval.objects.filter(status=ApprovalStatus.WAITING, expires_at__gt=clock.now())
@@ -63,7 +98,7 @@ def waiting_on(thing: Model, *, reader: Actor) -> list[Waiting]:
         if isinstance(thing, kind.model):
             about |= Q(command=command) & kind.about(thing)
     found = list(waiting().filter(about).select_related("requested_by").order_by("requested_at"))
-    opens = set(approvals.visible_to(reader).filter(pk__in=[one.pk for one in found]).values_list("pk", flat=True))
+    opens = set(visible_to(reader).filter(pk__in=[one.pk for one in found]).values_list("pk", flat=True))
     return [
         Waiting(
             approval=one,
@@ -91,7 +126,7 @@ def asked_by(actor: Actor) -> list[Asked]:
     """The newest first."""
     return [
         Asked(approval=one, address=address_of(one), word=word_of(one), tone=tone_of(one))
-        for one in approvals.asked_by(actor)[:ASKED_SHOWN]
+        for one in of_asker(actor)[:ASKED_SHOWN]
     ]
 
 

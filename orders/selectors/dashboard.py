@@ -20,9 +20,8 @@ from orders import clock, outbox
 from orders.actor import person
 from orders.amounts import counted, money, number
 from orders.models import CreditNote, FeedImport, Order, StaffTask, Step
-from orders.selectors import batches, findings, incidents
+from orders.selectors import approvals, batches, findings, incidents
 from orders.selectors.health import Backlog, Health, machinery, outbox_backlog, unserved
-from orders.services import approvals
 from orders.vocabulary import (
     MOVING_STATUSES,
     BatchAction,

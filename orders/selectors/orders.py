@@ -36,8 +36,8 @@ from orders.selectors.notices import Shown, notices_of
 from orders.selectors.offers import Case, May, Offer
 from orders.selectors.timeline import CHANNELS, Timeline, run_url, timeline
 from orders.selectors.undoing import Undo, is_undone, undo_of
-from orders.services import refunding
 from orders.vocabulary import (
+    CommandKind,
     EventType,
     OrderStatus,
     RefundStatus,
@@ -49,7 +49,7 @@ from orders.wording import Tone, order_tone, order_word
 
 LINES_PER_PAGE = 50
 #: commands of which one waits at a time on an order
-REFUNDS = (refunding.COMMAND, refunding.FOR_RETURN)
+REFUNDS = (CommandKind.REFUND, CommandKind.RETURN_REFUND)
 BACKWARD = (StepName.RECALL, StepName.REFUND, StepName.RELEASE, StepName.CLOSE)
 #: which step an order of that status works on; the first that is open counts
 STEPS_OF_STATUS = {

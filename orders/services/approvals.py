@@ -15,18 +15,17 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.db.models import Q, QuerySet
 
 from orders import clock, history
-from orders.access import COMMANDS, RULES
+from orders.access import RULES
 from orders.actor import Actor, person
 from orders.errors import NotPermitted, WrongState
 from orders.models import Approval, Order
+from orders.selectors.approvals import DECIDE
 from orders.vocabulary import ApprovalStatus, Channel, EventType
 
 #: a request that nobody decided by then comes to nothing
 LIFE = timedelta(days=3)
-DECIDE = "orders.decide_approval"
 
 
 def ask(
@@ -75,40 +74,6 @@ def ask(
         if order is not None:
             tell(order, approval, EventType.APPROVAL_ASKED, reason, actor=actor)
     return approval
-
-
-def visible_to(actor: Actor) -> QuerySet[Approval]:
-    """The actor's own requests; with the permission to see others', also those for commands that the actor could give.
-
-    With who asked and who decided.
-    """
-    known = Q(command__in=_could_give(actor)) if actor.may("orders.view_approval") else Q(pk=None)
-    own = Q(requested_by=actor.user.pk) if actor.user is not None and actor.user.pk else Q(pk=None)
-    return Approval.objects.select_related("requested_by", "decided_by").filter(known | own)
-
-
-def asked_by(actor: Actor) -> QuerySet[Approval]:
-    """What the actor asked for, decided or not, the newest first."""
-    return visible_to(actor).filter(requested_by=actor.user.pk if actor.user else None).order_by("-requested_at")
-
-
-def to_decide(actor: Actor) -> QuerySet[Approval]:
-    """What waits and the actor may decide, the oldest first."""
-    if not actor.may(DECIDE):
-        return Approval.objects.none()
-    waiting = visible_to(actor).filter(
-        command__in=_could_give(actor), status=ApprovalStatus.WAITING, expires_at__gt=clock.now()
-    )
-    return waiting.exclude(requested_by=actor.user.pk if actor.user else None).order_by("requested_at")
-
-
-def may_ask(actor: Actor) -> bool:
-    """Whether the actor may give a command that can take two people."""
-    return bool(_could_give(actor))
-
-
-def _could_give(actor: Actor) -> list[str]:
-    return [rule.name for rule in COMMANDS if rule.four_eyes and actor.may(rule.permission)]
 
 
 def claim(approval_id: UUID | str, *, actor: Actor) -> Approval:
