@@ -94,7 +94,7 @@ def approve(order_number: str, *, actor: Actor, reason: str) -> ReviewCase:
     Whoever placed the order approves nothing of it, and a first approval lapses when that person leaves or loses the
     permission. Raises `NotPermitted`, `Order.DoesNotExist`, or `WrongState` naming who decided and when.
     """
-    actor.require(DECIDE)
+    actor.require("orders.decide_review")
     with _open_case(order_number) as (order, case):
         _refuse_placer(order, actor)
         if case.first_by is not None and not case.first_by.has_perm(DECIDE):
