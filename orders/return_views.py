@@ -94,6 +94,8 @@ def refund(request: HttpRequest, number: str) -> HttpResponse:
             nothing = f"No return of order {number} waits for a refund."
             return _nothing(request, number, with_words(refused.form) if refused else nothing)
         payable, due = case.payable_minor(order.payment.left_minor), case.due_minor()
+        if refused is not None and not payable:
+            messages.warning(request, with_words(refused.form))
         amount = money(payable, order.currency)
         form = empty(ReturnRefundForm, "return-refund", refused, return_id=case.pk, amount_minor=payable)
         if refused is not None:
