@@ -30,7 +30,7 @@ from orders import clock
 from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.amounts import money, number
-from orders.errors import InvalidFeed, InvalidInput, NotPermitted, WrongState
+from orders.errors import InvalidFeed, InvalidInput, NotPermitted, TooManyWorkbooks, WrongState
 from orders.models import FeedImport
 from orders.polling import STOP_POLLING, polled
 from orders.services import feeds
@@ -194,7 +194,7 @@ class FeedImportAdmin(ReadOnlyAdmin):
             )
         except InvalidInput as refusal:
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
-        except InvalidFeed as refusal:
+        except (InvalidFeed, TooManyWorkbooks) as refusal:
             form.add_error("file", str(refusal))
         except NotPermitted as refusal:
             raise PermissionDenied(str(refusal)) from refusal

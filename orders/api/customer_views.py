@@ -31,7 +31,7 @@ class Customers(StrictViewSet):
     @extend_schema(
         summary="Erase the personal data of a customer, for ever",
         description="Orders, history and books stay. 409 while the customer has open orders; the answer names them. "
-        "Done before, it says when and by whom.",
+        "Done before, it is done again for what has come in since, or says when and by whom it was done.",
         request=ErasureInput,
         responses=answers({200: ErasureOutput}, 404, body=True),
         parameters=[key_header(required=True), *answer_headers(200)],

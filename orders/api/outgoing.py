@@ -281,14 +281,17 @@ class CommandOutput(serializers.ModelSerializer):
 
 
 class ErasureOutput(serializers.ModelSerializer):
-    """The erasure of a customer's personal data; the first one, however often it is asked for."""
+    """The erasure of a customer's personal data: the first one, or a later one that found something again."""
 
-    customer = serializers.CharField(source="customer.reference", help_text="What the customer is called from now on.")
+    customer = serializers.SerializerMethodField(help_text="What the customer is called from now on.")
     requested_by = serializers.CharField(source="actor")
 
     class Meta:
         model = Command
         fields = ["id", "status", "customer", "requested_by", "channel", "reason", "outcome", "created_at"]
+
+    def get_customer(self, command: Command) -> str:
+        return command.customer.reference if command.customer is not None else command.subject
 
 
 class FeedOutput(serializers.ModelSerializer):

@@ -69,6 +69,7 @@ DOMAIN_ERRORS: tuple[tuple[type[domain.DomainError], Kind], ...] = (
     (domain.AlreadyExists, ALREADY_EXISTS),
     (domain.PartnerUnavailable, UNAVAILABLE),
     (domain.TooManyDownloads, TOO_MANY_REQUESTS),
+    (domain.TooManyWorkbooks, TOO_MANY_REQUESTS),
     (domain.DomainError, WRONG_STATE),
 )
 

@@ -46,6 +46,11 @@ def forget(customer: Customer, *, old_reference: str, order_numbers: Sequence[st
             answer["customer"] = customer.reference
         record.body = seal(record.pk, location, json.dumps(answer, separators=(",", ":"), ensure_ascii=False))
         record.save(update_fields=["body"])
+    forget_addresses(customer, old_reference=old_reference)
+
+
+def forget_addresses(customer: Customer, *, old_reference: str) -> None:
+    """Replace the reference in the addresses of requests, this erasure's own among them."""
     IdempotencyRecord.objects.filter(route__contains=f"/customers/{old_reference}/").update(
         route=f"POST /api/customers/{customer.reference}/erase/"
     )

@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 from orders.actor import person
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.keyring import Unreadable
-from orders.models import Command, CreditNote, Customer, CustomerKey, IdempotencyRecord, LedgerTransfer, Order
+from orders.models import ApiToken, Command, CreditNote, Customer, CustomerKey, IdempotencyRecord, LedgerTransfer, Order
 from orders.services import erasing, invariants, placing
 from orders.services.feeds import bad_rows_csv
 from orders.services.roles import ensure_roles
@@ -171,6 +171,53 @@ def test_a_second_request_says_when_and_by_whom_and_does_nothing() -> None:
         Command.objects.create(
             kind=CommandKind.ERASE_CUSTOMER, customer=first.command.customer, actor="x", channel=Channel.CLI, reason="x"
         )
+
+
+def test_what_comes_in_again_of_an_erased_customer_is_erased_by_the_next_request() -> None:
+    feed = feed_files.imported(feed_files.row("1", customer=REFERENCE))
+    Order.objects.update(status="failed", closed_at=feed.created_at)
+    first = erase()
+    feed_files.imported(feed_files.row("1", customer=REFERENCE))
+    assert {table for table, _, _ in found_in_database(REFERENCE)} == {"orders_feedrow", "orders_feedimport"}
+
+    again, third = erase(reason=f"{REFERENCE} asked again"), erase()
+
+    assert found_in_database(REFERENCE) == set()
+    assert (again.customer, again.is_new, third.is_new) == (first.customer, True, False)
+    assert "1 row of 1 imported file named the customer" in again.words
+    assert again.command.reason == "erased asked again"
+    answer = post_erase(token_client("erase_customer"))
+    assert answer.json()["customer"] == first.customer
+    assert found_in_database(REFERENCE) == set(), "nor does the address of the request"
+
+
+def test_somebody_whose_rows_were_all_refused_is_erased_without_being_a_customer() -> None:
+    feed_files.imported(feed_files.row("1", customer=REFERENCE, quantity="many"))
+    assert not Customer.objects.exists()
+
+    answer = post_erase(token_client("erase_customer"))
+
+    assert answer.status_code == 200
+    assert found_in_database(REFERENCE) == set()
+    customer = Customer.objects.get()
+    assert (customer.erased_at is not None, customer.reference) == (True, answer.json()["customer"])
+    assert not erase().is_new
+
+
+def test_names_that_people_gave_to_things_lose_the_customers() -> None:
+    feed = feed_files.imported(feed_files.row("1"), name=f"{EMAIL} of {NAME}.csv")
+    token_client("view_order")
+    ApiToken.objects.update(name=f"for {NAME}")
+    completed()
+
+    erase()
+
+    assert found_in_database(NAME, EMAIL) <= {
+        ("orders_orderevent", "reason", NAME),
+        ("orders_orderevent", "reason", EMAIL),
+    }
+    feed.refresh_from_db()
+    assert feed.name == "erased of erased.csv"
 
 
 def test_open_orders_are_named_and_nothing_is_erased() -> None:

@@ -120,8 +120,10 @@ def test_no_cell_is_a_formula_and_plain_numbers_stay_as_they_are(format: ExportF
     place = HEADER.index("reference")
     found = [row[place] for row in (read_csv(export) if format is CSV else read_workbook(export))[1:]]
     bell = "\x07" if format is CSV else "\ufffd"
+    # What stands behind a tab or a line break may be a cell of its own to a spreadsheet.
+    harmless = [text.replace("\t=", "\t'=").replace("\r=", "\r'=") if format is CSV else text for text in DANGEROUS]
     assert found == [
-        *(f"'{text}" for text in DANGEROUS),
+        *(f"'{text}" for text in harmless),
         "-12.50",
         "plain",
         'quote " and , comma',

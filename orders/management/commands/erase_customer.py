@@ -28,9 +28,7 @@ class Command(ActingCommand):
             raise
         except DomainError as error:
             raise CommandError(str(error)) from error
-        customer = done.command.customer
-        assert customer is not None
         if json:
-            self.stdout.write(jsonlib.dumps({"customer": customer.reference, "new": done.is_new, "told": done.words}))
+            self.stdout.write(jsonlib.dumps({"customer": done.customer, "new": done.is_new, "told": done.words}))
         else:
-            self.stdout.write(f"{customer.reference}: {done.words}")
+            self.stdout.write(f"{done.customer}: {done.words}")

@@ -209,7 +209,7 @@ def report_as_text(feed: FeedImport, report: dict[str, Any]) -> str:
 
 
 def write_rejected(feed: FeedImport, path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
         file.writelines(feeds.bad_rows_csv(feed))
 
 

@@ -7,7 +7,7 @@ caller that they live, at every point where they may be stopped.
 
 from orders.services.feeds.checking import invoices_csv, report
 from orders.services.feeds.phases import abandon
-from orders.services.feeds.receiving import receive
+from orders.services.feeds.receiving import convert, receive
 from orders.services.feeds.rejects import bad_rows_csv
 from orders.services.feeds.reporting import Progress, figures, per_minute, progress, why_quiet
 from orders.services.feeds.staging import validate
@@ -21,6 +21,7 @@ __all__ = [
     "TimedOut",
     "abandon",
     "bad_rows_csv",
+    "convert",
     "figures",
     "follow",
     "invoices_csv",

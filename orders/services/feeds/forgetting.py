@@ -7,6 +7,8 @@ is replaced, and only in the customer's own rows, because the same digits may be
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import connection
 
@@ -29,19 +31,35 @@ ROWS = f"""
 FEEDS = f"SELECT DISTINCT feed_id FROM orders_feedrow WHERE {THEIRS}"
 
 
-def forget(reference: str, *, instead: str) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Forgotten:
+    files: int
+    rows: int
+
+
+def knows(reference: str) -> bool:
+    """Whether a row of a feed names the customer, taken or refused."""
+    return bool(_feeds(reference))
+
+
+def forget(reference: str, *, instead: str) -> Forgotten:
     """Replace `reference`. Raises `WrongState` while an import that has rows of the customer is under way."""
-    with connection.cursor() as cursor:
-        cursor.execute(FEEDS, {"reference": reference})
-        feeds = FeedImport.objects.filter(pk__in=[row[0] for row in cursor.fetchall()])
+    feeds = FeedImport.objects.filter(pk__in=_feeds(reference))
     under_way = [feed.name for feed in feeds if feed.status not in ENDED]
     if under_way:
         raise WrongState(f"An import with rows of this customer is still under way: {', '.join(under_way[:5])}.")
-    for feed in feeds.order_by("pk"):
-        _forget_in(feed, reference, instead)
+    rows = [_forget_in(feed, reference, instead) for feed in feeds.order_by("pk")]
+    return Forgotten(files=len(rows), rows=sum(rows))
 
 
-def _forget_in(feed: FeedImport, reference: str, instead: str) -> None:
+def _feeds(reference: str) -> list[UUID]:
+    with connection.cursor() as cursor:
+        cursor.execute(FEEDS, {"reference": reference})
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _forget_in(feed: FeedImport, reference: str, instead: str) -> int:
+    """How many rows of the file were the customer's."""
     with connection.cursor() as cursor:
         cursor.execute(ROWS, {"feed": feed.pk, "reference": reference})
         found = cursor.fetchall()
@@ -51,12 +69,14 @@ def _forget_in(feed: FeedImport, reference: str, instead: str) -> None:
         for place in range(line - 1, min((following or len(lines) + 1) - 1, len(lines))):
             lines[place] = token.sub(instead.encode(), lines[place])
     write_content(feed, b"".join(lines))
-    for row in FeedRow.objects.filter(pk__in=[row_id for row_id, _, _ in found]):
+    rows = list(FeedRow.objects.filter(pk__in=[row_id for row_id, _, _ in found]))
+    for row in rows:
         if row.customer_reference == reference:
             row.customer_reference = instead
         if row.raw is not None:
             row.raw = [token.sub(instead.encode(), cell.encode()).decode() for cell in row.raw]
         row.save(update_fields=["customer_reference", "raw"])
+    return len(rows)
 
 
 def _token(reference: str) -> re.Pattern[bytes]:
