@@ -1,6 +1,6 @@
 """System checks: a wrong configuration stops the start with an id and a hint, not an order halfway through."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -212,10 +212,17 @@ def database_is_the_one_we_mean(**_: object) -> list[CheckMessage]:
             hint="Add ?sslmode=verify-full&sslrootcert=FILE to its address (DATABASE_URL, DATABASE_DIRECT_URL).",
             id="backoffice.W006",
         )
-        for alias, entry in settings.DATABASES.items()
-        if (mode := entry.get("OPTIONS", {}).get("sslmode", "prefer")) != "verify-full"
-        and any(host not in HERE and not host.startswith("/") for host in entry.get("HOST", "").split(","))
+        for alias, mode in unverified_databases()
     ]
+
+
+def unverified_databases() -> Iterator[tuple[str, str]]:
+    """Alias and sslmode of each database on another machine whose certificate is not verified."""
+    for alias, entry in settings.DATABASES.items():
+        mode = entry.get("OPTIONS", {}).get("sslmode", "prefer")
+        is_elsewhere = any(host not in HERE and not host.startswith("/") for host in entry.get("HOST", "").split(","))
+        if mode != "verify-full" and is_elsewhere:
+            yield alias, mode
 
 
 #: processes that have a pool, and the connections that one has besides: a worker's relay listens, and its gate looks

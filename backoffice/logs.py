@@ -9,6 +9,9 @@ import logging
 import traceback
 from types import TracebackType
 
+#: of an exception: so many frames at each end, and so many causes; a recursion has thousands
+FRAMES, CAUSES = 20, 5
+
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
@@ -29,13 +32,25 @@ class WithoutValues(logging.Formatter):
         seen: set[int] = set()
         while error is not None and id(error) not in seen:
             seen.add(id(error))
-            lines = "".join(traceback.format_tb(error.__traceback__))
+            if len(told) == CAUSES:
+                told.append("more causes, which are left out")
+                break
+            lines = _lines(error)
             kind = getattr(error, "type", None)
             named = type(error).__qualname__ + (f" of type {kind}" if isinstance(kind, str) else "")
             words = str(error) if getattr(error, "safe_to_log", False) else "(its message is not logged)"
             told.append(f"{named}: {words}\n{lines}")
             error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         return "caused by\n".join(told).rstrip()
+
+
+def _lines(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    left_out = len(frames) - 2 * FRAMES
+    if left_out <= 0:
+        return "".join(frames.format())
+    ends = (traceback.StackSummary.from_list(part).format() for part in (frames[:FRAMES], frames[-FRAMES:]))
+    return f"  {left_out} frames are left out\n".join("".join(end) for end in ends)
 
 
 class WithoutQuery(logging.Filter):

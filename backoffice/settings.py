@@ -4,6 +4,7 @@ Nothing here has a default that would be dangerous in production: the secret key
 given, and `backoffice.checks` stops the start with a hint where they are not.
 """
 
+import os
 from pathlib import Path
 
 import environ
@@ -53,12 +54,14 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "backoffice.web_clock.NoteClock",
     "backoffice.proxies.TrustedProxies",
-    "django.middleware.security.SecurityMiddleware",
     "backoffice.browser_rules.BrowserRules",
+    "django.middleware.security.SecurityMiddleware",
+    "backoffice.transport.EncryptedCalls",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "backoffice.browser_rules.PrivatePages",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "backoffice.session_age.SessionAge",
-    "django.middleware.common.CommonMiddleware",
+    "backoffice.transport.NamedHosts",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -135,6 +138,20 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_ENABLE_ACCESS_FAILURE_LOG = True
 AXES_LOCKOUT_CALLABLE = "backoffice.sign_in.locked_out"
 
+# --- What a request may take (backoffice/request_limits.py, backoffice/http_protocol.py) ------------------------------
+#: seconds until the headers and until the body have arrived
+WEB_HEADER_SECONDS = env.float("WEB_HEADER_SECONDS", default=10)
+WEB_BODY_SECONDS = env.float("WEB_BODY_SECONDS", default=60)
+#: outside production one address is a whole company of programs
+_CALLERS = 1 if IS_PRODUCTION else 20
+#: of one address in one web process: requests that are answered, and bodies that are on their way
+WEB_REQUESTS_PER_ADDRESS = env.int("WEB_REQUESTS_PER_ADDRESS", default=100 * _CALLERS)
+WEB_BODIES_PER_ADDRESS = env.int("WEB_BODIES_PER_ADDRESS", default=50 * _CALLERS)
+#: password checks in one web process: at once, and with those that wait, of one address and in all
+WEB_PASSWORDS_AT_ONCE = env.int("WEB_PASSWORDS_AT_ONCE", default=max(1, (os.cpu_count() or 2) // 2))
+WEB_PASSWORDS_PER_ADDRESS = env.int("WEB_PASSWORDS_PER_ADDRESS", default=5 * _CALLERS)
+WEB_PASSWORDS_WAITING = env.int("WEB_PASSWORDS_WAITING", default=50 * _CALLERS)
+
 # --- Browser security -------------------------------------------------------------------------------------------------
 #: how many proxies of ours stand before the web process; 0 means that no forwarded header is believed
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
@@ -149,7 +166,11 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 PERMISSIONS_POLICY = "camera=(), microphone=(), geolocation=(), payment=(), usb=()"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = IS_PRODUCTION
+#: probes come by address and in clear text, and hear nothing secret; calls are refused (backoffice/transport.py)
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^api/"]
 if IS_PRODUCTION:
+    # No other host of the domain can set a cookie of such a name.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
     if TRUSTED_PROXIES:
@@ -163,7 +184,7 @@ CONTENT_SECURITY_POLICY = {
         "img-src": ["'self'", "data:"],
         "object-src": ["'none'"],
         "frame-ancestors": ["'none'"],
-        "base-uri": ["'self'"],
+        "base-uri": ["'none'"],
         "form-action": ["'self'"],
     }
 }
@@ -251,6 +272,8 @@ SPECTACULAR_SETTINGS = {
 #: refusals name this limit; it is checked before the body is parsed
 API_MAX_BODY_BYTES = 2 * 1024 * 1024
 API_MAX_JSON_DEPTH = 32
+#: in all objects of a body together
+API_MAX_JSON_KEYS = 10_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024
 
 # --- Order feeds ------------------------------------------------------------------------------------------------------
@@ -264,6 +287,8 @@ FEED_COMMAND_MAX_ROWS = 1_000_000
 # --- Exports ----------------------------------------------------------------------------------------------------------
 #: rows of one export; a sheet of a workbook ends at 1,048,576
 EXPORT_MAX_ROWS = env.int("EXPORT_MAX_ROWS", default=500_000)
+#: of one person, that are not made yet
+EXPORTS_OPEN_PER_PERSON = env.int("EXPORTS_OPEN_PER_PERSON", default=5)
 #: how long the file of an export is kept
 EXPORT_KEEP_DAYS = env.int("EXPORT_KEEP_DAYS", default=7)
 

@@ -13,7 +13,7 @@ from temporal_app.codec_endpoint import decode
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("ok\n", content_type="text/plain")
+    return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
 
 
 handler400 = "backoffice.failures.bad_request"

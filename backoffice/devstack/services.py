@@ -196,6 +196,8 @@ def web_options(port: int) -> list[str]:
         *("--host", "127.0.0.1", "--port", str(port)),
         # Without it one open streaming client blocks the stop for ever.
         *("--timeout-graceful-shutdown", "3"),
+        *("--http", "backoffice.http_protocol:TimedHeaders"),
+        "--no-server-header",
         # uvicorn would believe X-Forwarded-For from this machine; backoffice/proxies.py decides whom to believe.
         "--no-proxy-headers",
     ]

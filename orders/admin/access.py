@@ -20,6 +20,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from orders import clock
+from orders.admin.filters import RelatedFilter, YesNoFilter
 from orders.admin.reading import HonestActions, ReadOnlyAdmin, ago
 from orders.models import RefusedAction
 
@@ -37,6 +38,13 @@ class UserAdmin(PlainUserAdmin, HonestActions):
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     compressed_fields = True
+    list_filter = (
+        ("is_staff", YesNoFilter),
+        ("is_superuser", YesNoFilter),
+        ("is_active", YesNoFilter),
+        ("groups", RelatedFilter),
+    )
+    list_filter_submit = True
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         fields = tuple(super().get_readonly_fields(request, obj))
@@ -79,7 +87,7 @@ class AccessFailureLogAdmin(ReadOnlyAdmin):
     """Every wrong sign-in, also after its lock has ended; the one that locked says so."""
 
     list_display = ("attempt_time", "username", "ip_address", "locked_out")
-    list_filter = ("locked_out",)
+    list_filter = (("locked_out", YesNoFilter),)
     fields = ("attempt_time", "username", "ip_address", "user_agent", "path_info", "locked_out")
     search_fields = ("username__exact", "ip_address__exact")
 

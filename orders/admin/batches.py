@@ -24,7 +24,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin, badge
-from orders.admin.selecting import selection_of
+from orders.admin.selecting import refused_selection, selection_of
 from orders.amounts import money, number
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame
@@ -38,6 +38,7 @@ from orders.services import batches
 from orders.services.batches.downloading import items_csv
 from orders.services.batches.freezing import Drifted
 from orders.services.batches.selecting import Seen
+from orders.services.selection import in_words
 from orders.streaming import CSV, attachment
 from orders.vocabulary import DEFAULT_AUTO_PAUSE_PERCENT, BatchAction, BatchStatus, Channel, ItemStatus
 from orders.wording import status_word
@@ -110,14 +111,18 @@ class BatchAdmin(ReadOnlyAdmin):
         actor.require("orders.run_batch")
         if not request.user.has_perm("orders.view_order"):  # type: ignore[union-attr]
             raise PermissionDenied("This needs the permission orders.view_order.")
-        selection, offered = selection_of(request, self.admin_site), self._offered(request)
+        try:
+            selection = selection_of(request, self.admin_site)
+        except InvalidInput as mistake:
+            return refused_selection(request, "Batch", mistake)
         wanted = request.GET.get("action", "")
         action = BatchAction(wanted) if wanted in set(BatchAction) else None
         form = BatchForm(request.POST or None)
         playbook = playbooks.choice(request.GET.get("playbook", "").replace("\x00", "")) if self._runs(action) else None
         inputs = InputsForm(playbook.definition, request.POST or None) if playbook else None
         context: dict[str, Any] = {
-            "offered": offered,
+            "offered": self._offered(request),
+            "chosen_by": selection.words,
             "chosen": action,
             "form": form,
             "asked": request.GET.lists(),
@@ -190,7 +195,9 @@ class BatchAdmin(ReadOnlyAdmin):
     def items_view(self, request: HttpRequest, batch_id: UUID) -> HttpResponseBase:
         batch = self._visible(request, str(batch_id))
         wanted = request.GET.get("status", "")
-        status = ItemStatus(wanted) if wanted in set(ItemStatus) else None
+        if wanted and wanted not in set(ItemStatus):
+            raise Http404("Items have no such status.")
+        status = ItemStatus(wanted) if wanted else None
         return attachment(request, items_csv(batch, status=status), name=f"batch-{batch.pk}.csv", content_type=CSV)
 
     def steer_view(self, request: HttpRequest, batch_id: UUID, button: str) -> HttpResponse:
@@ -227,6 +234,7 @@ class BatchAdmin(ReadOnlyAdmin):
             "failed": now.counts[ItemStatus.FAILED],
             "standing": reading.standing(batch, now),
             "sum": reading.sums_in_words(batch.sums),
+            "chosen_by": in_words(batch.selection),
             "failures": reading.failures(batch) if now.counts[ItemStatus.FAILED] else [],
             "results": reading.results(batch),
             "left_out": reading.left_out(batch),

@@ -24,7 +24,7 @@ from unfold.widgets import (
 )
 
 from orders.actor import person
-from orders.admin.exports import FORMATS, ReasonForm, filter_words, has_file, status_badge
+from orders.admin.exports import FORMATS, ReasonForm, has_file, status_badge
 from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.amounts import number
 from orders.errors import AlreadyExists, InvalidInput, WrongState
@@ -34,6 +34,7 @@ from orders.models.rules import choices
 from orders.selectors.filtering import MAX_LAST_HOURS
 from orders.selectors.queues import TITLES, Queue
 from orders.services import exports
+from orders.services.selection import filter_words
 from orders.vocabulary import MAX_ORDER_TOTAL_MINOR, MAX_PLAN_HOURS, Channel, ExportFormat, OrderStatus
 from orders.wording import Tone
 

@@ -24,7 +24,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin, badge
-from orders.admin.selecting import selection_of
+from orders.admin.selecting import refused_selection, selection_of
 from orders.amounts import counted, number
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame
@@ -32,6 +32,7 @@ from orders.models import Export
 from orders.polling import STOP_POLLING, polled
 from orders.services import exports
 from orders.services.exports.keeping import is_over
+from orders.services.selection import in_words
 from orders.streaming import attachment, require_place
 from orders.vocabulary import Channel, ExportFormat, ExportStatus
 from orders.wording import Tone, status_word
@@ -45,7 +46,6 @@ TONES = {
     ExportStatus.EXPIRED: Tone.NEUTRAL,
 }
 FORMATS = [(ExportFormat.CSV.value, "CSV"), (ExportFormat.XLSX.value, "Excel (XLSX)")]
-SELECTED_WORDS = {"ticked": "ticked", "numbers": "named"}
 
 
 class ExportForm(forms.Form):
@@ -93,7 +93,10 @@ class ExportAdmin(ReadOnlyAdmin):
         for permission in ("orders.export_orders", "orders.view_order"):
             if not actor.may(permission):
                 raise PermissionDenied(f"This needs the permission {permission}.")
-        selection = selection_of(request, self.admin_site)
+        try:
+            selection = selection_of(request, self.admin_site)
+        except InvalidInput as mistake:
+            return refused_selection(request, "Export", mistake)
         form = ExportForm(request.POST or None)
         refusal = ""
         if request.method == "POST" and form.is_valid():
@@ -104,7 +107,7 @@ class ExportAdmin(ReadOnlyAdmin):
                     actor=actor,
                     reason=form.cleaned_data["reason"],
                 )
-            except InvalidInput as mistake:
+            except (InvalidInput, WrongState) as mistake:
                 refusal = str(mistake)
             else:
                 messages.success(request, "The orders are chosen; the file is made by itself from here.")
@@ -117,6 +120,7 @@ class ExportAdmin(ReadOnlyAdmin):
             "form": form,
             "refusal": refusal or (f"One export takes {counted(most, 'order')} at most." if count > most else ""),
             "chosen": f"More than {number(most)} orders" if count > most else counted(count, "order"),
+            "chosen_by": selection.words,
             "is_possible": 0 < count <= most,
             "keep": counted(settings.EXPORT_KEEP_DAYS, "day"),
         }
@@ -173,7 +177,7 @@ class ExportAdmin(ReadOnlyAdmin):
             "heading": self.title(export),
             "status": status_word(export.status),
             "tone": TONES[ExportStatus(export.status)],
-            "chosen": chosen_words(export),
+            "chosen": in_words(export.selection),
             "has_file": has_file(export),
             "may": may,
             "steps": export.commands.order_by("created_at"),
@@ -210,21 +214,3 @@ class ExportAdmin(ReadOnlyAdmin):
             return None
         address = reverse("admin:orders_export_download", args=[export.pk])
         return format_html('<a href="{}">Download</a>', address)
-
-
-def chosen_words(export: Export) -> str:
-    """How the orders were chosen, as it was asked."""
-    asked = export.selection
-    for kind, words in SELECTED_WORDS.items():
-        if kind in asked:
-            return f"{counted(asked[kind], 'order')} {words}"
-    filters = asked.get("filter") or asked.get("list") or {}
-    return filter_words(filters)
-
-
-def filter_words(filters: dict[str, Any]) -> str:
-    said = [
-        f"{name.replace('_', ' ')}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
-        for name, value in filters.items()
-    ]
-    return "; ".join(said) or "All orders"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from django.contrib import messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
@@ -18,8 +19,8 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
-from unfold.views import ChangeList as UnfoldChangeList
 
+from orders.admin.filtering import StatedFilters
 from orders.amounts import duration, number
 from orders.wording import Tone
 
@@ -63,7 +64,7 @@ def estimated_rows(model: type[Model]) -> int:
         return max(0, int(cursor.fetchone()[0]))
 
 
-class QuietChangeList(UnfoldChangeList):
+class QuietChangeList(StatedFilters):
     """Unfold compares the count with a full count that we never take; an unfiltered list shows all there is."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -73,7 +74,17 @@ class QuietChangeList(UnfoldChangeList):
 
 
 class HonestActions(ModelAdmin):
-    """A forged action gets a 403. Django only leaves a forbidden one out of the menu and ignores its POST."""
+    """A forged action gets a 403. Django only leaves a forbidden one out of the menu and ignores its POST.
+
+    A list whose filter cannot be read is a 400 that shows no row, and no action is taken from it.
+    """
+
+    list_before_template = "admin/orders/filtered.html"
+    #: parameters that links to this list send besides its filters
+    list_links: tuple[str, ...] = ()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return QuietChangeList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         wanted = request.POST.get("action") if request.method == "POST" else None
@@ -81,7 +92,14 @@ class HonestActions(ModelAdmin):
             known = {name for _, name, _ in self._get_base_actions()}  # type: ignore[attr-defined]
             if wanted in known:
                 raise PermissionDenied(f"{request.user} may not do {wanted}.")
-        return cast(HttpResponse, super().changelist_view(request, extra_context))
+        if request.method == "POST" and self.get_changelist_instance(request).mistakes:
+            messages.error(request, "Nothing was done: the list has a filter that cannot be read.")
+            return HttpResponseRedirect(request.get_full_path())
+        response = cast(HttpResponse, super().changelist_view(request, extra_context))
+        changelist = (getattr(response, "context_data", None) or {}).get("cl")
+        if changelist is not None and changelist.mistakes:
+            response.status_code = 400
+        return response
 
 
 class ReadOnlyAdmin(HonestActions):
@@ -93,9 +111,6 @@ class ReadOnlyAdmin(HonestActions):
     list_filter_submit = True
     list_fullwidth = True
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return QuietChangeList
-
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -104,12 +119,6 @@ class ReadOnlyAdmin(HonestActions):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        if any("\x00" in value for values in request.GET.lists() for value in (values[0], *values[1])):
-            # PostgreSQL has no NUL in text: such a question would end as a server error.
-            return HttpResponseRedirect(request.path)
-        return super().changelist_view(request, extra_context)
 
 
 def badge(tone: Tone, word: str) -> SafeString:

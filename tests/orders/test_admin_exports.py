@@ -50,7 +50,8 @@ def test_all_that_match_are_those_that_the_list_shows(chief: Client) -> None:
     chief.post(form["Location"], FORM)
     export = Export.objects.get()
     assert export.parts.get().order_ids == [wanted.pk]
-    assert export.selection == {"list": {"total_from": ["30"], "buyer": ["known"]}}
+    words = "Buyer: Known customers; Total: from 30.00"
+    assert export.selection == {"list": {"total_from": ["30"], "buyer": ["known"]}, "words": words}
     assert guest.pk not in export.parts.get().order_ids
 
 
@@ -61,10 +62,13 @@ def test_a_search_chooses_as_it_does_in_the_list(chief: Client) -> None:
     assert Export.objects.get().parts.get().order_ids == [wanted.pk]
 
 
-@pytest.mark.parametrize("query", ["ids=nonsense", "filter=nonsense%3D1", "filter=q%3Da%2500", "ids="])
-def test_a_selection_that_is_none_is_not_found(chief: Client, query: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("ids=nonsense", 404), ("ids=", 404), ("", 404), ("filter=nonsense%3D1", 400), ("filter=q%3Da%2500", 400)],
+)
+def test_a_selection_that_is_none_is_refused(chief: Client, query: str, status: int) -> None:
     chief.raise_request_exception = False
-    assert chief.get(f"{NEW}?{query}").status_code == 404
+    assert chief.get(f"{NEW}?{query}").status_code == status
 
 
 def test_the_form_names_what_is_wrong(chief: Client, settings: LazySettings) -> None:

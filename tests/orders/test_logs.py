@@ -44,3 +44,27 @@ def test_an_access_line_has_no_query() -> None:
     asked = record(msg='%s - "%s %s HTTP/%s" %d', args=("1.2.3.4", "GET", "/admin/?q=ada@example.com", "1.1", 200))
     assert WithoutQuery().filter(asked)
     assert asked.getMessage() == '1.2.3.4 - "GET /admin/ HTTP/1.1" 200'
+
+
+def test_a_recursion_fills_no_log() -> None:
+    def deeper(left: int) -> None:
+        if left:
+            deeper(left - 1)
+        raise RecursionError
+
+    try:
+        deeper(500)
+    except RecursionError as error:
+        line = WithoutValues().format(record(exc_info=(type(error), error, error.__traceback__)))
+    assert "frames are left out" in line
+    assert len(line) < 10_000
+
+
+def test_a_long_chain_of_causes_is_cut() -> None:
+    error = ValueError()
+    for _ in range(50):
+        following = ValueError()
+        following.__cause__, error = error, following
+    line = WithoutValues().format(record(exc_info=(type(error), error, None)))
+    assert line.count("ValueError") == 5
+    assert "more causes, which are left out" in line

@@ -10,11 +10,11 @@ from django.db.models import QuerySet
 from orders import outbox
 from orders.actor import Actor
 from orders.amounts import number
-from orders.errors import InvalidInput
+from orders.errors import InvalidInput, WrongState
 from orders.models import Export, ExportPlan, Order
 from orders.services import commands
 from orders.services.selection import Selection
-from orders.vocabulary import EXPORT_PART_ORDERS, CommandKind, ExportFormat, Topic
+from orders.vocabulary import EXPORT_PART_ORDERS, CommandKind, ExportFormat, ExportStatus, Topic
 
 FREEZE = """
     INSERT INTO orders_exportpart (export_id, position, order_ids)
@@ -30,7 +30,8 @@ def request(
 ) -> Export:
     """Freeze the selection and ask for its file; answers at once.
 
-    Raises `NotPermitted`, or `InvalidInput` that names the limit when too many orders match, or that none does.
+    Raises `NotPermitted`, `InvalidInput` that names the limit when too many orders match, or that none does, and
+    `WrongState` for a person who has too many exports under way; a plan's are bounded by its rhythm.
     """
     actor.require("orders.export_orders")
     actor.require("orders.view_order")
@@ -38,6 +39,8 @@ def request(
         raise InvalidInput("reason", "Say what the file is for: it is what an auditor reads.")
     user = actor.user if actor.user is not None and actor.user.pk else None
     with transaction.atomic():
+        if plan is None:
+            _require_place(actor)
         export = Export.objects.create(
             format=format,
             reason=reason[:500],
@@ -65,6 +68,18 @@ def request(
             export_plan=plan,
         )
     return export
+
+
+def _require_place(actor: Actor) -> None:
+    with connection.cursor() as cursor:
+        # Else forty requests at once would each find none under way.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"exports of {actor.name}"])
+    most = settings.EXPORTS_OPEN_PER_PERSON
+    open_now = Export.objects.filter(
+        actor=actor.name, plan=None, status__in=(ExportStatus.QUEUED, ExportStatus.RUNNING)
+    )
+    if open_now.count() >= most:
+        raise WrongState(f"{most} of your exports are under way. Wait until one of them has ended, or cancel one.")
 
 
 def _freeze(export: Export, orders: QuerySet[Order]) -> int:
