@@ -25,7 +25,7 @@ from orders.playbooks.expressions import MAX_LENGTH
 from orders.playbooks.facts import ORDER_FACTS
 from orders.playbooks.graph import draw
 from orders.playbooks.outline import outline
-from orders.selectors import playbooks
+from orders.selectors import approvals, playbooks
 from orders.services.playbooks import publishing, triggering
 from orders.vocabulary import Channel, EventType, PlaybookRunStatus, VersionStatus
 from orders.wording import EVENT_TITLES, status_word
@@ -71,7 +71,7 @@ class Button:
 BUTTONS: dict[str, Button] = {
     "publish": Button(
         service=publishing.publish,
-        taken="Version {number} of {slug} waits for a second person; it is in the list “Second person”.",
+        taken="Version {number} of {slug} waits for a second person; runs do not follow it until then.",
     ),
     "retire": Button(
         service=publishing.retire,
@@ -96,6 +96,7 @@ def playbook_page(request: HttpRequest, slug: str) -> HttpResponse:
     if version is None:
         return _not_found(request, slug)
     definition = playbooks.read(version)
+    waiting = approvals.waiting_on(version, reader=person(request.user, Channel.ADMIN))
     shown = {
         "version": version,
         "tone": VERSION_TONES[VersionStatus(version.status)],
@@ -112,6 +113,7 @@ def playbook_page(request: HttpRequest, slug: str) -> HttpResponse:
             for run in (playbooks.runs_of_playbook(slug) if _may(request, "orders.view_playbookrun") else [])
         ],
         "permissions": list(dict.fromkeys(entry.permission for entry in publishing.entries_of(definition))),
+        "waiting": waiting,
         "is_draft": version.status == VersionStatus.DRAFT,
         "is_published": version.status == VersionStatus.PUBLISHED,
     }

@@ -16,14 +16,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_safe
 
+from orders.actor import person
 from orders.amounts import money
 from orders.frames import in_frame, order_not_found
 from orders.models import Order
 from orders.polling import STOP_POLLING, polled
+from orders.selectors import approvals, partner_answers
 from orders.selectors import orders as selectors
-from orders.selectors import partner_answers
 from orders.selectors.dashboard import dashboard
 from orders.selectors.queues import counts_for
+from orders.vocabulary import Channel
 
 
 @require_safe
@@ -77,6 +79,7 @@ def _live_context(request: HttpRequest, order: Order, steps: list[Any] | None = 
         "live": selectors.live_part(order, steps, may=_may(request)),
         "order": order,
         "total": money(order.total_minor, order.currency),
+        "waiting": approvals.waiting_on(order, reader=person(request.user, Channel.ADMIN)),
     }
 
 

@@ -73,7 +73,7 @@ QUEUE_COMMANDS: tuple[CommandRule, ...] = (
         permission="orders.decide_approval",
         roles=LEADS,
         doors={
-            Channel.ADMIN: ("ApprovalAdmin.approve_one", "ApprovalAdmin.decline_one"),
+            Channel.ADMIN: ("orders:approval-approve", "orders:approval-decline"),
             Channel.API: ("Approvals.approve", "Approvals.decline"),
         },
         not_offered={Channel.CLI: "the second pair of eyes is that of a person who signed in"},

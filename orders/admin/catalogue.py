@@ -23,6 +23,7 @@ from orders.admin.reading import ReadOnlyAdmin
 from orders.amounts import number, price
 from orders.errors import InvalidInput, WrongState
 from orders.models import Customer, Product, StockItem
+from orders.selectors import approvals
 from orders.services import catalogue, erasing
 from orders.vocabulary import Channel
 
@@ -104,6 +105,16 @@ class ProductAdmin(ReadOnlyAdmin):
     readonly_fields = ("sku", "currency", "created_at")
 
     form = ProductForm
+    change_form_before_template = "orders/approvals/waiting.html"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """With what waits about the product above the form."""
+        product = self.get_object(request, object_id)
+        waiting = approvals.waiting_on(product, reader=person(request.user, Channel.ADMIN)) if product else []
+        shown = {**(extra_context or {}), "waiting": waiting}
+        return cast(HttpResponse, super().change_view(request, object_id, form_url, shown))
 
     def save_model(self, request: HttpRequest, obj: Product, form: forms.ModelForm, change: bool) -> None:
         """By the service; a price that moves far is not saved but waits, and the page says so instead of "changed"."""
@@ -114,7 +125,7 @@ class ProductAdmin(ReadOnlyAdmin):
                 unit_price=form.cleaned_data["unit_price"],
                 actor=person(request.user, Channel.ADMIN),
             )
-            said = f"{waiting.says} It waits for a second person." if waiting else ""
+            said = f"{waiting.says} It waits for a second person; nothing has changed yet." if waiting else ""
         except WrongState as refusal:
             said = str(refusal)
         request.not_saved = said  # type: ignore[attr-defined]

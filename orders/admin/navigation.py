@@ -8,10 +8,14 @@ from django.http import HttpRequest
 from django.urls import reverse
 from unfold.dataclasses import SearchResult
 
+from orders.actor import person
 from orders.models import Order
+from orders.selectors.approvals import may_ask
 from orders.selectors.dashboard import needs_a_human
+from orders.vocabulary import Channel
 
-#: (title, icon, name of its address, in the admin unless it says otherwise, permission)
+#: (title, icon, name of its address, in the admin unless it says otherwise, permission; without one it is for whoever
+#: may give a command that can take two people)
 SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
     (
         "Orders",
@@ -27,6 +31,7 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
             ("Exports", "file_download", "orders_export_changelist", "orders.view_export"),
             ("Export plans", "event_repeat", "orders_exportplan_changelist", "orders.view_exportplan"),
             ("Second person", "how_to_reg", "orders_approval_changelist", "orders.view_approval"),
+            ("What I asked for", "outgoing_mail", "orders:approvals-asked", ""),
             ("Credit notes", "assignment_return", "orders_creditnote_changelist", "orders.view_creditnote"),
             ("Returns", "move_to_inbox", "orders_returncase_changelist", "orders.view_returncase"),
         ],
@@ -113,11 +118,12 @@ def sections(request: HttpRequest) -> list[dict[str, Any]]:
     if needing:
         today |= {"badge": "1000+" if needing >= 1000 else str(needing), "badge_variant": "danger"}
     groups: list[dict[str, Any]] = [{"items": [today]}]
+    asks = may_ask(person(request.user, Channel.ADMIN))
     for title, collapsible, entries in SECTIONS:
         items = [
             {"title": name, "icon": icon, "link": reverse(_named(url)), "active": _active(request, url)}
             for name, icon, url, permission in entries
-            if request.user.has_perm(permission)  # type: ignore[union-attr]
+            if (request.user.has_perm(permission) if permission else asks)  # type: ignore[union-attr]
         ]
         if items:
             groups.append({"title": title, "collapsible": collapsible, "items": items})

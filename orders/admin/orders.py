@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -27,9 +27,10 @@ from orders.admin.reading import QuietChangeList, ReadOnlyAdmin, ago, badge
 from orders.amounts import money, number
 from orders.errors import WrongState
 from orders.models import Customer, Order
+from orders.selectors import approvals
 from orders.services import placing
 from orders.vocabulary import Channel
-from orders.wording import order_tone, order_word
+from orders.wording import Tone, order_tone, order_word
 
 #: one click starts at most this many; each is a transaction of its own and the click waits for all of them
 MAX_TICKED = 500
@@ -85,6 +86,10 @@ class OrderAdmin(ReadOnlyAdmin):
     search_help_text = "Number, reference or customer"
     actions = ("start_processing", "run_batch", "export_orders")
     actions_row = ("start_one",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
+        waits = approvals.waits(approvals.commands_about(Order), "number")
+        return cast(QuerySet[Order], super().get_queryset(request).annotate(waits_for_second=waits))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return OrderChangeList
@@ -199,7 +204,8 @@ class OrderAdmin(ReadOnlyAdmin):
     def status_(self, order: Order) -> SafeString:
         outstanding = bool(order.refund_outstanding_minor)
         tone = order_tone(order.status, refund_outstanding=outstanding)
-        return badge(tone, order_word(order.status, refund_outstanding=outstanding))
+        mark = badge(tone, order_word(order.status, refund_outstanding=outstanding))
+        return mark + badge(Tone.WAITING, approvals.WAITS) if order.waits_for_second else mark  # type: ignore[attr-defined]
 
     @admin.display(description="Total")
     def total_(self, order: Order) -> str:

@@ -8,6 +8,8 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
+from orders.actor import person
+from orders.api.accounts_outgoing import WaitingOutput
 from orders.api.disputes_outgoing import DisputeOutput
 from orders.api.returns_outgoing import ReturnOutput
 from orders.models import (
@@ -20,12 +22,14 @@ from orders.models import (
     Shipment,
 )
 from orders.models.rules import choices
+from orders.selectors import approvals
 from orders.selectors.disputes import of_order
 from orders.selectors.offers import open_refunds
 from orders.selectors.undoing import is_cancelled, is_undone, undo_of
 from orders.services import feeds
 from orders.vocabulary import (
     ActorKind,
+    Channel,
     Currency,
     EventType,
     FailureType,
@@ -189,6 +193,9 @@ class OrderDetail(OrderSummary):
     returns = ReturnOutput(many=True)
     disputes = serializers.SerializerMethodField(help_text="The newest first.")
     failure = serializers.SerializerMethodField(help_text="Why the order ended without shipping; null otherwise.")
+    waits_for_second_person = serializers.SerializerMethodField(
+        help_text="What somebody asked for and a second person must approve or decline; empty while nothing waits."
+    )
     undo = serializers.SerializerMethodField(
         help_text="What is undone, line by line, once the order is being cancelled or undone; null otherwise."
     )
@@ -205,6 +212,7 @@ class OrderDetail(OrderSummary):
             "disputes",
             "failure",
             "undo",
+            "waits_for_second_person",
             "links",
         ]
 
@@ -216,6 +224,11 @@ class OrderDetail(OrderSummary):
     @extend_schema_field(DisputeOutput(many=True))
     def get_disputes(self, order: Order) -> list[dict[str, Any]]:
         return list(DisputeOutput(of_order(order), many=True).data)
+
+    @extend_schema_field(WaitingOutput(many=True))
+    def get_waits_for_second_person(self, order: Order) -> list[dict[str, Any]]:
+        reader = person(self.context["request"].user, Channel.API)
+        return list(WaitingOutput(approvals.waiting_on(order, reader=reader), many=True).data)
 
     @extend_schema_field(UndoOutput(allow_null=True))
     def get_undo(self, order: Order) -> dict[str, Any] | None:

@@ -24,8 +24,9 @@ class Change:
     fields: list[tuple[str, str, str]]
 
 
-def changes(before: Definition, after: Definition) -> list[Change]:
-    old, new = _parts(before), _parts(after)
+def changes(before: Definition | None, after: Definition) -> list[Change]:
+    """Step by step; all of `after` is added where there was nothing before."""
+    old, new = _parts(before) if before else {}, _parts(after)
     found = []
     for name in [*new, *(name for name in old if name not in new)]:
         kind = "added" if name not in old else "removed" if name not in new else "changed"

@@ -17,13 +17,15 @@ from django.db.models import Count, Exists, Q, QuerySet, Value
 from django.db.models.functions import TruncMinute
 
 from orders import clock, outbox
+from orders.actor import person
 from orders.amounts import counted, money, number
 from orders.models import CreditNote, FeedImport, Order, StaffTask, Step
-from orders.selectors import batches, findings, incidents
+from orders.selectors import approvals, batches, findings, incidents
 from orders.selectors.health import Backlog, Health, machinery, outbox_backlog, unserved
 from orders.vocabulary import (
     MOVING_STATUSES,
     BatchAction,
+    Channel,
     FeedStatus,
     OrderStatus,
     StepName,
@@ -69,8 +71,8 @@ class Concern:
     title: str
     detail: str
     since: datetime
-    #: where it leads: the order's page, a list ("credit_notes", "outbox", "queues", "task"), or the import ("feed") or
-    #: batch of this key; "incident" leads to its orders, or without a key to the list of incidents
+    #: where it leads: the order's page, a list ("credit_notes", "outbox", "queues", "task"), or the import ("feed"),
+    #: batch or approval of this key; "incident" leads to its orders, or without a key to the list of incidents
     order_number: str = ""
     kind: str = ""
     key: str = ""
@@ -144,7 +146,7 @@ def dashboard(user: AbstractBaseUser | AnonymousUser) -> Dashboard:
     """What `user` may see of it: about ten queries at any size of the tables."""
     backlog = outbox_backlog()
     health = machinery(backlog, findings.sweep_health())
-    groups: list[ConcernGroup] = []
+    groups: list[ConcernGroup] = [_to_approve(user)]
     if user.has_perm("orders.view_incident"):  # type: ignore[union-attr]
         groups.append(_incidents())
     counts: list[StatusCount] = []
@@ -234,6 +236,25 @@ def _per_minute(orders: QuerySet[Order], moment: str) -> QuerySet[Order, Any]:
 
 def _capped(count: int, shown: int) -> str:
     return number(count) if count <= shown else f"{shown}+"
+
+
+def _to_approve(user: AbstractBaseUser | AnonymousUser) -> ConcernGroup:
+    """What waits for a second person and this one may decide."""
+    found = list(approvals.to_decide(person(user, Channel.ADMIN))[: LIST_ROWS + 1])
+    rows = [
+        Concern(
+            title=one.says,
+            detail=f"Asked for by {one.requested_by}: {one.reason}",
+            since=one.requested_at,
+            kind="approval",
+            key=str(one.pk),
+            tone=Tone.WAITING,
+        )
+        for one in found
+    ]
+    return ConcernGroup(
+        title="Waits for your approval", count=_capped(len(rows), LIST_ROWS), attention="", rows=rows[:LIST_ROWS]
+    )
 
 
 def _incidents() -> ConcernGroup:

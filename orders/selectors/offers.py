@@ -239,7 +239,9 @@ def is_disputed(order: Order) -> bool:
 
 
 def is_held_up(order: Order) -> bool:
-    """Another refund is asked for only when this one was sent, and when what is owed went back."""
+    """Another refund is asked for only when this one was sent or decided, and when what is owed went back."""
+    if getattr(order, "refund_waits", False):
+        return True
     return any(open_refunds(order, RefundStatus(status)) for status in MOVING_REFUNDS | {RefundStatus.REFUSED})
 
 

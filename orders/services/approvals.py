@@ -15,18 +15,17 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.db.models import Q, QuerySet
 
-from orders import clock
-from orders.access import COMMANDS, RULES
+from orders import clock, history
+from orders.access import RULES
 from orders.actor import Actor, person
 from orders.errors import NotPermitted, WrongState
-from orders.models import Approval
-from orders.vocabulary import ApprovalStatus, Channel
+from orders.models import Approval, Order
+from orders.selectors.approvals import DECIDE
+from orders.vocabulary import ApprovalStatus, Channel, EventType
 
 #: a request that nobody decided by then comes to nothing
 LIFE = timedelta(days=3)
-DECIDE = "orders.decide_approval"
 
 
 def ask(
@@ -38,10 +37,13 @@ def ask(
     reason: str,
     actor: Actor,
     life: timedelta = LIFE,
+    order: Order | None = None,
 ) -> Approval:
     """Record that `command` waits for a second person. Raises `NotPermitted`, or `WrongState` while one waits already.
 
-    The parameters hold everything that the command needs, and what it was asked in view of, such as the old price.
+    `says` is a command in the imperative, for it is read before and after the decision. The parameters hold everything
+    that the command needs, and what it was asked in view of, such as the old price. What is asked about an order, which
+    the caller has locked, stands in its history.
     """
     rule = RULES[command]
     actor.require(rule.permission)
@@ -57,8 +59,8 @@ def ask(
                     f"{other.says} This waits for a second person since {_moment(other.requested_at)}, "
                     f"asked for by {other.requested_by}."
                 )
-            _close(other, ApprovalStatus.EXPIRED, "Nobody decided in time.")
-        return Approval.objects.create(
+            expire(other, order, actor=actor)
+        approval = Approval.objects.create(
             command=command,
             subject=subject,
             says=says[:500],
@@ -69,13 +71,9 @@ def ask(
             requested_by_id=actor.user.pk,
             expires_at=clock.now() + life,
         )
-
-
-def visible_to(actor: Actor) -> QuerySet[Approval]:
-    """Requests for commands that the actor could give, and the actor's own."""
-    mine = [rule.name for rule in COMMANDS if rule.four_eyes and actor.may(rule.permission)]
-    own = Q(requested_by=actor.user.pk) if actor.user is not None and actor.user.pk else Q(pk=None)
-    return Approval.objects.select_related("requested_by", "decided_by").filter(Q(command__in=mine) | own)
+        if order is not None:
+            tell(order, approval, EventType.APPROVAL_ASKED, reason, actor=actor)
+    return approval
 
 
 def claim(approval_id: UUID | str, *, actor: Actor) -> Approval:
@@ -122,9 +120,45 @@ def hash_of(command: str, subject: str, parameters: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _close(approval: Approval, status: ApprovalStatus, decision: str) -> None:
-    approval.status, approval.decision, approval.decided_at = status, decision[:500], clock.now()
+def expire(approval: Approval, order: Order | None, *, actor: Actor) -> None:
+    """Close a request that nobody decided in time; the caller has locked both."""
+    approval.status, approval.decision = ApprovalStatus.EXPIRED, "Nobody decided in time."
+    approval.decided_at = clock.now()
     approval.save(update_fields=["status", "decision", "decided_at"])
+    if order is not None:
+        tell(order, approval, EventType.APPROVAL_LAPSED, approval.decision, actor=actor)
+
+
+def tell(order: Order, approval: Approval, event: EventType, why: str, *, actor: Actor) -> None:
+    """Write into the history of the order, which the caller has locked, what becomes of a request about it."""
+    amount = approval.parameters.get("amount_minor")
+    data = evidence(approval) | ({"amount_minor": amount} if isinstance(amount, int) else {})
+    history.record(order, event, actor=actor, reason=f"{approval.says} {why}", data=data)
+
+
+def evidence(approval: Approval) -> dict[str, Any]:
+    """Who asked and who decided, and when, for the data of an event; the moments are those of the two clicks."""
+    found = {
+        "approval": str(approval.pk),
+        "asked_for": approval.command,
+        "asked_by": approval.requested_by.get_username(),
+        "asked_at": approval.requested_at.isoformat(),
+    }
+    if approval.decided_by is None or approval.decided_at is None:
+        return found
+    decided = "approved" if approval.status == ApprovalStatus.DONE else "decided"
+    return found | {
+        f"{decided}_by": approval.decided_by.get_username(),
+        f"{decided}_at": approval.decided_at.isoformat(),
+    }
+
+
+def agreement(approval: Approval) -> str:
+    """Both people, both moments and the approval as a sentence, for the event of what was done."""
+    return (
+        f"Asked for by {approval.requested_by} at {_moment(approval.requested_at)}, approved by {approval.decided_by} "
+        f"at {_moment(approval.decided_at)} (approval {approval.pk})."
+    )
 
 
 def _moment(moment: Any) -> str:

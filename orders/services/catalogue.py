@@ -32,7 +32,7 @@ def change_product(sku: str, *, name: str, unit_price: Decimal, actor: Actor, re
         return approvals.ask(
             "change_product",
             subject=sku,
-            says=f"The price of {sku} becomes {unit_price} instead of {product.unit_price} {product.currency}.",
+            says=f"Change the price of {sku} from {product.unit_price} to {unit_price} {product.currency}.",
             parameters={"sku": sku, "name": name, "unit_price": str(unit_price), "was": str(product.unit_price)},
             reason=reason or "A price that moves far",
             actor=actor,

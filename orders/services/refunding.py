@@ -73,11 +73,12 @@ def request(
         return approvals.ask(
             FOR_RETURN if return_case else COMMAND,
             subject=order.number,
-            says=f"{money(amount_minor, order.currency)} of order {order.number} are refunded"
+            says=f"Refund {money(amount_minor, order.currency)} of order {order.number}"
             + (" for what came back." if return_case else "."),
             parameters=parameters | ({"return": str(return_case.pk)} if return_case else {}),
             reason=reason,
             actor=actor,
+            order=order,
         )
 
 
@@ -90,7 +91,9 @@ def carry_out(parameters: dict[str, Any], *, actor: Actor) -> None:
     amount = parameters["amount_minor"]
     if amount > payment.left_minor:
         raise WrongState(f"Only {money(payment.left_minor, payment.currency)} are left to refund by now.")
-    approval = Approval.objects.get(command__in=(COMMAND, FOR_RETURN), parameters__refund=parameters["refund"])
+    approval = Approval.objects.select_related("requested_by", "decided_by").get(
+        command__in=(COMMAND, FOR_RETURN), parameters__refund=parameters["refund"]
+    )
     case = None
     if "return" in parameters:
         case = ReturnCase.objects.select_for_update().get(pk=parameters["return"])
@@ -173,6 +176,8 @@ def _create(
 def _tell(order: Order, refund: Refund, kind: CommandKind, event: EventType, actor: Actor, reason: str) -> None:
     command = commands.record(kind, order, actor=actor, reason=reason, done="The refund's own history says the rest.")
     data = {"refund": str(refund.pk), "amount_minor": refund.amount_minor, "command": str(command.pk)}
+    if refund.approval is not None:
+        reason, data = f"{approvals.agreement(refund.approval)} {reason}", data | approvals.evidence(refund.approval)
     history.record(order, event, actor=actor, reason=reason, data=data)
     refund_outcomes.publish(refund)
 

@@ -143,6 +143,9 @@ def _obey(held: Refund, found: GatewayRefund | None, *, resolved: bool, actor: A
                 "; an earlier attempt had lost its answer" if lost else f": {refund.reason}"
             )
             data = {"claim": held.token, **({"resolved_by_lookup": True} if lost else {})}
+            if refund.approval is not None:
+                reason = f"{approvals.agreement(refund.approval)} {reason}"
+                data |= approvals.evidence(refund.approval)
             refund_outcomes.gave_back(order, refund, found, actor=actor, reason=reason, data=data)
         elif found.state in NOT_GIVEN_BACK:
             says = refund_outcomes.failure_words(found)

@@ -451,20 +451,16 @@ ATTEMPTS: tuple[Attempt, ...] = (
     Attempt(
         command="decide_approval",
         channel=ADMIN,
-        door="ApprovalAdmin.approve_one",
+        door="orders:approval-approve",
         prepare=_approval,
-        do=lambda person, approval: person.post(
-            "admin:orders_approval_approve_one", {"_form_submitted": "on"}, approval.pk
-        ),
+        do=lambda person, approval: person.post("orders:approval-approve", {}, approval.pk),
     ),
     Attempt(
         command="decide_approval",
         channel=ADMIN,
-        door="ApprovalAdmin.decline_one",
+        door="orders:approval-decline",
         prepare=_approval,
-        do=lambda person, approval: person.post(
-            "admin:orders_approval_decline_one", {"_form_submitted": "on", "reason": "No"}, approval.pk
-        ),
+        do=lambda person, approval: person.post("orders:approval-decline", {"reason": "No"}, approval.pk),
     ),
     Attempt(
         command="decide_approval",

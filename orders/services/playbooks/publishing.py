@@ -71,7 +71,7 @@ def publish(slug: str, number: int, *, actor: Actor, reason: str) -> Approval:
     return approvals.ask(
         COMMAND,
         subject=f"{slug} v{number}",
-        says=f"Version {number} of the playbook {slug} ({version.title}) is published.",
+        says=f"Publish version {number} of the playbook {slug} ({version.title}).",
         parameters={"slug": slug, "number": number, "hash": version.hash},
         reason=reason,
         actor=actor,
