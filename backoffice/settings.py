@@ -219,6 +219,15 @@ DOWNLOADS_AT_ONCE = env.int("DOWNLOADS_AT_ONCE", default=3)
 DOWNLOAD_STALL_SECONDS = env.float("DOWNLOAD_STALL_SECONDS", default=300)
 #: refunds of an order that add up to more than this many minor units take a second person
 REFUND_SECOND_PERSON_OVER_MINOR = env.int("REFUND_SECOND_PERSON_OVER_MINOR", default=50_000)
+#: hours after which a new account, a new password or a new role may approve what others ask for
+FRESH_APPROVER_HOURS = env.int("FRESH_APPROVER_HOURS", default=24)
+#: what goes out without a second person, in minor units: refunds of one person in a day, and to one customer in 30 days
+REFUND_ALONE_PER_DAY_MINOR = env.int("REFUND_ALONE_PER_DAY_MINOR", default=200_000)
+REFUND_ALONE_PER_CUSTOMER_MINOR = env.int("REFUND_ALONE_PER_CUSTOMER_MINOR", default=100_000)
+#: the most that vouchers come to, in minor units: of an order, of a customer in 30 days, of one person in a day
+VOUCHERS_PER_ORDER_MINOR = env.int("VOUCHERS_PER_ORDER_MINOR", default=10_000)
+VOUCHERS_PER_CUSTOMER_MINOR = env.int("VOUCHERS_PER_CUSTOMER_MINOR", default=20_000)
+VOUCHERS_PER_DAY_MINOR = env.int("VOUCHERS_PER_DAY_MINOR", default=50_000)
 #: how long a paused step stands still unless the person says how long, and how long at most; holds may be longer
 STEP_PAUSE_MINUTES = env.int("STEP_PAUSE_MINUTES", default=60)
 STEP_PAUSE_MAX_MINUTES = env.int("STEP_PAUSE_MAX_MINUTES", default=7 * 24 * 60)

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from orders.actor import person
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame
-from orders.models import Playbook, PlaybookVersion
+from orders.models import Approval, Playbook, PlaybookVersion
 from orders.playbook_sentences import RUN_TONES, VERSION_TONES
 from orders.playbooks import difference
 from orders.playbooks.expressions import MAX_LENGTH
@@ -26,7 +26,7 @@ from orders.playbooks.facts import ORDER_FACTS
 from orders.playbooks.graph import draw
 from orders.playbooks.outline import outline
 from orders.selectors import approvals, playbooks
-from orders.services.playbooks import publishing, triggering
+from orders.services.playbooks import publishing, setting
 from orders.vocabulary import Channel, EventType, PlaybookRunStatus, VersionStatus
 from orders.wording import EVENT_TITLES, status_word
 
@@ -181,8 +181,8 @@ def starts(request: HttpRequest, slug: str) -> HttpResponse:
     standing = {name: getattr(schedule, name) for name in ScheduleForm.base_fields} if schedule else None
     on_event = EventForm(request.POST if wanted == "event" else None, auto_id="event_%s")
     on_schedule = ScheduleForm(request.POST if wanted == "schedule" else None, initial=standing, auto_id="schedule_%s")
-    if (wanted == "event" and _set(request, slug, on_event, triggering.set_trigger)) or (
-        wanted == "schedule" and _set(request, slug, on_schedule, triggering.set_schedule)
+    if (wanted == "event" and _set(request, slug, on_event, setting.set_trigger)) or (
+        wanted == "schedule" and _set(request, slug, on_schedule, setting.set_schedule)
     ):
         return redirect("orders:playbook-trigger", slug=slug)
     shown = {
@@ -207,14 +207,17 @@ def _set(request: HttpRequest, slug: str, form: forms.Form, service: Callable[..
     if not form.is_valid():
         return False
     try:
-        service(slug, **form.cleaned_data, actor=person(request.user, Channel.ADMIN))
+        made = service(slug, **form.cleaned_data, actor=person(request.user, Channel.ADMIN))
     except InvalidInput as refusal:
         form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         return False
-    except NotPermitted as refusal:
+    except (NotPermitted, WrongState) as refusal:
         form.add_error(None, str(refusal))
         return False
-    messages.success(request, f"What starts {slug} was changed.")
+    if isinstance(made, Approval):
+        messages.warning(request, f"{made.says} This waits for a second person.")
+    else:
+        messages.success(request, f"What starts {slug} was changed.")
     return True
 
 

@@ -74,6 +74,11 @@ def history_can_be_emptied_between_tests() -> None:
     DatabaseOperations.execute_sql_flush = beside_a_worker  # type: ignore[method-assign]
 
 
+# People of tests are made in the test that needs them; how long they must wait has tests of its own.
+os.environ["FRESH_APPROVER_HOURS"] = "0"
+settings.FRESH_APPROVER_HOURS = 0
+
+
 def pytest_configure() -> None:
     # A statement that asks for the time would be counted in some tests and not in others; and modules of tests make
     # rows that are not saved when they are imported.

@@ -66,6 +66,7 @@ QUEUE_COMMANDS: tuple[CommandRule, ...] = (
         roles=LEADS,
         doors={Channel.ADMIN: ("FraudRulesAdmin.add",)},
         not_offered={Channel.API: RULES_BY_PEOPLE, Channel.CLI: RULES_BY_PEOPLE},
+        four_eyes="always",
     ),
     CommandRule(
         name="decide_approval",

@@ -22,7 +22,8 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from orders import clock
 from orders.admin.filters import RelatedFilter, YesNoFilter
 from orders.admin.reading import HonestActions, ReadOnlyAdmin, ago
-from orders.models import RefusedAction
+from orders.models import AccountChange, RefusedAction
+from orders.services import accounts
 
 for model in (User, Group, AccessAttempt, AccessFailureLog, AccessLog):
     if admin.site.is_registered(model):
@@ -46,8 +47,19 @@ class UserAdmin(PlainUserAdmin, HonestActions):
     )
     list_filter_submit = True
 
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        with accounts.changed_by(request.user):
+            return super().changeform_view(request, *args, **kwargs)
+
+    def user_change_password(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        with accounts.changed_by(request.user):
+            return super().user_change_password(request, *args, **kwargs)
+
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         fields = tuple(super().get_readonly_fields(request, obj))
+        if obj is not None:
+            # History keeps names: a second person under a name that has become free would take over the first one's.
+            fields = (*fields, "username")
         return fields if request.user.is_superuser else (*fields, *FOR_SUPERUSERS)  # type: ignore[union-attr]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -63,6 +75,10 @@ class UserAdmin(PlainUserAdmin, HonestActions):
 
 @admin.register(Group)
 class GroupAdmin(PlainGroupAdmin, HonestActions):
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        with accounts.changed_by(request.user):
+            return super().changeform_view(request, *args, **kwargs)
+
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return bool(request.user.is_superuser)  # type: ignore[union-attr]
 
@@ -113,3 +129,16 @@ class RefusedActionAdmin(ReadOnlyAdmin):
     @admin.display(description="Last time")
     def last(self, refusal: RefusedAction) -> SafeString:
         return ago(refusal.last_at, clock.now())
+
+
+@admin.register(AccountChange)
+class AccountChangeAdmin(ReadOnlyAdmin):
+    """What made an account fresh: it approves nothing for some hours after."""
+
+    list_display = ("at", "account", "what", "by")
+    list_select_related = ("account", "by")
+    list_filter = (("what", ChoicesDropdownFilter),)
+    search_fields = ("account__username__exact",)
+    search_help_text = "Account"
+    ordering = ("-id",)
+    sortable_by = ()

@@ -20,9 +20,10 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin
+from orders.admin.waiting import MayWaitAdmin
 from orders.amounts import number, price
 from orders.errors import InvalidInput, WrongState
-from orders.models import Customer, Product, StockItem
+from orders.models import Approval, Customer, Product, StockItem
 from orders.selectors import approvals
 from orders.services import catalogue, erasing
 from orders.vocabulary import Channel
@@ -93,7 +94,7 @@ class ProductForm(forms.ModelForm):
 
 
 @admin.register(Product)
-class ProductAdmin(ReadOnlyAdmin):
+class ProductAdmin(MayWaitAdmin):
     list_display = ("sku", "name", "price_", "available")
     list_select_related = ("stock",)
     list_filter = (("currency", ChoicesDropdownFilter),)
@@ -116,28 +117,13 @@ class ProductAdmin(ReadOnlyAdmin):
         shown = {**(extra_context or {}), "waiting": waiting}
         return cast(HttpResponse, super().change_view(request, object_id, form_url, shown))
 
-    def save_model(self, request: HttpRequest, obj: Product, form: forms.ModelForm, change: bool) -> None:
-        """By the service; a price that moves far is not saved but waits, and the page says so instead of "changed"."""
-        try:
-            waiting = catalogue.change_product(
-                obj.sku,
-                name=form.cleaned_data["name"],
-                unit_price=form.cleaned_data["unit_price"],
-                actor=person(request.user, Channel.ADMIN),
-            )
-            said = f"{waiting.says} It waits for a second person; nothing has changed yet." if waiting else ""
-        except WrongState as refusal:
-            said = str(refusal)
-        request.not_saved = said  # type: ignore[attr-defined]
-
-    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
-        return None if request.not_saved else super().log_change(request, obj, message)  # type: ignore[attr-defined]
-
-    def response_change(self, request: HttpRequest, obj: Model) -> HttpResponse:
-        if not request.not_saved:  # type: ignore[attr-defined]
-            return cast(HttpResponse, super().response_change(request, obj))
-        messages.warning(request, request.not_saved)  # type: ignore[attr-defined]
-        return redirect("admin:orders_product_changelist")
+    def give(self, request: HttpRequest, obj: Model, form: forms.ModelForm, *, is_new: bool) -> Approval | None:
+        return catalogue.change_product(
+            cast(Product, obj).sku,
+            name=form.cleaned_data["name"],
+            unit_price=form.cleaned_data["unit_price"],
+            actor=person(request.user, Channel.ADMIN),
+        )
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return bool(ModelAdmin.has_change_permission(self, request, obj))

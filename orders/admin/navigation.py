@@ -44,6 +44,7 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
             ("Runs", "directions_run", "orders_playbookrun_changelist", "orders.view_playbookrun"),
             ("Vouchers", "redeem", "orders_voucher_changelist", "orders.view_voucher"),
             ("Endpoints", "hub", "orders_partnerendpoint_changelist", "orders.view_partnerendpoint"),
+            ("Changes", "manage_history", "orders_automationchange_changelist", "orders.view_automationchange"),
         ],
     ),
     (
@@ -100,6 +101,7 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
         True,
         [
             ("Users", "person", "auth_user_changelist", "auth.view_user"),
+            ("Account changes", "manage_accounts", "orders_accountchange_changelist", "orders.view_accountchange"),
             ("Groups", "badge", "auth_group_changelist", "auth.view_group"),
             ("API tokens", "key", "orders_apitoken_changelist", "orders.view_apitoken"),
             ("Locks", "lock", "axes_accessattempt_changelist", "axes.view_accessattempt"),

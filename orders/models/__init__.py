@@ -1,6 +1,8 @@
 """The tables. Rows are the truth; services are the only writers."""
 
-from orders.models.approval import Approval
+from orders.models.account import AccountChange, GivenPermission
+from orders.models.approval import Approval, ApprovalMaker
+from orders.models.automation import AutomationChange
 from orders.models.batch import Batch, BatchItem
 from orders.models.care import OrderTag, PartnerEndpoint, Voucher
 from orders.models.catalogue import Product, StockItem
@@ -45,8 +47,11 @@ from orders.models.task import StaffTask
 from orders.models.token import ApiToken, RequestCount
 
 __all__ = [
+    "AccountChange",
     "ApiToken",
     "Approval",
+    "ApprovalMaker",
+    "AutomationChange",
     "Batch",
     "BatchItem",
     "Command",
@@ -67,6 +72,7 @@ __all__ = [
     "FraudCheck",
     "FraudRules",
     "GatewayEvent",
+    "GivenPermission",
     "HistorySeal",
     "IdempotencyRecord",
     "Incident",

@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from orders import clock
-from orders.models.rules import check, never_deleted, one_of, word_field
+from orders.models.rules import append_only, check, never_deleted, one_of, word_field
 from orders.vocabulary import ApprovalStatus, Channel
 
 
@@ -62,3 +62,20 @@ class Approval(models.Model):
 
     def __str__(self) -> str:
         return f"{self.command} {self.subject}"
+
+
+class ApprovalMaker(models.Model):
+    """Somebody who made an automated act happen, and so is no second person for what it asks for."""
+
+    approval = models.ForeignKey(Approval, on_delete=models.PROTECT, related_name="makers")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    #: what they did, after "You": "published refund_all v2"
+    part = models.CharField(max_length=200)
+
+    class Meta:
+        default_permissions = ("view",)
+        triggers = append_only()
+        constraints = [models.UniqueConstraint(fields=["approval", "user"], name="approval_maker_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.part}"

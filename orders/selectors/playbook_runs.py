@@ -24,6 +24,7 @@ from orders.selectors import health
 from orders.selectors.offers import May
 from orders.selectors.playbooks import read
 from orders.vocabulary import ENDED_PLAYBOOK_RUNS, PlaybookRunStatus, PlaybookStepStatus, VersionStatus
+from orders.voucher_codes import masked
 from orders.wording import Tone, status_word
 
 ROUND = re.compile(r"#\d+")
@@ -208,8 +209,8 @@ def _row(step: PlaybookStepRun, named: dict[str, StepType], now: datetime) -> Ro
         title=_title(step, named),
         tone=STEP_TONES[status],
         word=status_word(status),
-        parameters=_values(step.parameters),
-        result=_values(step.result),
+        parameters=_values(masked(step.parameters)),
+        result=_values(masked(step.result)),
         took=duration((step.finished_at or now) - step.started_at),
     )
 

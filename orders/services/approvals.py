@@ -2,13 +2,15 @@
 
 A command whose rule in `orders.access` has `four_eyes` calls `ask` instead of doing its work, and
 `orders.services.deciding` does it after a second person agreed. Both are asked for their permission again then: whoever
-lost it, or left, has agreed to nothing. Superusers are no exception.
+lost it, or left, has agreed to nothing. What a playbook asks for belongs to everybody who made it happen
+(`orders.services.playbooks.making`), and none of them is a second person. Superusers are no exception.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -20,8 +22,9 @@ from orders import clock, history
 from orders.access import RULES
 from orders.actor import Actor, person
 from orders.errors import NotPermitted, WrongState
-from orders.models import Approval, Order
+from orders.models import Approval, ApprovalMaker, Order
 from orders.selectors.approvals import DECIDE
+from orders.services import accounts
 from orders.vocabulary import ApprovalStatus, Channel, EventType
 
 #: a request that nobody decided by then comes to nothing
@@ -71,6 +74,10 @@ def ask(
             requested_by_id=actor.user.pk,
             expires_at=clock.now() + life,
         )
+        parts = {maker.user_id: maker.part for maker in actor.makers if maker.user_id != actor.user.pk}
+        ApprovalMaker.objects.bulk_create(
+            ApprovalMaker(approval=approval, user_id=user_id, part=part[:200]) for user_id, part in parts.items()
+        )
         if order is not None:
             tell(order, approval, EventType.APPROVAL_ASKED, reason, actor=actor)
     return approval
@@ -87,6 +94,11 @@ def claim(approval_id: UUID | str, *, actor: Actor) -> Approval:
         raise NotPermitted(
             "You asked for this yourself; another person must decide.", permission="orders.decide_approval"
         )
+    made = approval.makers.filter(user_id=actor.user.pk).first()
+    if made is not None:
+        raise NotPermitted(
+            f"You {made.part}, so this happens by your doing too; another person must decide.", permission=DECIDE
+        )
     if approval.status != ApprovalStatus.WAITING:
         by = f" by {approval.decided_by}" if approval.decided_by else ""
         raise WrongState(
@@ -95,6 +107,19 @@ def claim(approval_id: UUID | str, *, actor: Actor) -> Approval:
     if approval.expires_at <= clock.now():
         raise WrongState(f"This expired at {_moment(approval.expires_at)}; it must be asked for again.")
     return approval
+
+
+def require_second(approval: Approval, actor: Actor) -> None:
+    """Raise `NotPermitted` unless the account of `actor`, who has claimed it, may be the second person."""
+    assert actor.user is not None
+    behind = {approval.requested_by_id, *approval.makers.values_list("user_id", flat=True)}
+    accounts.require_approver(actor.user, behind=behind)
+
+
+def being_decided(commands: Iterable[str], subject: str) -> Approval:
+    """The request whose work is being done: the newest that two people agreed on."""
+    done = Approval.objects.filter(command__in=commands, subject=subject, status=ApprovalStatus.DONE)
+    return done.latest("decided_at")
 
 
 def confirm(approval: Approval) -> Actor:
@@ -107,6 +132,8 @@ def confirm(approval: Approval) -> Actor:
         raise WrongState("What was asked for was changed since.")
     if approval.decided_by_id is None or approval.decided_by_id == approval.requested_by_id:
         raise NotPermitted("Two people must agree.")
+    if approval.makers.filter(user_id=approval.decided_by_id).exists():
+        raise NotPermitted("Whoever made it happen is no second person for it.")
     permission = RULES[approval.command].permission
     people = get_user_model().objects.in_bulk([approval.requested_by_id, approval.decided_by_id])  # type: ignore[list-item]
     for user in people.values():  # read anew: a user object remembers its permissions

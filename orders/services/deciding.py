@@ -12,8 +12,8 @@ from orders import clock, history
 from orders.actor import Actor
 from orders.errors import InvalidInput, WrongState
 from orders.models import Approval, Order
-from orders.services import approvals, catalogue, refunding
-from orders.services.playbooks import publishing
+from orders.services import approvals, catalogue, fraud_rules, refunding
+from orders.services.playbooks import naming, publishing, setting
 from orders.vocabulary import ApprovalStatus, EventType
 
 #: requests that one sweep closes
@@ -25,6 +25,10 @@ WORK: Mapping[str, Callable[..., None]] = {
     refunding.COMMAND: refunding.carry_out,
     refunding.FOR_RETURN: refunding.carry_out,
     publishing.COMMAND: publishing.carry_out,
+    setting.COMMAND: setting.carry_out,
+    naming.ADD: naming.carry_out,
+    naming.CHANGE: naming.carry_out,
+    fraud_rules.COMMAND: fraud_rules.carry_out,
 }
 #: command -> locks what the request is about. Whoever asks locks that before the request, and so must who decides.
 SUBJECT: Mapping[str, Callable[[dict[str, Any]], object]] = {
@@ -32,6 +36,10 @@ SUBJECT: Mapping[str, Callable[[dict[str, Any]], object]] = {
     refunding.COMMAND: lambda parameters: history.lock_order(parameters["order"]),
     refunding.FOR_RETURN: lambda parameters: history.lock_order(parameters["order"]),
     publishing.COMMAND: lambda parameters: publishing.lock_version(parameters["slug"], parameters["number"]),
+    setting.COMMAND: lambda parameters: publishing.lock_playbook(parameters["slug"]),
+    naming.ADD: lambda parameters: naming.lock_endpoint(parameters["name"]),
+    naming.CHANGE: lambda parameters: naming.lock_endpoint(parameters["name"]),
+    fraud_rules.COMMAND: lambda parameters: fraud_rules.lock_rules(),
 }
 
 
@@ -45,6 +53,7 @@ def approve(approval_id: UUID | str, *, actor: Actor, reason: str = "") -> Appro
         asked = Approval.objects.get(pk=approval_id)
         subject = SUBJECT[asked.command](asked.parameters)
         approval = approvals.claim(approval_id, actor=actor)
+        approvals.require_second(approval, actor)
         _decide(approval, ApprovalStatus.DONE, actor, reason or "Approved")
         try:
             with transaction.atomic():

@@ -11,16 +11,15 @@ import uuid
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet
 
 from orders import clock, history
 from orders.actor import Actor
 from orders.amounts import money
 from orders.errors import InvalidInput, WrongState
 from orders.models import Approval, Order, Payment, Refund, ReturnCase
-from orders.services import approvals, commands, owing, refund_outcomes
+from orders.services import alone, approvals, commands, owing, refund_outcomes
 from orders.services.refund_outcomes import follow_undo as follow_undo
 from orders.services.refund_outcomes import owe_undo as owe_undo
 from orders.vocabulary import (
@@ -67,7 +66,7 @@ def request(
         if not 1 <= amount_minor <= payment.left_minor:
             left = money(payment.left_minor, payment.currency)
             raise InvalidInput("amount_minor", f"{amount_minor} is not within 1 to {payment.left_minor} ({left}).")
-        if not _needs_second(order, amount_minor):
+        if not alone.needs_second(order, amount_minor, actor=actor):
             return _create(order, payment, amount_minor, actor=actor, reason=reason, return_case=return_case)
         parameters = {"refund": str(uuid.uuid4()), "order": str(order.pk), "amount_minor": amount_minor}
         return approvals.ask(
@@ -159,6 +158,7 @@ def _create(
         currency=payment.currency,
         reason=reason[:500],
         requested_by_id=_user_id(actor),
+        asked_by_id=_user_id(actor),
         actor=actor.name,
         channel=actor.channel,
         approval=approval,
@@ -232,13 +232,6 @@ def _refuse_disputed(order: Order) -> None:
             f"{amount} of order {order.number} are disputed since {_when(dispute.opened_at)}; a disputed payment "
             "cannot be refunded until the bank has decided."
         )
-
-
-def _needs_second(order: Order, amount_minor: int) -> bool:
-    """All that one person alone gives back counts: many small refunds are a large one."""
-    alone = order.refunds.filter(approval=None, outside=False).exclude(status=RefundStatus.DROPPED)
-    before = alone.aggregate(n=Sum("amount_minor"))["n"] or 0
-    return bool(before + amount_minor > settings.REFUND_SECOND_PERSON_OVER_MINOR)
 
 
 def _refused(order: Order, named: UUID | str | None) -> Refund:

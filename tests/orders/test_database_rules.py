@@ -61,7 +61,7 @@ from orders.models import (
 )
 from orders.services import seals
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order
-from tests.orders import partner_rule_cases, restore_rule_cases
+from tests.orders import account_rule_cases, partner_rule_cases, restore_rule_cases
 from tests.orders import test_database_rules_exports as exports
 from tests.orders import test_database_rules_playbooks as playbooks
 from tests.orders import test_database_rules_returns as returns
@@ -131,7 +131,7 @@ def world() -> Order:
     make_token(user, "full")
     RefusedAction.objects.create(hour=NOW, actor="ada", channel="api", action="start", first_at=NOW, last_at=NOW)
     asking = get_user_model().objects.create_user("asking", pk=ASKING)
-    Approval.objects.create(
+    approval = Approval.objects.create(
         command="change_product", subject="A", parameters={}, channel="api", requested_by=asking, expires_at=NOW
     )
     Refund.objects.create(
@@ -143,6 +143,7 @@ def world() -> Order:
     make_process_run(order)
     partner_rule_cases.make_rows(order)
     restore_rule_cases.make_rows()
+    account_rule_cases.make_rows(approval)
     Finding.objects.create(kind="wedged", order=order, says="Fails", first_seen_at=NOW, last_seen_at=NOW)
     Recovery.objects.create(order=order, why="Terminated", asked_by="sweeper")
     SweepProgress.objects.create(part="books")
@@ -323,6 +324,7 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("approval_one_waiting", Approval, {"id": "00000000-0000-4000-8000-000000000001"}),
     *partner_rule_cases.CASES,
     *restore_rule_cases.CASES,
+    *account_rule_cases.CASES,
     ("outbox_parked_says_why", OutboxMessage, {"parked_at": NOW}),
     ("outbox_parked_says_why", OutboxMessage, {"parked_at": NOW, "delivered_at": NOW, "last_error": "Refused"}),
     ("batch_names_its_playbook", Batch, {"action": "playbook"}),

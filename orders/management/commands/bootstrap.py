@@ -21,28 +21,38 @@ USERNAME = "admin"
 
 class Command(BaseCommand):
     help = (
-        "Make the roles and the shipped playbooks; with BACKOFFICE_ENV=dev also the login of BACKOFFICE_ADMIN_PASSWORD "
-        "and BACKOFFICE_API_TOKEN."
+        "Make the roles and the shipped playbooks that are missing; what somebody changed stays. With "
+        "BACKOFFICE_ENV=dev also the login of BACKOFFICE_ADMIN_PASSWORD and BACKOFFICE_API_TOKEN."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print what was made as one JSON object")
+        parser.add_argument(
+            "--reset-roles",
+            action="store_true",
+            help="give each role exactly the permissions of docs/access.md, also those that somebody took away",
+        )
 
-    def handle(self, *, json: bool, **_: object) -> None:
+    def handle(self, *, json: bool, reset_roles: bool, **_: object) -> None:
         with alone(connection), transaction.atomic():
-            made = self.make()
+            made = self.make(reset_roles=reset_roles)
+        for difference in made["differences"]:
+            done = "It was reset." if reset_roles else "Left as it is; --reset-roles sets it back."
+            self.stderr.write(f"{difference} {done}")
         self.stdout.write(jsonlib.dumps(made) if json else "Roles, playbooks and logins are in place.")
 
-    def make(self) -> dict[str, Any]:
-        ensure_roles()
+    def make(self, *, reset_roles: bool) -> dict[str, Any]:
+        differences = [str(one) for one in ensure_roles(reset=reset_roles)]
         if settings.DATABASE_OWNER_URL:
             # A migration may have made tables; without rights on them web and worker would stop at the first query.
             call_command("grant_roles", stdout=self.stderr, stderr=self.stderr)
         installing.install_examples()
-        made: dict[str, Any] = {"roles": True}
+        made: dict[str, Any] = {"roles": True, "differences": differences}
         if settings.ENVIRONMENT == "dev":
             demo.ensure_catalogue()
-            made = {"login": self.login(), "sample_order": demo.sample_order()}
+            if not settings.FRESH_APPROVER_HOURS:
+                self.stderr.write("FRESH_APPROVER_HOURS is 0 here: an account that was made just now may approve.")
+            made = {"login": self.login(), "sample_order": demo.sample_order(), "differences": differences}
         return made
 
     def login(self) -> dict[str, str]:

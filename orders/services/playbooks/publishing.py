@@ -68,11 +68,12 @@ def publish(slug: str, number: int, *, actor: Actor, reason: str) -> Approval:
     _require_draft(version)
     for entry in entries_of(definition_of(version)):
         actor.require(entry.permission)
+    starts = starts_of(version.playbook)
     return approvals.ask(
         COMMAND,
         subject=f"{slug} v{number}",
-        says=f"Publish version {number} of the playbook {slug} ({version.title}).",
-        parameters={"slug": slug, "number": number, "hash": version.hash},
+        says=f"Publish version {number} of the playbook {slug} ({version.title}).{_said(starts)}",
+        parameters={"slug": slug, "number": number, "hash": version.hash, "starts": starts},
         reason=reason,
         actor=actor,
     )
@@ -82,6 +83,9 @@ def carry_out(parameters: dict[str, Any], *, actor: Actor) -> None:
     """The work of an approved publication. Raises `WrongState` when it was published or retired meanwhile."""
     version = lock_version(parameters["slug"], parameters["number"])
     _require_draft(version)
+    # What starts it may have been set by one person, while no version gave money: the second must have seen it.
+    if "starts" in parameters and parameters["starts"] != starts_of(version.playbook):
+        raise WrongState(f"What starts {version.playbook.slug} was changed since; ask again.")
     for entry in entries_of(definition_of(version)):
         actor.require(entry.permission)
     version.status, version.published_at = VersionStatus.PUBLISHED, clock.now()
@@ -90,9 +94,18 @@ def carry_out(parameters: dict[str, Any], *, actor: Actor) -> None:
 
 
 def lock_version(slug: str, number: int) -> PlaybookVersion:
-    """The version's row, locked; runs of it may begin meanwhile. Raises `PlaybookVersion.DoesNotExist`."""
-    versions = PlaybookVersion.objects.select_for_update(of=("self",), no_key=True)
+    """The version's row, locked after its playbook's; runs of it may begin meanwhile.
+
+    Raises `PlaybookVersion.DoesNotExist`.
+    """
+    Playbook.objects.select_for_update(no_key=True).filter(slug=slug).first()
+    versions = PlaybookVersion.objects.select_related("playbook").select_for_update(of=("self",), no_key=True)
     return versions.get(playbook__slug=slug, number=number)
+
+
+def lock_playbook(slug: str) -> Playbook:
+    """The playbook's row, locked; versions of it may be written meanwhile. Raises `Playbook.DoesNotExist`."""
+    return Playbook.objects.select_for_update(no_key=True).get(slug=slug)
 
 
 def stand_for(version: PlaybookVersion, *, actor: Actor) -> None:
@@ -109,6 +122,16 @@ def stand_for(version: PlaybookVersion, *, actor: Actor) -> None:
     for entry in entries_of(definition_of(version)):
         actor.require(entry.permission)
     PlaybookVersion.objects.filter(pk=version.pk, published_by=None).update(published_by_id=actor.user.pk)
+
+
+def starts_of(playbook: Playbook) -> list[str]:
+    """What starts its newest published version by itself, in words."""
+    triggers = playbook.event_triggers.filter(enabled=True).order_by("event")
+    schedules = playbook.schedules.filter(enabled=True)
+    return [
+        *(f"at {one.event} if {one.condition}" for one in triggers),
+        *(f"every {one.every_hours} h if {one.condition}" for one in schedules),
+    ]
 
 
 def retire(slug: str, number: int, *, actor: Actor, reason: str) -> PlaybookVersion:
@@ -210,6 +233,10 @@ def _require_slug(slug: str) -> None:
     allowed = slug.replace("_", "").isascii() and slug.replace("_", "").isalnum() and slug[:1].isalpha()
     if not allowed or slug != slug.lower() or len(slug) > 40:
         raise InvalidInput("slug", "A name of at most 40 letters a-z, digits and _ is needed, a letter first.")
+
+
+def _said(starts: list[str]) -> str:
+    return f" It starts by itself {'; '.join(starts)}." if starts else ""
 
 
 def _require_draft(version: PlaybookVersion) -> None:
