@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orders.actor import person
+from orders.command_forms import OfferedCommand, ReasonForm, Refused, bound, empty, take, told_if_gone
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame
 from orders.models import Approval, Playbook, PlaybookVersion
@@ -36,10 +37,6 @@ SEE, SEE_VERSIONS, PUBLISH, SET = (
     "orders.publish_playbook",
     "orders.set_trigger",
 )
-
-
-class ReasonForm(forms.Form):
-    reason = forms.CharField(max_length=500)
 
 
 class EventForm(forms.Form):
@@ -91,10 +88,18 @@ def playbook_list(request: HttpRequest) -> HttpResponse:
 @login_required
 def playbook_page(request: HttpRequest, slug: str) -> HttpResponse:
     """One version of it, the newest unless another is asked for, and the list of all."""
+    return _shown(request, slug, request.GET.get("version"))
+
+
+def _shown(
+    request: HttpRequest, slug: str, number: str | None, refused: Refused | None = None, status: int = 200
+) -> HttpResponse:
     _require(request, SEE_VERSIONS)
-    version = _version(slug, request.GET.get("version"))
+    version = _version(slug, number)
     if version is None:
         return _not_found(request, slug)
+    commands = _commands(version, refused) if _may(request, PUBLISH) else []
+    told_if_gone(request, refused, commands)
     definition = playbooks.read(version)
     waiting = approvals.waiting_on(version, reader=person(request.user, Channel.ADMIN))
     shown = {
@@ -115,9 +120,31 @@ def playbook_page(request: HttpRequest, slug: str) -> HttpResponse:
         "permissions": list(dict.fromkeys(entry.permission for entry in publishing.entries_of(definition))),
         "waiting": waiting,
         "is_draft": version.status == VersionStatus.DRAFT,
-        "is_published": version.status == VersionStatus.PUBLISHED,
+        "commands": commands,
     }
-    return in_frame(request, "orders/playbooks/playbook.html", version.title, shown)
+    return in_frame(request, "orders/playbooks/playbook.html", version.title, shown, status=status)
+
+
+def _commands(version: PlaybookVersion, refused: Refused | None) -> list[OfferedCommand]:
+    offered = {
+        VersionStatus.DRAFT: ("publish", "Ask to publish", "publish"),
+        VersionStatus.PUBLISHED: ("retire", "Retire", "archive"),
+    }
+    found = offered.get(VersionStatus(version.status))
+    if found is None:
+        return []
+    name, title, icon = found
+    return [
+        OfferedCommand(
+            key=name,
+            title=f"{title}…",
+            verb=f"{title}: version {version.number}",
+            icon=icon,
+            address=reverse(f"orders:playbook-{name}", args=[version.playbook.slug, version.number]),
+            form=empty(ReasonForm, name, refused),
+            primary=name == "publish",
+        )
+    ]
 
 
 @require_POST
@@ -128,17 +155,21 @@ def give(request: HttpRequest, slug: str, number: int, command: str) -> HttpResp
     button = BUTTONS[command]
     if number >= 2**31 or _version(slug, str(number)) is None:
         return _not_found(request, slug)
-    form = ReasonForm(request.POST)
-    if not form.is_valid():
-        messages.error(request, f"Nothing was done. Reason: {' '.join(map(str, form.errors['reason']))}")
-    else:
-        try:
-            button.service(slug, number, actor=person(request.user, Channel.ADMIN), **form.cleaned_data)
-        except (WrongState, InvalidInput, NotPermitted) as refusal:
-            messages.warning(request, str(refusal))
-        else:
-            messages.success(request, button.taken.format(number=number, slug=slug))
-    return redirect(f"{reverse('orders:playbook', args=[slug])}?version={number}")
+
+    def work(reason: str) -> HttpResponse:
+        button.service(slug, number, actor=person(request.user, Channel.ADMIN), reason=reason)
+        messages.success(request, button.taken.format(number=number, slug=slug))
+        return redirect(f"{reverse('orders:playbook', args=[slug])}?version={number}")
+
+    def page(refused: Refused, status: int) -> HttpResponse:
+        return _shown(request, slug, str(number), refused, status)
+
+    form = bound(ReasonForm, command, request.POST)
+    try:
+        return take(request, form, command, work, page)
+    except NotPermitted as refusal:
+        form.add_error(None, str(refusal))
+        return page(Refused(key=command, form=form), 403)
 
 
 @require_safe

@@ -45,7 +45,7 @@ def keep_what_stands(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orders', '0090_incident'),
+        ('orders', '0092_approvals_in_history'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

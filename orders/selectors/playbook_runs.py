@@ -58,8 +58,6 @@ class Decision:
     says: str
     buttons: list[Button]
     deadline_at: datetime | None = None
-    #: whether a reason must be given
-    needs_reason: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,7 +259,6 @@ def _decisions(run: PlaybookRun, steps: list[PlaybookStepRun], named: dict[str, 
                     title=_title(step, named),
                     says=asked.question,
                     deadline_at=step.deadline_at,
-                    needs_reason=False,
                     buttons=[
                         Button(name="answer", run_id=run.pk, title=status_word(option), icon="check", option=option)
                         for option in asked.options

@@ -50,6 +50,14 @@ def sign_in(page: Page, username: str, password: str) -> None:
     page.wait_for_url("**/admin/")
 
 
+def give(page: Page, command: str, **typed: str) -> None:
+    """Open the form of a command of this page, fill it in and press its button."""
+    page.locator(f"#command-{command}-title").click()
+    for field, words in typed.items():
+        page.locator(f"#command-{command}-{field}").fill(words)
+    page.locator(f"#command-{command}-give").click()
+
+
 def _refuse_strangers(url: str, base_url: str, complain: Callable[[str], None]) -> None:
     if not url.startswith((base_url, "data:", "blob:")):
         complain(f"asked a stranger: {url}")

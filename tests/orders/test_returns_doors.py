@@ -75,7 +75,7 @@ def test_a_return_goes_through_its_pages_and_a_double_click_is_told(order: Order
 
     assert "Refund £20.00" in text(browser.get(f"{base}refund/"))
     pay = {"return_id": case.pk, "amount_minor": "2000", "reason": "Came back"}
-    assert "is recorded" in text(browser.post(f"{base}refund/", pay, follow=True))
+    assert "goes to the gateway" in text(browser.post(f"{base}refund/", pay, follow=True))
     assert "asked for by anna at" in text(browser.post(f"{base}refund/", pay, follow=True))
     assert Refund.objects.get().return_case == case
     assert "1 piece in the stock again, 1 piece not to be sold" in text(browser.get(page))
