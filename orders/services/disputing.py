@@ -164,6 +164,8 @@ def _owe_less(order: Order, too_much: int, *, actor: Actor) -> None:
         says = f"{money(part, refund.currency)} are owed no more: the customer's bank took the money back."
         if part == refund.amount_minor:
             refund_outcomes.end(refund, RefundStatus.DROPPED, note=says)
+            # Its process waits for what staff do about it.
+            refund_outcomes.publish(refund)
         else:
             owing.reduce(refund, part)
         data = {"refund": str(refund.pk), "amount_minor": part}

@@ -138,6 +138,8 @@ def test_a_refund_that_is_owed_is_owed_no_more_when_the_bank_keeps_the_money(par
 
     refund.refresh_from_db()
     assert refund.status == RefundStatus.DROPPED
+    told = OutboxMessage.objects.filter(topic=Topic.SEND_REFUND, aggregate=f"refund:{refund.pk}").count()
+    assert told == 2, "its process is started, and told that it has nothing to wait for"
     assert figures(order) == (0, 0, 0)
     owed = StaffTask.objects.get(order=order, kind=TaskKind.REFUND_OWED)
     assert (owed.status, owed.resolution) == (TaskStatus.DONE, "The customer's bank took the money back.")
