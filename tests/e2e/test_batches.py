@@ -78,7 +78,7 @@ def test_checks_run_on_the_queue_of_the_partners_and_pause_and_go_on(running_eng
     batch = make_batch(BatchAction.RECHECK)
     eventually(lambda: batch.items.filter(status="done").exists(), what="the first check")
     batches.pause(batch.pk, actor=TEST_ACTOR, reason="Wait")
-    eventually(lambda: Batch.objects.get(pk=batch.pk).status == BatchStatus.PAUSED, what="the pause")
+    eventually(lambda: Batch.objects.get(pk=batch.pk).status == BatchStatus.PAUSED, seconds=10, what="the pause")
     done = batch.items.filter(status="done").count()
     assert done < 60
     batches.resume(batch.pk, actor=TEST_ACTOR, reason="Go on")

@@ -206,7 +206,7 @@ def test_a_process_that_an_operator_terminated_is_found_and_undone_within_a_minu
     order = charged_and_waiting_for_the_carrier(engine)
     engine.faults()
     call(engine, lambda client: client.get_workflow_handle(f"order:{order.id}").terminate())
-    eventually(all_closed, what="the end of the terminated order")
+    eventually(all_closed, seconds=60, what="the end of the terminated order")
     order.refresh_from_db()
     assert (order.status, order.failure_type) == (OrderStatus.FAILED, FailureType.PROCESS_ENDED)
     assert order.payment.refunded_minor == order.payment.captured_minor == order.total_minor
@@ -271,9 +271,9 @@ def test_a_dead_worker_is_missed_within_a_minute_however_wrong_its_clock_was(eng
     engine.start_worker(minutes_ahead=61)
     eventually(lambda: health_lines()["Worker"][0] == "Running", what="the worker's beat")
     engine.kill_worker()
-    eventually(lambda: health_lines()["Worker"][0] == "Missing", what="the alarm")
+    eventually(lambda: health_lines()["Worker"][0] == "Missing", seconds=60, what="the alarm")
     # Judged by what was seen of the queues, which may be a look younger.
-    eventually(lambda: health_lines()["Queues"][0] == "No worker", what="the same of the queues")
+    eventually(lambda: health_lines()["Queues"][0] == "No worker", seconds=60, what="the same of the queues")
 
 
 @pytest.mark.parametrize("minutes", [10, -10])

@@ -30,11 +30,11 @@ def test_a_worker_without_a_database_takes_nothing_until_it_answers_again(engine
     eventually(ready.exists, what="the ready file")
     engine.gate.shut()
     try:
-        eventually(lambda: not ready.exists(), what="the end of readiness")
+        eventually(lambda: not ready.exists(), what="the end of readiness", seconds=30)
         order = make_order(started=True)
     finally:
         engine.gate.open()
-    eventually(ready.exists, what="the ready file")
+    eventually(ready.exists, what="the ready file", seconds=15)
     eventually(all_closed, what="the end of the order")
     assert status_of(order) == OrderStatus.COMPLETED
     assert "No work is taken: The database gives no connection" in engine.log()
