@@ -7,6 +7,7 @@ the sweep, is the worker's own loop (`schedules.keep_schedules`), which needs no
 import asyncio
 import hashlib
 import logging
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -15,15 +16,14 @@ from typing import Any
 
 from temporalio.api.enums.v1 import ScheduleOverlapPolicy
 from temporalio.api.schedule.v1 import BackfillRequest, SchedulePatch
-from temporalio.api.workflowservice.v1 import PatchScheduleRequest
+from temporalio.api.workflowservice.v1 import PatchScheduleRequest, UpdateScheduleRequest
 from temporalio.client import (
     Client,
     Schedule,
     ScheduleActionExecutionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleDescription,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
+    ScheduleHandle,
     WorkflowExecutionStatus,
 )
 from temporalio.client import ScheduleOverlapPolicy as RunOverlap
@@ -43,6 +43,9 @@ ENDED_FROM_OUTSIDE = frozenset({"terminated", "timed_out"})
 SWEEP_LATE = timedelta(minutes=2)
 #: and is given so long before it is pushed once more
 PUSH_EVERY = 120.0
+#: Temporal shows a command to a schedule a moment after it took it: seconds between two looks, and how many
+SHOWN_EVERY = 0.05
+LOOKS = 100
 
 
 async def write(client: Client, name: str, schedule: Schedule) -> None:
@@ -50,7 +53,39 @@ async def write(client: Client, name: str, schedule: Schedule) -> None:
     try:
         await client.create_schedule(name, schedule)
     except ScheduleAlreadyRunningError:
-        await client.get_schedule_handle(name).update(partial(_as_written_here, schedule))
+        await _bring_up(client, name, schedule)
+
+
+async def _bring_up(client: Client, name: str, schedule: Schedule) -> None:
+    """Write what this code has over what is there, but for the pause, until no command has come in between."""
+    handle = client.get_schedule_handle(name)
+    found = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+    for _ in range(LOOKS):
+        seen = found
+        request = UpdateScheduleRequest(
+            namespace=client.namespace,
+            schedule_id=name,
+            # The SDK's own update has no public way to send the token, and then writes over a pause that Temporal has
+            # taken and does not show yet. With the token Temporal drops the update instead, without a word.
+            conflict_token=seen.raw_description.conflict_token,
+            schedule=await replace(schedule, state=seen.schedule.state)._to_proto(client),
+            identity=client.identity,
+            request_id=str(uuid.uuid4()),
+        )
+        await client.workflow_service.update_schedule(request, retry=True, timeout=RPC_TIMEOUT)
+        found = await _changed(handle, seen)
+        now = found.schedule
+        if (now.spec, now.policy, now.state) == (schedule.spec, schedule.policy, seen.schedule.state):
+            return
+
+
+async def _changed(handle: ScheduleHandle, since: ScheduleDescription) -> ScheduleDescription:
+    for _ in range(LOOKS):
+        found = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+        if found.raw_description.conflict_token != since.raw_description.conflict_token:
+            break
+        await asyncio.sleep(SHOWN_EVERY)
+    return found
 
 
 class ScheduleCare:
@@ -171,7 +206,3 @@ def _looks_of(found: ScheduleDescription) -> bytes:
         f"{start.workflow_type.name} {start.workflow_id} {start.task_queue.name}".encode(),
     )
     return b"\n".join(parts)
-
-
-def _as_written_here(schedule: Schedule, found: ScheduleUpdateInput) -> ScheduleUpdate:
-    return ScheduleUpdate(replace(schedule, state=found.description.schedule.state))

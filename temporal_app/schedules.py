@@ -69,7 +69,7 @@ SCHEDULES: dict[str, Schedule] = {
             static_summary="Nightly seal over all histories",
         ),
         # Five past midnight, UTC.
-        spec=ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(0)], minute=[ScheduleRange(5)])]),
+        spec=ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=(ScheduleRange(0),), minute=(ScheduleRange(5),))]),
         # A night in which Temporal was away is made up for, once; older ones are in the next seal anyway.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(days=1)),
     ),
@@ -82,7 +82,7 @@ SCHEDULES: dict[str, Schedule] = {
             static_summary="Day-end close",
         ),
         # Half past ten in the evening, UTC. What happens later is in the close of the next day.
-        spec=ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(22)], minute=[ScheduleRange(30)])]),
+        spec=ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=(ScheduleRange(22),), minute=(ScheduleRange(30),))]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(days=1)),
     ),
     SWEEP: Schedule(
@@ -101,7 +101,7 @@ SCHEDULES: dict[str, Schedule] = {
             static_summary="Sample of yesterday's shipped orders",
         ),
         # Twenty past midnight, UTC: the day before is over for every worker's clock.
-        spec=ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(0)], minute=[ScheduleRange(20)])]),
+        spec=ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=(ScheduleRange(0),), minute=(ScheduleRange(20),))]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=12)),
     ),
     EXPORT_ROUND: Schedule(

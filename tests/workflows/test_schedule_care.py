@@ -2,9 +2,10 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from temporalio.testing import WorkflowEnvironment
 from orders.services import scheduling
 from temporal_app import schedule_care, schedules
 from temporal_app.schedule_care import ScheduleCare
-from temporal_app.schedules import look
+from temporal_app.schedules import SCHEDULES, look
 from temporal_app.workflow_ids import DAY_END_CLOSE, SWEEP
 from tests.workflows.test_sweep import eventually
 
@@ -105,6 +106,10 @@ async def change(client: Client, name: str, span: timedelta) -> None:
     await eventually(lambda: has_span(client, name, span))
 
 
+async def is_paused(client: Client, name: str) -> bool:
+    return (await described(client, name)).schedule.state.paused
+
+
 async def has_span(client: Client, name: str, span: timedelta) -> bool:
     return (await described(client, name)).schedule.spec.intervals[0].every == span
 
@@ -123,6 +128,52 @@ async def test_all_of_the_code_come_back_when_temporal_has_none(
 
     assert (await described(client, name)).schedule.spec.intervals[0].every == timedelta(days=1)
     assert rows.why == [f"Temporal did not have the schedule {name}; it was made again."]
+
+
+async def test_a_command_that_comes_after_the_look_is_not_written_over(
+    dev_server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    client = dev_server.client
+    handle = await client.create_schedule(name, every(timedelta(days=1)))
+    between(monkeypatch, client, partial(handle.pause, note="Paused by lea: Stock-taking"))
+
+    await schedule_care.write(client, name, every(timedelta(days=3)))
+
+    assert await is_paused(client, name)
+    assert await has_span(client, name, timedelta(days=3))
+
+
+async def test_a_change_that_comes_after_the_look_is_written_over(
+    dev_server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    client = dev_server.client
+    await client.create_schedule(name, every(timedelta(days=1)))
+    between(monkeypatch, client, partial(change, client, name, timedelta(days=9)))
+
+    await schedule_care.write(client, name, every(timedelta(days=3)))
+
+    assert await has_span(client, name, timedelta(days=3))
+
+
+def between(monkeypatch: pytest.MonkeyPatch, client: Client, command: Callable[[], Awaitable[None]]) -> None:
+    """Give the command right after Temporal was first asked how the schedule stands."""
+    service = client.workflow_service
+    describe = service.describe_schedule
+
+    async def answer(*given: Any, **more: Any) -> Any:
+        found = await describe(*given, **more)
+        monkeypatch.setattr(service, "describe_schedule", describe)
+        await command()
+        return found
+
+    monkeypatch.setattr(service, "describe_schedule", answer)
+
+
+async def test_every_schedule_is_written_as_temporal_shows_it(dev_server: WorkflowEnvironment, name: str) -> None:
+    for schedule in SCHEDULES.values():
+        await schedule_care.write(dev_server.client, name, schedule)
+        found = (await described(dev_server.client, name)).schedule
+        assert (found.spec, found.policy) == (schedule.spec, schedule.policy)
 
 
 async def test_a_worker_goes_on_while_temporal_refuses_the_schedules(
@@ -180,6 +231,7 @@ async def test_one_that_somebody_changed_is_written_again(
 async def test_one_that_nobody_changed_is_left_alone(dev_server: WorkflowEnvironment, rows: Rows, name: str) -> None:
     care = await cared_for(dev_server.client, name)
     await dev_server.client.get_schedule_handle(name).pause(note="Paused by lea: Stock-taking")
+    await eventually(lambda: is_paused(dev_server.client, name))
     before = (await described(dev_server.client, name)).info.last_updated_at
     await look_at(care, name)
     found = await described(dev_server.client, name)
@@ -288,8 +340,6 @@ async def test_a_sweep_that_is_in_time_is_left_alone(dev_server: WorkflowEnviron
 
 
 def test_what_is_watched_is_a_schedule_of_the_code() -> None:
-    from temporal_app.schedules import SCHEDULES
-
     assert set(SCHEDULES) >= {SWEEP, *schedule_care.DAILY}
     assert DAY_END_CLOSE in schedule_care.DAILY
     assert scheduling.SWEEP_NAME == SWEEP

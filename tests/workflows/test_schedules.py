@@ -67,13 +67,13 @@ async def test_a_pause_is_seen_with_who_and_why_and_a_resume_ends_it(
     client = dev_server.client
     await schedules.ensure_schedules(client)
     assert await starter.drive_schedule(client, command(CommandKind.SCHEDULE_RESUME))
-    await schedules.look(client)
+    await look_until(client, seen, paused=False)
     assert set(seen) == NAMES
     assert seen[DAY_END_CLOSE]["summary"] == "Day-end close"
     assert (seen[DAY_END_CLOSE]["next_run_at"].hour, seen[DAY_END_CLOSE]["next_run_at"].minute) == (22, 30)
 
     assert await starter.drive_schedule(client, command(CommandKind.SCHEDULE_PAUSE))
-    await schedules.look(client)
+    await look_until(client, seen, paused=True)
     paused = seen[DAY_END_CLOSE]
     assert (paused["paused"], paused["pause_note"], paused["next_run_at"]) == (
         True,
@@ -83,8 +83,17 @@ async def test_a_pause_is_seen_with_who_and_why_and_a_resume_ends_it(
     assert not seen[HISTORY_SEAL]["paused"]
 
     assert await starter.drive_schedule(client, command(CommandKind.SCHEDULE_RESUME))
-    await schedules.look(client)
-    assert not seen[DAY_END_CLOSE]["paused"]
+    await look_until(client, seen, paused=False)
+
+
+async def look_until(client: Client, seen: dict[str, dict[str, Any]], *, paused: bool) -> None:
+    """Temporal shows a command a moment after it took it."""
+
+    async def is_seen() -> bool:
+        await schedules.look(client)
+        return seen[DAY_END_CLOSE]["paused"] is paused
+
+    await eventually(is_seen)
 
 
 async def test_run_now_that_is_delivered_twice_starts_one_run(

@@ -69,6 +69,7 @@ async def test_the_schedule_is_made_once_and_mended_without_waking_a_paused_one(
     await schedules.ensure_schedules(client)
 
     mended = await scheduled(client)
+    await client.get_schedule_handle(HISTORY_SEAL).unpause()
     assert (mended.spec.intervals, len(mended.spec.calendars)) == ([], 1)
     assert mended.state.paused
     theirs = (await client.get_schedule_handle("theirs").describe()).schedule
