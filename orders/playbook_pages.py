@@ -98,10 +98,12 @@ def _shown(
     version = _version(slug, number)
     if version is None:
         return _not_found(request, slug)
-    commands = _commands(version, refused) if _may(request, PUBLISH) else []
+    reader = person(request.user, Channel.ADMIN)
+    waiting = approvals.waiting_on(version, reader=reader)
+    # What waits is not asked for again.
+    commands = _commands(version, refused) if _may(request, PUBLISH) and not waiting else []
     told_if_gone(request, refused, commands)
     definition = playbooks.read(version)
-    waiting = approvals.waiting_on(version, reader=person(request.user, Channel.ADMIN))
     shown = {
         "version": version,
         "tone": VERSION_TONES[VersionStatus(version.status)],
@@ -118,7 +120,7 @@ def _shown(
             for run in (playbooks.runs_of_playbook(slug) if _may(request, "orders.view_playbookrun") else [])
         ],
         "permissions": list(dict.fromkeys(entry.permission for entry in publishing.entries_of(definition))),
-        "waiting": waiting,
+        "waiting": waiting + approvals.waiting_on(version.playbook, reader=reader),
         "is_draft": version.status == VersionStatus.DRAFT,
         "commands": commands,
     }
@@ -216,7 +218,7 @@ def starts(request: HttpRequest, slug: str) -> HttpResponse:
         wanted == "schedule" and _set(request, slug, on_schedule, setting.set_schedule)
     ):
         return redirect("orders:playbook-trigger", slug=slug)
-    shown = {
+    shown: dict[str, Any] = {
         "slug": slug,
         "triggers": [
             {"trigger": one, "title": EVENT_TITLES[EventType(one.event)]}
@@ -224,6 +226,7 @@ def starts(request: HttpRequest, slug: str) -> HttpResponse:
         ],
         "schedule": schedule,
         "has_published": publishing.newest_published(slug) is not None,
+        "waiting": approvals.waiting_on(playbook, reader=person(request.user, Channel.ADMIN)),
         "facts": ORDER_FACTS.items(),
         "forms": (
             ("event", "When something happens to an order", on_event),

@@ -24,7 +24,6 @@ from orders.admin.waiting import MayWaitAdmin
 from orders.amounts import number, price
 from orders.errors import InvalidInput, WrongState
 from orders.models import Approval, Customer, Product, StockItem
-from orders.selectors import approvals
 from orders.services import catalogue, erasing
 from orders.vocabulary import Channel
 
@@ -106,16 +105,6 @@ class ProductAdmin(MayWaitAdmin):
     readonly_fields = ("sku", "currency", "created_at")
 
     form = ProductForm
-    change_form_before_template = "orders/approvals/waiting.html"
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """With what waits about the product above the form."""
-        product = self.get_object(request, object_id)
-        waiting = approvals.waiting_on(product, reader=person(request.user, Channel.ADMIN)) if product else []
-        shown = {**(extra_context or {}), "waiting": waiting}
-        return cast(HttpResponse, super().change_view(request, object_id, form_url, shown))
 
     def give(self, request: HttpRequest, obj: Model, form: forms.ModelForm, *, is_new: bool) -> Approval | None:
         return catalogue.change_product(

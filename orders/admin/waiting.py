@@ -10,13 +10,34 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin
 from orders.errors import WrongState
 from orders.models import Approval
+from orders.selectors import approvals
+from orders.vocabulary import Channel
 
 
 class MayWaitAdmin(ReadOnlyAdmin):
-    """Forms saved by `give`, which answers the request when the command waits."""
+    """Forms saved by `give`, which answers the request when the command waits.
+
+    What waits stands above the form of its subject, and all of it above the list.
+    """
+
+    change_form_before_template = "orders/approvals/waiting.html"
+    list_before_template = "orders/approvals/waiting.html"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        obj = self.get_object(request, object_id)
+        waiting = approvals.waiting_on(obj, reader=person(request.user, Channel.ADMIN)) if obj else []
+        shown = {**(extra_context or {}), "waiting": waiting}
+        return cast(HttpResponse, super().change_view(request, object_id, form_url, shown))
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        waiting = approvals.waiting_about(self.model, reader=person(request.user, Channel.ADMIN))
+        return super().changelist_view(request, {**(extra_context or {}), "waiting": waiting})
 
     def give(self, request: HttpRequest, obj: Model, form: Any, *, is_new: bool) -> Approval | None:
         raise NotImplementedError

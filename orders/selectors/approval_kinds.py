@@ -15,10 +15,20 @@ from django.db.models import Model, Q
 from django.urls import reverse
 
 from orders.amounts import money, price
-from orders.models import Approval, Order, Payment, PlaybookVersion, Product, ReturnCase
+from orders.models import (
+    Approval,
+    FraudRules,
+    Order,
+    PartnerEndpoint,
+    Payment,
+    Playbook,
+    PlaybookVersion,
+    Product,
+    ReturnCase,
+)
 from orders.playbooks.catalogue import CATALOGUE
 from orders.playbooks.definition import ActivityStep, walk
-from orders.playbooks.difference import Change, changes
+from orders.playbooks.difference import Change, changes, of_values
 from orders.selectors import playbooks
 from orders.vocabulary import CommandKind
 from orders.wording import order_word
@@ -139,6 +149,68 @@ def _playbook_changes(approval: Approval) -> list[Change]:
     return changes(published.definition if published else None, playbooks.read(_version(approval)))
 
 
+def _playbook_page(approval: Approval) -> tuple[str, str]:
+    slug = approval.parameters["slug"]
+    return f"Playbook {slug}", reverse("orders:playbook", args=[slug])
+
+
+def _start(approval: Approval) -> list[Fact]:
+    asked, published = approval.parameters, playbooks.choice(approval.parameters["slug"])
+    name, address = _playbook_page(approval)
+    when = f"At {asked['event']}" if "event" in asked else f"Every {asked['every_hours']} h, on each open order"
+    return [
+        Fact(label="Playbook", value=f"{published.title}, {name.lower()}" if published else name, address=address),
+        Fact(label="It would start", value=when),
+        Fact(label="If", value=asked["condition"]),
+    ]
+
+
+def _start_changes(approval: Approval) -> list[Change]:
+    names = ("every_hours", "condition", "enabled")
+    after = {name: approval.parameters[name] for name in names if name in approval.parameters}
+    return of_values("What starts it", approval.parameters["was"], after)
+
+
+def _endpoint_page(approval: Approval) -> tuple[str, str]:
+    """The list, as long as the endpoint is not there."""
+    name = approval.parameters["name"]
+    pk = PartnerEndpoint.objects.filter(name=name).values_list("pk", flat=True).first()
+    list_page = reverse("admin:orders_partnerendpoint_changelist")
+    return f"Endpoint {name}", reverse("admin:orders_partnerendpoint_change", args=[pk]) if pk else list_page
+
+
+def _endpoint(approval: Approval) -> list[Fact]:
+    name, address = _endpoint_page(approval)
+    was = approval.parameters["was"]
+    return [
+        Fact(label="Endpoint", value=name, address=address),
+        Fact(label="Old address", value=was["url"] if was else "nothing: the name is new"),
+        Fact(label="New address", value=approval.parameters["url"]),
+    ]
+
+
+def _endpoint_changes(approval: Approval) -> list[Change]:
+    after = {name: approval.parameters[name] for name in ("url", "enabled")}
+    return of_values("The endpoint", approval.parameters["was"], after)
+
+
+def _rules_page(approval: Approval) -> tuple[str, str]:
+    return "Fraud rules", reverse("admin:orders_fraudrules_changelist")
+
+
+def _rules(approval: Approval) -> list[Fact]:
+    name, address = _rules_page(approval)
+    return [
+        Fact(label="Rules", value=f"{name}, instead of version {approval.parameters['instead_of']}", address=address)
+    ]
+
+
+def _rules_changes(approval: Approval) -> list[Change]:
+    after = approval.parameters["values"]
+    before = FraudRules.objects.get(pk=approval.parameters["instead_of"])
+    return of_values("The fraud rules", {name: getattr(before, name) for name in after}, after)
+
+
 KINDS: Mapping[str, Kind] = {
     CommandKind.REFUND: Kind(
         title="Refund",
@@ -172,5 +244,35 @@ KINDS: Mapping[str, Kind] = {
         facts=_playbook,
         does=lambda approval: f"publish version {approval.parameters['number']}",
         changes=_playbook_changes,
+    ),
+    "set_trigger": Kind(
+        title="Start of a playbook by itself",
+        model=Playbook,
+        about=lambda playbook: Q(parameters__slug=playbook.slug),
+        subject=_playbook_page,
+        facts=_start,
+        does=lambda approval: f"let {approval.parameters['slug']} start by itself",
+        changes=_start_changes,
+    ),
+    **dict.fromkeys(
+        ("add_endpoint", "change_endpoint"),
+        Kind(
+            title="Address of an endpoint",
+            model=PartnerEndpoint,
+            about=lambda endpoint: Q(subject=endpoint.name),
+            subject=_endpoint_page,
+            facts=_endpoint,
+            does=lambda approval: f"let {approval.parameters['name']} be {approval.parameters['url']}",
+            changes=_endpoint_changes,
+        ),
+    ),
+    "add_fraud_rules": Kind(
+        title="Change of the fraud rules",
+        model=FraudRules,
+        about=lambda rules: Q(),
+        subject=_rules_page,
+        facts=_rules,
+        does=lambda approval: "change the fraud rules",
+        changes=_rules_changes,
     ),
 }

@@ -20,6 +20,8 @@ from orders.wording import Tone, status_word
 
 DECIDE = "orders.decide_approval"
 ASKED_SHOWN = 200
+#: on one page; Today and the list of requests have all
+WAITING_SHOWN = 20
 WAITS = "Waits for a second person"
 TONES = {
     ApprovalStatus.WAITING: Tone.WAITING,
@@ -97,7 +99,16 @@ def waiting_on(thing: Model, *, reader: Actor) -> list[Waiting]:
     for command, kind in KINDS.items():
         if isinstance(thing, kind.model):
             about |= Q(command=command) & kind.about(thing)
-    found = list(waiting().filter(about).select_related("requested_by").order_by("requested_at"))
+    return _shown(about, reader)
+
+
+def waiting_about(model: type[Model], *, reader: Actor) -> list[Waiting]:
+    """What waits about any row of the table, or about one that is to be made; the oldest first."""
+    return _shown(Q(command__in=commands_about(model)), reader)
+
+
+def _shown(about: Q, reader: Actor) -> list[Waiting]:
+    found = list(waiting().filter(about).select_related("requested_by").order_by("requested_at")[:WAITING_SHOWN])
     opens = set(visible_to(reader).filter(pk__in=[one.pk for one in found]).values_list("pk", flat=True))
     return [
         Waiting(

@@ -12,19 +12,24 @@ from pytest_django.fixtures import Settings
 
 from orders.access import RULES
 from orders.actor import Actor, person
-from orders.models import Approval
+from orders.models import Approval, PartnerEndpoint
 from orders.selectors.approval_kinds import KINDS
-from orders.services import catalogue, deciding, refunding, returning
-from orders.services.playbooks import publishing
-from orders.vocabulary import Channel
+from orders.services import catalogue, deciding, fraud_rules, refunding, returning
+from orders.services.fraud import current_rules
+from orders.services.playbooks import naming, publishing, setting
+from orders.vocabulary import Channel, EventType
 from tests.factories import TEST_ACTOR, make_order, make_product
 from tests.orders import driving, playbooks
 from tests.orders.api_calls import new_key, token_client
 from tests.orders.staff import make_user
+from tests.orders.test_automation_makers import CALL, OTHER_URL, URL
+from tests.orders.test_automation_makers import REFUND as REFUND_STEP
 
 pytestmark = pytest.mark.django_db
 REASON = "She sent a photo"
-SIGHT = tuple(f"orders.view_{name}" for name in ("order", "product", "playbookversion"))
+SIGHT = tuple(
+    f"orders.view_{name}" for name in ("order", "product", "playbookversion", "partnerendpoint", "fraudrules")
+)
 
 
 def refund(actor: Actor) -> object:
@@ -50,12 +55,38 @@ def publication(actor: Actor) -> object:
     return publishing.publish("greet", version.number, actor=actor, reason=REASON)
 
 
+def start(actor: Actor) -> object:
+    playbooks.published(REFUND_STEP, slug="thank")
+    return setting.set_trigger("thank", EventType.HELD, condition="order.is_guest", actor=actor)
+
+
+def new_endpoint(actor: Actor) -> object:
+    playbooks.published(CALL, REFUND_STEP, slug="thank")
+    return naming.name_endpoint("warehouse", url=URL, enabled=True, is_new=True, actor=actor)
+
+
+def other_endpoint(actor: Actor) -> object:
+    PartnerEndpoint.objects.create(name="warehouse", url=OTHER_URL, made_by="chief")
+    playbooks.published(CALL, REFUND_STEP, slug="thank")
+    return naming.name_endpoint("warehouse", url=URL, enabled=True, is_new=False, actor=actor)
+
+
+def rules(actor: Actor) -> object:
+    now = current_rules()
+    values = {name: getattr(now, name) for name in fraud_rules.FIELDS}
+    return fraud_rules.change({**values, "guest_points": 0}, actor=actor, reason=REASON)
+
+
 #: command -> asks for it
 ASK: dict[str, Callable[[Actor], object]] = {
     "refund": refund,
     "return_refund": refund_of_return,
     "change_product": price,
     "publish_playbook": publication,
+    "set_trigger": start,
+    "add_endpoint": new_endpoint,
+    "change_endpoint": other_endpoint,
+    "add_fraud_rules": rules,
 }
 #: command -> what its page must say and its button do
 FACTS = {
@@ -63,6 +94,10 @@ FACTS = {
     "return_refund": (("£20.00", "£10.00", "1 of SKU-"), "Approve: refund £10.00"),
     "change_product": (("£10.00", "£99.00", "990 % of the old price"), "Approve: set the price to £99.00"),
     "publish_playbook": (("Step hello", "noted", "none is published"), "Approve: publish version 1"),
+    "set_trigger": (("At order.held", "order.is_guest", "condition"), "Approve: let thank start by itself"),
+    "add_endpoint": (("the name is new", URL), f"Approve: let warehouse be {URL}"),
+    "change_endpoint": ((OTHER_URL, URL), f"Approve: let warehouse be {URL}"),
+    "add_fraud_rules": (("instead of version", "guest points"), "Approve: change the fraud rules"),
 }
 every_kind = pytest.mark.parametrize("command", sorted(deciding.WORK))
 
@@ -119,7 +154,7 @@ def test_it_stands_on_its_subject_for_whoever_opens_that(command: str) -> None:
     shown = text(reader, address)
 
     assert banner in shown
-    assert f"{approval.requested_at:%H:%M:%S} UTC: {REASON}" in shown
+    assert f"{approval.requested_at:%H:%M:%S} UTC: {approval.reason}" in shown
     assert "Open the request" not in shown, "whoever may not decide is not led to a dead end"
     assert "Open the request" in text(browser(approver(command)), address)
     deciding.decline(approval.pk, actor=playbooks.chief("third"), reason="No")
@@ -135,7 +170,7 @@ def test_whoever_may_decide_is_led_from_today_to_facts_and_both_answers(command:
     assert f'href="{page_of(approval)}">{approval.says}' in text(client, "/admin/")
     shown = text(client, page_of(approval))
 
-    for words in (*facts, f"Asked for by anna: {REASON}", KINDS[command].subject(approval)[1]):
+    for words in (*facts, f"Asked for by anna: {approval.reason}", KINDS[command].subject(approval)[1]):
         assert words in shown
     forms = [form for form in re.findall(r"<form.*?</form>", shown) if f"{page_of(approval)}" in form]
     assert [form.count('type="submit"') for form in forms] == [1, 1]
