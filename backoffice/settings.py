@@ -1,16 +1,16 @@
-"""All settings but those of the partners (`partner_settings`), read from the environment; `./dev` sets what it needs.
+"""All settings but those of partners and requests, read from the environment; `./dev` sets what it needs.
 
 Nothing here has a default that would be dangerous in production: the secret key, the hosts and the database must be
 given, and `backoffice.checks` stops the start with a hint where they are not.
 """
 
-import os
 from pathlib import Path
 
 import environ
 
 from backoffice.database_url import database
 from backoffice.partner_settings import *
+from backoffice.request_settings import *
 from backoffice.theme import UNFOLD as UNFOLD
 
 env = environ.Env()
@@ -138,20 +138,6 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_ENABLE_ACCESS_FAILURE_LOG = True
 AXES_LOCKOUT_CALLABLE = "backoffice.sign_in.locked_out"
 
-# --- What a request may take (backoffice/request_limits.py, backoffice/http_protocol.py) ------------------------------
-#: seconds until the headers and until the body have arrived
-WEB_HEADER_SECONDS = env.float("WEB_HEADER_SECONDS", default=10)
-WEB_BODY_SECONDS = env.float("WEB_BODY_SECONDS", default=60)
-#: outside production one address is a whole company of programs
-_CALLERS = 1 if IS_PRODUCTION else 20
-#: of one address in one web process: requests that are answered, and bodies that are on their way
-WEB_REQUESTS_PER_ADDRESS = env.int("WEB_REQUESTS_PER_ADDRESS", default=100 * _CALLERS)
-WEB_BODIES_PER_ADDRESS = env.int("WEB_BODIES_PER_ADDRESS", default=50 * _CALLERS)
-#: password checks in one web process: at once, and with those that wait, of one address and in all
-WEB_PASSWORDS_AT_ONCE = env.int("WEB_PASSWORDS_AT_ONCE", default=max(1, (os.cpu_count() or 2) // 2))
-WEB_PASSWORDS_PER_ADDRESS = env.int("WEB_PASSWORDS_PER_ADDRESS", default=5 * _CALLERS)
-WEB_PASSWORDS_WAITING = env.int("WEB_PASSWORDS_WAITING", default=50 * _CALLERS)
-
 # --- Browser security -------------------------------------------------------------------------------------------------
 #: how many proxies of ours stand before the web process; 0 means that no forwarded header is believed
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
@@ -278,12 +264,6 @@ SPECTACULAR_SETTINGS = {
         )
     },
 }
-#: refusals name this limit; it is checked before the body is parsed
-API_MAX_BODY_BYTES = 2 * 1024 * 1024
-API_MAX_JSON_DEPTH = 32
-#: in all objects of a body together
-API_MAX_JSON_KEYS = 10_000
-DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024
 
 # --- Order feeds ------------------------------------------------------------------------------------------------------
 FEED_UPLOAD_MAX_BYTES = 5 * 1024 * 1024

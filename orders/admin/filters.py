@@ -29,7 +29,7 @@ from unfold.contrib.filters.forms import RangeDateForm
 from unfold.widgets import INPUT_CLASSES
 
 from orders.models import Incident, Order
-from orders.selectors import dashboard, incidents, queues
+from orders.selectors import concerns, incidents, queues
 from orders.vocabulary import MAX_ORDER_TOTAL_MINOR, MINOR_UNITS_PER_MAJOR
 
 FIRST_YEAR, LAST_YEAR = 2000, 2999
@@ -41,8 +41,8 @@ class AttentionFilter(DropdownFilter):
     title = "attention"
     parameter_name = "attention"
     questions: Mapping[str, Callable[[QuerySet[Order]], QuerySet[Order]]] = {
-        "failed": dashboard.failed_lately,
-        "not_moving": dashboard.not_moving,
+        "failed": concerns.failed_lately,
+        "not_moving": concerns.not_moving,
         **{queue.value: members for queue, members in queues.MEMBERS.items()},
     }
 
