@@ -29,12 +29,13 @@ from django.utils import timezone
 from orders.actor import person as acting
 from orders.models import ApiToken, Approval, Customer, Order, PartnerHealth, StaffTask
 from orders.models.customer import Personal
-from orders.services import catalogue, customers, holding, seals, stepping
-from orders.vocabulary import Channel, TaskLevel
+from orders.services import catalogue, customers, deciding, holding, seals, stepping
+from orders.vocabulary import ApprovalStatus, Channel, TaskLevel
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order, make_product
 from tests.orders import attempts_batches, attempts_exports, attempts_processes, attempts_returns, driving
 from tests.orders.api_calls import make_token, new_key, order_body, token_client
 from tests.orders.feed_files import csv_of, row
+from tests.orders.playbooks import chief
 
 PASSWORD = "correct-horse-battery-9"
 _numbers = itertools.count(1)
@@ -248,6 +249,12 @@ def _paused() -> Order:
     return order
 
 
+def _nothing_waits() -> None:
+    """What the one before asked for would stand in the way."""
+    for approval in Approval.objects.filter(status=ApprovalStatus.WAITING):
+        deciding.decline(approval.pk, actor=chief("decliner"), reason="No")
+
+
 def _order_command(name: str, door: str, prepare: Callable[[], Order], **body: Any) -> tuple[Attempt, Attempt]:
     """A command of the order page with the call of the same name."""
     path = name.replace("_", "/")
@@ -357,6 +364,7 @@ ATTEMPTS: tuple[Attempt, ...] = (
         command="add_fraud_rules",
         channel=ADMIN,
         door="FraudRulesAdmin.add",
+        prepare=_nothing_waits,
         do=lambda person, _: person.post("admin:orders_fraudrules_add", FRAUD_RULES),
     ),
     Attempt(

@@ -29,7 +29,7 @@ ATTEMPTS = (
     *PLAYBOOK_ATTEMPTS,
 )
 #: whoever can make accounts could be both of two people, so a superuser is the second at none of these
-NOT_BY_SUPERUSERS = {"ApprovalAdmin.approve_one", "Approvals.approve"}
+NOT_BY_SUPERUSERS = {"orders:approval-approve", "Approvals.approve"}
 #: what a request writes by itself, whether it is refused or not
 BY_THE_WAY = {"orders_refusedaction", "orders_requestcount", "django_session"}
 
