@@ -19,7 +19,7 @@ from orders.services.sweeping import restoring
 from orders.vocabulary import Channel, OrderStatus, RestoreDecision, RestoreKind, TaskKind
 from temporal_app.workflow_ids import SWEEP
 from tests.e2e.engine import Engine, eventually
-from tests.factories import make_order
+from tests.factories import TEST_ACTOR, make_order
 from tests.orders.staff import make_user
 from tests.simulator.talk import Http
 
@@ -158,3 +158,14 @@ def test_nothing_is_undone_refunded_or_started_again_until_a_lead_decides(new_en
     with contextlib.suppress(AssertionError):
         eventually(clean)
     assert clean(), found
+
+
+def test_what_a_worker_saw_of_an_emptied_database_is_not_kept_for_the_next_test(running_engine: Engine) -> None:
+    """The servers are shared, and a worker runs on while the database is emptied between two tests."""
+    restoring.recognise([], run_id="a-sweep-of-now", actor=TEST_ACTOR)
+    restoring.recognise(["a-sweep-of-the-test-before"], actor=TEST_ACTOR)
+    assert restoring.is_standing()
+
+    running_engine.make_ready()
+
+    assert not restoring.is_standing()

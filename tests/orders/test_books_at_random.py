@@ -194,7 +194,9 @@ def pool() -> list[Order]:
     return [make_order(product=product) for _ in range(MOST)]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(orders=ORDERS, size=st.sampled_from([2, 100]))
 def test_exactly_the_orders_that_differ_are_named(pool: list[Order], orders: list[tuple[Any, ...]], size: int) -> None:
     with taken_back():

@@ -287,7 +287,9 @@ def test_an_export_that_was_given_up_says_why_and_a_completed_one_stays() -> Non
     assert exports.write(lost.pk, beat=lambda _: None) is ExportStatus.FAILED
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_however_often_it_is_killed_the_file_is_the_one_made_at_once(
     monkeypatch: pytest.MonkeyPatch, data: st.DataObject

@@ -47,7 +47,7 @@ between = st.lists(st.sampled_from(["pause", "resume", "cancel", "nothing"]), ma
     max_examples=60,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(inside=events, outside=between)
 def test_commands_and_crashes_at_random_moments(inside: dict[int, list[str]], outside: list[str]) -> None:

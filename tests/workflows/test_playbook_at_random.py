@@ -137,7 +137,12 @@ def parsed(steps: Any) -> Definition | None:
         return None
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     steps=STEPS,
     failing=st.sets(st.integers(1, MOST), max_size=4),

@@ -267,7 +267,7 @@ COMMANDS = st.lists(
     max_examples=25,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(commands=COMMANDS, failing=st.sets(st.integers(1, 4), max_size=2), doubled=st.booleans())
 async def test_commands_at_random_moments_do_nothing_twice_and_lose_nothing(
