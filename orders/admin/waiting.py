@@ -25,7 +25,7 @@ class MayWaitAdmin(ReadOnlyAdmin):
     """
 
     change_form_before_template = "orders/approvals/waiting.html"
-    list_before_template = "orders/approvals/waiting.html"
+    list_before_template = "orders/approvals/above_list.html"
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

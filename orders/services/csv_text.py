@@ -18,7 +18,8 @@ SEPARATORS = f";|\t{LINE_ENDS}"
 FORMULA = re.compile(f"[\t{LINE_ENDS}]|[{UNSEEN}]*[{SIGNS}]")
 # A quote behind a separator begins a quoted cell.
 NEXT_FORMULA = re.compile(f'([{SEPARATORS}])(?=["{UNSEEN}]*[{SIGNS}])')
-OURS = re.compile(f"([{SEPARATORS}])'(?=[\"{UNSEEN}]*[{SIGNS}])")
+# Each of several separators in a row may have got one.
+OURS = re.compile(f"([{SEPARATORS}])'(?=[\"'{UNSEEN}]*[{SIGNS}])")
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 QUOTED = re.compile(f'[,"{SEPARATORS}]|^[{UNSEEN}]|[{UNSEEN}]$')
 

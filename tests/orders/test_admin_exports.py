@@ -75,7 +75,7 @@ def test_the_form_names_what_is_wrong(chief: Client, settings: LazySettings) -> 
     order = make_order()
     refused = chief.post(f"{NEW}?ids={order.pk}", {"format": "pdf", "reason": ""})
     assert refused.status_code == 400
-    assert "say what the file is for" in refused.content.decode()
+    assert "Nothing was done. The form below says why." in refused.content.decode()
     settings.EXPORT_MAX_ROWS = 1
     make_order()
     page = chief.get(f"{NEW}?filter=").content.decode()
@@ -100,7 +100,7 @@ def test_the_page_follows_an_export_until_its_file_is_there(chief: Client) -> No
     assert "Download" in chief.get(reverse("admin:orders_export_changelist")).content.decode()
     file = chief.get(reverse("admin:orders_export_download", args=[export.pk]))
     assert file["Content-Disposition"] == f'attachment; filename="{export.file_name}"'
-    assert b"".join(file.streaming_content).startswith(b"number,status,")
+    assert b"".join(file.streaming_content).startswith(b"\xef\xbb\xbfnumber,status,")
     assert "chief" in chief.get(live).content.decode()
     assert Command.objects.get(kind=CommandKind.EXPORT_DOWNLOAD).actor == "chief"
 

@@ -22,8 +22,8 @@ from tests.orders.staff import make_user
 from tests.simulator.talk import Http
 
 pytestmark = pytest.mark.django_db
-ASKED_AT = "2026-11-29T03:42:22+00:00"
-APPROVED_AT = "2026-11-29T03:43:35+00:00"
+ASKED_AT = "2031-11-29T03:42:22+00:00"
+APPROVED_AT = "2031-11-29T03:43:35+00:00"
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +95,7 @@ def test_what_two_people_agreed_on_names_both_with_their_times(order: Order, ann
     for event in (given, begun):
         assert evidence.items() <= event.data.items()
     assert begun.reason == (
-        "Asked for by anna at 2026-11-29 03:42:22 UTC, approved by ben at 2026-11-29 03:43:35 UTC "
+        "Asked for by anna at 2031-11-29 03:42:22 UTC, approved by ben at 2031-11-29 03:43:35 UTC "
         f"(approval {approval.pk}). Broken lamp"
     )
     assert_sealed(order)

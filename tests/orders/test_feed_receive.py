@@ -34,7 +34,7 @@ def test_a_list_of_imports_does_not_load_the_files() -> None:
     ("content", "named"),
     [
         (b"", "empty"),
-        (b"PK\x03\x04rest", "zip archive and no Excel workbook"),
+        (b"PK\x03\x04rest", "cannot be unpacked"),
         (b"\x1f\x8brest", "gzip"),
         (b"%PDF-1.4", "PDF"),
         ("InvoiceNo\n1\n".encode("utf-16"), "UTF-16"),

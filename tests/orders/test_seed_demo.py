@@ -172,7 +172,7 @@ def test_elsewhere_than_in_development_no_login_is_made(
 ) -> None:
     settings.ENVIRONMENT = environment
 
-    assert json.loads(run("bootstrap", "--json")) == {"roles": True}
+    assert json.loads(run("bootstrap", "--json")) == {"roles": True, "differences": []}
 
     assert not get_user_model().objects.exists()
     assert not Product.objects.exists()
