@@ -24,7 +24,7 @@ from backoffice.devstack.errors import DevstackError
 from backoffice.devstack.paths import ROOT, Home, open_lock
 from backoffice.devstack.processes import Identity, wrap
 from backoffice.devstack.services import Plan, Service, Step
-from backoffice.devstack.state import read
+from backoffice.devstack.state import login_words, read
 
 FIRST_BACKOFF, LONGEST_BACKOFF, HEALTHY_AFTER = 0.2, 10.0, 30.0
 LOG_LIMIT, LOGS_KEPT = 10 * 1024 * 1024, 3
@@ -339,7 +339,7 @@ def announce(plan: Plan) -> None:
     parts = {item.name for item in plan.items} | plan.external
     rows = [("back office", facts.get("web")), ("api", facts.get("api"))] if "web" in parts else []
     rows += [("temporal ui", facts.get("temporal_ui"))] if "temporal" in parts else []
-    rows += [("sign in", f"{login['username']}  {login['password']}")] if login else []
+    rows += [("sign in", login_words(login))] if login else []
     for label, value in rows:
         if value:
             terminal.say("", f"{label:<12} {value}")

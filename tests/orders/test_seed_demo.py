@@ -131,19 +131,21 @@ def user_of(token: str) -> str:
 def test_developer_gets_a_login_a_token_and_a_catalogue_told_as_json(dev: pytest.MonkeyPatch) -> None:
     told = json.loads(run("bootstrap", "--json"))
 
-    assert told["login"] == {"username": "admin", "password": PASSWORD, "api_token": TOKEN}
+    names = {"username": "admin", "second_username": "lead"}
+    assert told["login"] == {**names, "password": PASSWORD, "api_token": TOKEN}
     assert told["sample_order"] == demo.sample_order()
-    assert authenticate(RequestFactory().post("/"), username="admin", password=PASSWORD) is not None
+    for name in names.values():
+        assert authenticate(RequestFactory().post("/"), username=name, password=PASSWORD) is not None
     assert user_of(TOKEN) == "admin"
     assert Product.objects.filter(sku="DEMO-MUG").exists()
 
 
 def test_bootstrap_runs_at_every_start_and_changes_nothing_more(dev: pytest.MonkeyPatch) -> None:
     run("bootstrap")
-    before = get_user_model().objects.get().password
+    before = get_user_model().objects.get(username="admin").password
     run("bootstrap")
 
-    assert get_user_model().objects.get().password == before
+    assert get_user_model().objects.get(username="admin").password == before
     assert ApiToken.objects.count() == 1
 
 
@@ -154,7 +156,7 @@ def test_new_password_and_token_replace_the_old_ones(dev: pytest.MonkeyPatch) ->
 
     run("bootstrap")
 
-    assert get_user_model().objects.get().check_password("another-password")
+    assert get_user_model().objects.get(username="admin").check_password("another-password")
     assert user_of("f" * 64) == "admin"
     with pytest.raises(AuthenticationFailed):
         user_of(TOKEN)

@@ -6,23 +6,26 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import connection, transaction
 
+from orders.access import Role
 from orders.management.migrating import alone
 from orders.services import demo, tokens
 from orders.services.playbooks import installing
 from orders.services.roles import ensure_roles
 
 USERNAME = "admin"
+#: the second person of `./dev`: whoever can make accounts, as the first, approves nothing
+SECOND = "lead"
 
 
 class Command(BaseCommand):
     help = (
         "Make the roles and the shipped playbooks that are missing; what somebody changed stays. With "
-        "BACKOFFICE_ENV=dev also the login of BACKOFFICE_ADMIN_PASSWORD and BACKOFFICE_API_TOKEN."
+        "BACKOFFICE_ENV=dev also the logins of BACKOFFICE_ADMIN_PASSWORD and BACKOFFICE_API_TOKEN."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -57,12 +60,15 @@ class Command(BaseCommand):
 
     def login(self) -> dict[str, str]:
         password, token = os.environ["BACKOFFICE_ADMIN_PASSWORD"], os.environ["BACKOFFICE_API_TOKEN"]
-        user, made = get_user_model().objects.get_or_create(
-            username=USERNAME, defaults={"is_staff": True, "is_superuser": True}
-        )
+        user = self.user(USERNAME, password, is_superuser=True)
+        self.user(SECOND, password).groups.add(Group.objects.get(name=Role.LEAD))
+        # ./dev remembers the token, so it is stored as given; one that expired would end every long-lived home.
+        tokens.remember(token, user=user, name="./dev")
+        return {"username": USERNAME, "second_username": SECOND, "password": password, "api_token": token}
+
+    def user(self, name: str, password: str, **rights: bool) -> User:
+        user, made = User.objects.get_or_create(username=name, defaults={"is_staff": True, **rights})
         if made or not user.check_password(password):
             user.set_password(password)
             user.save(update_fields=["password"])
-        # ./dev remembers the token, so it is stored as given; one that expired would end every long-lived home.
-        tokens.remember(token, user=user, name="./dev")
-        return {"username": USERNAME, "password": password, "api_token": token}
+        return user
