@@ -3,6 +3,9 @@
 from orders.access.rules import BY_SUPERUSERS, LEADS, SUPERUSERS, CommandRule
 from orders.vocabulary import Channel
 
+#: nobody who can make accounts is a second person, so those who decide about accounts cannot change one
+DECIDE = "orders.decide_approval"
+
 ACCOUNT_COMMANDS: tuple[CommandRule, ...] = (
     CommandRule(
         name="add_user",
@@ -17,8 +20,10 @@ ACCOUNT_COMMANDS: tuple[CommandRule, ...] = (
         says="Change an account: its roles, its password, whether it is active",
         permission="auth.change_user",
         roles=SUPERUSERS,
-        doors={Channel.ADMIN: ("UserAdmin.change", "admin:auth_user_password_change")},
-        not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
+        doors={Channel.ADMIN: ("UserAdmin.change", "admin:auth_user_password_change"), Channel.CLI: ("give_role",)},
+        not_offered={Channel.API: BY_SUPERUSERS},
+        four_eyes="when it gives the account a role, a permission or superuser rights, or switches it on again",
+        approved_with=DECIDE,
     ),
     CommandRule(
         name="add_group",
@@ -35,6 +40,8 @@ ACCOUNT_COMMANDS: tuple[CommandRule, ...] = (
         roles=SUPERUSERS,
         doors={Channel.ADMIN: ("GroupAdmin.change",)},
         not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
+        four_eyes="when it gives the group a permission",
+        approved_with=DECIDE,
     ),
     CommandRule(
         name="delete_group",

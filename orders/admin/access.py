@@ -5,36 +5,73 @@ Third parties register themselves on Django's plain admin, which looks broken in
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as PlainGroupAdmin
 from django.contrib.auth.admin import UserAdmin as PlainUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from orders import clock
+from orders.actor import Actor, person
 from orders.admin.filters import RelatedFilter, YesNoFilter
 from orders.admin.reading import HonestActions, ReadOnlyAdmin, ago
-from orders.models import AccountChange, RefusedAction
-from orders.services import accounts
+from orders.errors import WrongState
+from orders.models import AccountChange, Approval, RefusedAction
+from orders.selectors import approvals
+from orders.services import accounts, role_giving
+from orders.vocabulary import Channel
 
 for model in (User, Group, AccessAttempt, AccessFailureLog, AccessLog):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
 
 #: whoever may change users must not make a superuser of themselves
+#: the form has no field for a reason
+ASKED = "Asked for in the form of the account or group"
 FOR_SUPERUSERS = ("is_superuser", "is_staff", "groups", "user_permissions")
 
 
+class GivingAdmin(HonestActions):
+    """A form that takes rights away at once, and asks a second person for those that it gives."""
+
+    change_form_before_template = list_before_template = "orders/approvals/above_list.html"
+
+    def give(self, obj: Model, form: Any, *, actor: Actor) -> Approval | None:
+        raise NotImplementedError
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Instead of what the form would store by itself: it knows no second person."""
+        try:
+            waiting = self.give(form.instance, form, actor=person(request.user, Channel.ADMIN))
+        except WrongState as refusal:
+            messages.warning(request, str(refusal))
+            return
+        if waiting:
+            messages.warning(request, f"{waiting.says} It waits for a second person.")
+
+    def changeform_view(self, request: HttpRequest, object_id: Any = None, *args: Any, **kwargs: Any) -> Any:
+        with accounts.changed_by(request.user):
+            return super().changeform_view(request, object_id, *args, **kwargs)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        obj = self.get_object(request, object_id)
+        waiting = approvals.waiting_on(obj, reader=person(request.user, Channel.ADMIN)) if obj else []
+        shown = {**(extra_context or {}), "waiting": waiting}
+        return cast(HttpResponse, super().change_view(request, object_id, form_url, shown))
+
+
 @admin.register(User)
-class UserAdmin(PlainUserAdmin, HonestActions):
+class UserAdmin(PlainUserAdmin, GivingAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -47,9 +84,21 @@ class UserAdmin(PlainUserAdmin, HonestActions):
     )
     list_filter_submit = True
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        with accounts.changed_by(request.user):
-            return super().changeform_view(request, *args, **kwargs)
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        before = User.objects.get(pk=obj.pk) if change else User()
+        for flag in role_giving.FLAGS:
+            if change or flag != "is_active":
+                setattr(obj, flag, getattr(before, flag))
+        super().save_model(request, obj, form, change)
+
+    def give(self, obj: Model, form: Any, *, actor: Actor) -> Approval | None:
+        given = form.cleaned_data
+        wanted: role_giving.Rights = {flag: given[flag] for flag in role_giving.FLAGS if flag in given}
+        if "groups" in given:
+            wanted["groups"] = [group.name for group in given["groups"]]
+        if "user_permissions" in given:
+            wanted["permissions"] = role_giving.named(given["user_permissions"])
+        return role_giving.change_account(cast(User, obj).username, wanted, actor=actor, reason=ASKED)
 
     def user_change_password(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         with accounts.changed_by(request.user):
@@ -74,10 +123,10 @@ class UserAdmin(PlainUserAdmin, HonestActions):
 
 
 @admin.register(Group)
-class GroupAdmin(PlainGroupAdmin, HonestActions):
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        with accounts.changed_by(request.user):
-            return super().changeform_view(request, *args, **kwargs)
+class GroupAdmin(PlainGroupAdmin, GivingAdmin):
+    def give(self, obj: Model, form: Any, *, actor: Actor) -> Approval | None:
+        wanted = role_giving.named(form.cleaned_data["permissions"])
+        return role_giving.change_group(cast(Group, obj).name, wanted, actor=actor, reason=ASKED)
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return bool(request.user.is_superuser)  # type: ignore[union-attr]

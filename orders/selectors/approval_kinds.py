@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.contrib.auth.models import Group, User
 from django.db.models import Model, Q
 from django.urls import reverse
 
@@ -194,6 +195,46 @@ def _endpoint_changes(approval: Approval) -> list[Change]:
     return of_values("The endpoint", approval.parameters["was"], after)
 
 
+def _account_page(approval: Approval) -> tuple[str, str]:
+    user = User.objects.get(username=approval.parameters["username"])
+    return f"Account {user}", reverse("admin:auth_user_change", args=[user.pk])
+
+
+def _account(approval: Approval) -> list[Fact]:
+    name, address = _account_page(approval)
+    user = User.objects.get(username=approval.parameters["username"])
+    roles = ", ".join(user.groups.order_by("name").values_list("name", flat=True))
+    return [
+        Fact(label="Account", value=name, address=address),
+        Fact(label="Made", value=f"{user.date_joined:%Y-%m-%d}"),
+        Fact(label="Roles now", value=roles or "none"),
+    ]
+
+
+def _account_changes(approval: Approval) -> list[Change]:
+    return of_values("The account", approval.parameters["was"], approval.parameters["becomes"])
+
+
+def _group_page(approval: Approval) -> tuple[str, str]:
+    """The list, when the group is gone."""
+    name = approval.parameters["name"]
+    pk = Group.objects.filter(name=name).values_list("pk", flat=True).first()
+    list_page = reverse("admin:auth_group_changelist")
+    return f"Group {name}", reverse("admin:auth_group_change", args=[pk]) if pk else list_page
+
+
+def _group(approval: Approval) -> list[Fact]:
+    name, address = _group_page(approval)
+    members = User.objects.filter(groups__name=approval.parameters["name"], is_active=True)
+    names = ", ".join(members.order_by("username").values_list("username", flat=True)[:20])
+    return [Fact(label="Group", value=name, address=address), Fact(label="Members", value=names or "none")]
+
+
+def _group_changes(approval: Approval) -> list[Change]:
+    was, becomes = approval.parameters["was"], approval.parameters["becomes"]
+    return of_values("The group", {"permissions": was}, {"permissions": becomes})
+
+
 def _rules_page(approval: Approval) -> tuple[str, str]:
     return "Fraud rules", reverse("admin:orders_fraudrules_changelist")
 
@@ -265,6 +306,24 @@ KINDS: Mapping[str, Kind] = {
             does=lambda approval: f"let {approval.parameters['name']} be {approval.parameters['url']}",
             changes=_endpoint_changes,
         ),
+    ),
+    "change_user": Kind(
+        title="Rights of an account",
+        model=User,
+        about=lambda user: Q(subject=user.username),
+        subject=_account_page,
+        facts=_account,
+        does=lambda approval: f"let it be so for {approval.parameters['username']}",
+        changes=_account_changes,
+    ),
+    "change_group": Kind(
+        title="Permissions of a group",
+        model=Group,
+        about=lambda group: Q(subject=group.name),
+        subject=_group_page,
+        facts=_group,
+        does=lambda approval: f"give them to {approval.parameters['name']}",
+        changes=_group_changes,
     ),
     "add_fraud_rules": Kind(
         title="Change of the fraud rules",

@@ -59,7 +59,7 @@ def visible_to(actor: Actor) -> QuerySet[Approval]:
 
     With who asked and who decided.
     """
-    known = Q(command__in=_could_give(actor)) if actor.may("orders.view_approval") else Q(pk=None)
+    known = Q(command__in=_could_decide(actor)) if actor.may("orders.view_approval") else Q(pk=None)
     own = Q(requested_by=actor.user.pk) if actor.user is not None and actor.user.pk else Q(pk=None)
     return Approval.objects.select_related("requested_by", "decided_by").filter(known | own)
 
@@ -74,7 +74,7 @@ def to_decide(actor: Actor) -> QuerySet[Approval]:
     if not actor.may(DECIDE):
         return Approval.objects.none()
     waiting = visible_to(actor).filter(
-        command__in=_could_give(actor), status=ApprovalStatus.WAITING, expires_at__gt=clock.now()
+        command__in=_could_decide(actor), status=ApprovalStatus.WAITING, expires_at__gt=clock.now()
     )
     return waiting.exclude(requested_by=actor.user.pk if actor.user else None).order_by("requested_at")
 
@@ -86,6 +86,10 @@ def may_ask(actor: Actor) -> bool:
 
 def _could_give(actor: Actor) -> list[str]:
     return [rule.name for rule in COMMANDS if rule.four_eyes and actor.may(rule.permission)]
+
+
+def _could_decide(actor: Actor) -> list[str]:
+    return [rule.name for rule in COMMANDS if rule.four_eyes and actor.may(rule.second_needs)]
 
 
 def waiting() -> QuerySet[Approval]:

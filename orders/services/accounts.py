@@ -40,9 +40,9 @@ SAYS = {
 
 
 @contextmanager
-def changed_by(user: AbstractBaseUser | AnonymousUser) -> Iterator[None]:
-    """Whoever changes accounts within the block is `user`."""
-    token = _changer.set(user.pk)
+def changed_by(user: AbstractBaseUser | AnonymousUser | None) -> Iterator[None]:
+    """Whoever changes accounts within the block is `user`; none is the machine's operator."""
+    token = _changer.set(user.pk if user is not None else None)
     try:
         yield
     finally:

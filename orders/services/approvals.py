@@ -87,7 +87,7 @@ def claim(approval_id: UUID | str, *, actor: Actor) -> Approval:
     """The request, locked, for `actor` to decide. Raises `Approval.DoesNotExist`, `NotPermitted` or `WrongState`."""
     actor.require("orders.decide_approval")
     approval = Approval.objects.select_for_update(of=("self",)).get(pk=approval_id)
-    actor.require(RULES[approval.command].permission)
+    actor.require(RULES[approval.command].second_needs)
     if actor.user is None or actor.user.pk is None:
         raise NotPermitted("The second pair of eyes is a person's: sign in.", permission=DECIDE)
     if approval.requested_by_id == actor.user.pk:
@@ -134,9 +134,11 @@ def confirm(approval: Approval) -> Actor:
         raise NotPermitted("Two people must agree.")
     if approval.makers.filter(user_id=approval.decided_by_id).exists():
         raise NotPermitted("Whoever made it happen is no second person for it.")
-    permission = RULES[approval.command].permission
+    rule = RULES[approval.command]
+    needed = {approval.requested_by_id: rule.permission, approval.decided_by_id: rule.second_needs}
     people = get_user_model().objects.in_bulk([approval.requested_by_id, approval.decided_by_id])  # type: ignore[list-item]
-    for user in people.values():  # read anew: a user object remembers its permissions
+    for user_id, user in people.items():  # read anew: a user object remembers its permissions
+        permission = needed[user_id]
         if not user.has_perm(permission):
             raise NotPermitted(f"{user} does not have the permission {permission} any more.", permission=permission)
     return person(people[approval.requested_by_id], Channel(approval.channel))

@@ -12,7 +12,7 @@ from orders import clock, history
 from orders.actor import Actor
 from orders.errors import InvalidInput, WrongState
 from orders.models import Approval, Order
-from orders.services import approvals, catalogue, fraud_rules, refunding
+from orders.services import approvals, catalogue, fraud_rules, refunding, role_giving
 from orders.services.playbooks import naming, publishing, setting
 from orders.vocabulary import ApprovalStatus, EventType
 
@@ -29,6 +29,8 @@ WORK: Mapping[str, Callable[..., None]] = {
     naming.ADD: naming.carry_out,
     naming.CHANGE: naming.carry_out,
     fraud_rules.COMMAND: fraud_rules.carry_out,
+    role_giving.ACCOUNT: role_giving.carry_out_account,
+    role_giving.GROUP: role_giving.carry_out_group,
 }
 #: command -> locks what the request is about. Whoever asks locks that before the request, and so must who decides.
 SUBJECT: Mapping[str, Callable[[dict[str, Any]], object]] = {
@@ -40,6 +42,8 @@ SUBJECT: Mapping[str, Callable[[dict[str, Any]], object]] = {
     naming.ADD: lambda parameters: naming.lock_endpoint(parameters["name"]),
     naming.CHANGE: lambda parameters: naming.lock_endpoint(parameters["name"]),
     fraud_rules.COMMAND: lambda parameters: fraud_rules.lock_rules(),
+    role_giving.ACCOUNT: lambda parameters: role_giving.lock_account(parameters["username"]),
+    role_giving.GROUP: lambda parameters: role_giving.lock_group(parameters["name"]),
 }
 
 

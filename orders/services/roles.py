@@ -84,9 +84,17 @@ SIGHT: dict[Role, tuple[str, ...]] = {
     Role.LEAD: (*VIEW, *FEEDS, *REFRESHES, *OPERATIONS, "decode_payloads"),
 }
 
+#: whoever decides about an account or a group sees it
+SIGHT_OF_ACCOUNTS = ("auth.view_user", "auth.view_group")
+
 #: role -> its permissions, as "app.codename"
 ROLES: dict[str, tuple[str, ...]] = {
-    role.value: (*(f"orders.{name}" for name in SIGHT[role]), *access.permissions_of(role)) for role in Role
+    role.value: (
+        *(f"orders.{name}" for name in SIGHT[role]),
+        *(SIGHT_OF_ACCOUNTS if role is Role.LEAD else ()),
+        *access.permissions_of(role),
+    )
+    for role in Role
 }
 
 

@@ -26,6 +26,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from orders.access import Role
 from orders.actor import person as acting
 from orders.models import ApiToken, Approval, Customer, Order, PartnerHealth, StaffTask
 from orders.models.customer import Personal
@@ -497,6 +498,13 @@ ATTEMPTS: tuple[Attempt, ...] = (
         door="admin:auth_user_password_change",
         prepare=_account,
         do=lambda person, account: person.post("admin:auth_user_password_change", TWO_PASSWORDS, account.pk),
+    ),
+    Attempt(
+        command="change_user",
+        channel=CLI,
+        door="give_role",
+        prepare=_account,
+        do=lambda person, account: person.run("give_role", account.username, Role.LEAD),
     ),
     Attempt(
         command="add_group",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.test import Client
 from pytest_django.fixtures import Settings
@@ -14,7 +14,7 @@ from orders.access import RULES
 from orders.actor import Actor, person
 from orders.models import Approval, PartnerEndpoint
 from orders.selectors.approval_kinds import KINDS
-from orders.services import catalogue, deciding, fraud_rules, refunding, returning
+from orders.services import catalogue, deciding, fraud_rules, refunding, returning, role_giving
 from orders.services.fraud import current_rules
 from orders.services.playbooks import naming, publishing, setting
 from orders.vocabulary import Channel, EventType
@@ -27,9 +27,8 @@ from tests.orders.test_automation_makers import REFUND as REFUND_STEP
 
 pytestmark = pytest.mark.django_db
 REASON = "She sent a photo"
-SIGHT = tuple(
-    f"orders.view_{name}" for name in ("order", "product", "playbookversion", "partnerendpoint", "fraudrules")
-)
+SEEN = ("order", "product", "playbookversion", "partnerendpoint", "fraudrules")
+SIGHT = (*(f"orders.view_{name}" for name in SEEN), "auth.view_user", "auth.view_group")
 
 
 def refund(actor: Actor) -> object:
@@ -77,6 +76,23 @@ def rules(actor: Actor) -> object:
     return fraud_rules.change({**values, "guest_points": 0}, actor=actor, reason=REASON)
 
 
+def role(actor: Actor) -> object:
+    make_user(name="erin")
+    Group.objects.create(name="helpers")
+    return role_giving.change_account("erin", {"groups": ["helpers"]}, actor=boss(actor), reason=REASON)
+
+
+def permission(actor: Actor) -> object:
+    Group.objects.create(name="helpers")
+    return role_giving.change_group("helpers", ["orders.hold_order"], actor=boss(actor), reason=REASON)
+
+
+def boss(actor: Actor) -> Actor:
+    """Only superusers give roles."""
+    User.objects.filter(username=actor.name).update(is_superuser=True)
+    return person(User.objects.get(username=actor.name), actor.channel)
+
+
 #: command -> asks for it
 ASK: dict[str, Callable[[Actor], object]] = {
     "refund": refund,
@@ -87,6 +103,8 @@ ASK: dict[str, Callable[[Actor], object]] = {
     "add_endpoint": new_endpoint,
     "change_endpoint": other_endpoint,
     "add_fraud_rules": rules,
+    "change_user": role,
+    "change_group": permission,
 }
 #: command -> what its page must say and its button do
 FACTS = {
@@ -97,6 +115,8 @@ FACTS = {
     "set_trigger": (("At order.held", "order.is_guest", "condition"), "Approve: let thank start by itself"),
     "add_endpoint": (("the name is new", URL), f"Approve: let warehouse be {URL}"),
     "change_endpoint": ((OTHER_URL, URL), f"Approve: let warehouse be {URL}"),
+    "change_user": (("Account erin", "helpers", "Roles now"), "Approve: let it be so for erin"),
+    "change_group": (("Members", "orders.hold_order"), "Approve: give them to helpers"),
     "add_fraud_rules": (("instead of version", "guest points"), "Approve: change the fraud rules"),
 }
 every_kind = pytest.mark.parametrize("command", sorted(deciding.WORK))
@@ -113,7 +133,7 @@ def asker(command: str) -> User:
 
 
 def approver(command: str) -> User:
-    needed = (RULES[command].permission, "orders.note_order", "orders.decide_approval", "orders.view_approval")
+    needed = (RULES[command].second_needs, "orders.note_order", "orders.decide_approval", "orders.view_approval")
     return make_user(*needed, *SIGHT, name="ben")
 
 
