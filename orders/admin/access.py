@@ -14,6 +14,7 @@ from django.contrib.auth.admin import UserAdmin as PlainUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -51,11 +52,23 @@ class GivingAdmin(HonestActions):
         """Instead of what the form would store by itself: it knows no second person."""
         try:
             waiting = self.give(form.instance, form, actor=person(request.user, Channel.ADMIN))
+            said = f"{waiting.says} It waits for a second person. The rest is saved." if waiting else ""
         except WrongState as refusal:
-            messages.warning(request, str(refusal))
-            return
-        if waiting:
-            messages.warning(request, f"{waiting.says} It waits for a second person.")
+            said = f"{refusal} The rest is saved."
+        request.waits = said  # type: ignore[attr-defined]
+
+    def response_change(self, request: HttpRequest, obj: Model) -> HttpResponse:
+        return self._waits(request, obj) or cast(HttpResponse, super().response_change(request, obj))
+
+    def response_add(self, request: HttpRequest, obj: Model, post_url_continue: str | None = None) -> HttpResponse:
+        return self._waits(request, obj) or cast(HttpResponse, super().response_add(request, obj, post_url_continue))
+
+    def _waits(self, request: HttpRequest, obj: Model) -> HttpResponse | None:
+        """Instead of "was changed": its page, which says what waits."""
+        if not request.waits:  # type: ignore[attr-defined]
+            return None
+        messages.warning(request, request.waits)  # type: ignore[attr-defined]
+        return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", obj.pk)
 
     def changeform_view(self, request: HttpRequest, object_id: Any = None, *args: Any, **kwargs: Any) -> Any:
         with accounts.changed_by(request.user):
@@ -71,7 +84,7 @@ class GivingAdmin(HonestActions):
 
 
 @admin.register(User)
-class UserAdmin(PlainUserAdmin, GivingAdmin):
+class UserAdmin(PlainUserAdmin, GivingAdmin):  # type: ignore[misc]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -123,7 +136,7 @@ class UserAdmin(PlainUserAdmin, GivingAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(PlainGroupAdmin, GivingAdmin):
+class GroupAdmin(PlainGroupAdmin, GivingAdmin):  # type: ignore[misc]
     def give(self, obj: Model, form: Any, *, actor: Actor) -> Approval | None:
         wanted = role_giving.named(form.cleaned_data["permissions"])
         return role_giving.change_group(cast(Group, obj).name, wanted, actor=actor, reason=ASKED)

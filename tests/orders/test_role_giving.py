@@ -63,7 +63,8 @@ def test_a_role_given_in_the_admin_waits_for_a_second_person(
 ) -> None:
     said = save(boss, anna, groups=[refunders.pk], last_name="Ash")
 
-    assert "The account anna gets the role refunders. It waits for a second person." in said
+    assert "The account anna gets the role refunders. It waits for a second person. The rest is saved." in said
+    assert "changed successfully" not in said
     anna.refresh_from_db()
     assert (anna.last_name, list(anna.groups.all())) == ("Ash", []), "what needs nobody is stored"
     deciding.approve(Approval.objects.get().pk, actor=acting(lead))
