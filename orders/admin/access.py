@@ -23,10 +23,10 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from orders import clock
 from orders.actor import Actor, person
 from orders.admin.filters import RelatedFilter, YesNoFilter
-from orders.admin.reading import HonestActions, ReadOnlyAdmin, ago
+from orders.admin.reading import ReadOnlyAdmin, ago
+from orders.admin.waiting import WaitingShown
 from orders.errors import WrongState
 from orders.models import AccountChange, Approval, RefusedAction
-from orders.selectors import approvals
 from orders.services import accounts, role_giving
 from orders.vocabulary import Channel
 
@@ -40,10 +40,8 @@ ASKED = "Asked for in the form of the account or group"
 FOR_SUPERUSERS = ("is_superuser", "is_staff", "groups", "user_permissions")
 
 
-class GivingAdmin(HonestActions):
+class GivingAdmin(WaitingShown):
     """A form that takes rights away at once, and asks a second person for those that it gives."""
-
-    change_form_before_template = list_before_template = "orders/approvals/above_list.html"
 
     def give(self, obj: Model, form: Any, *, actor: Actor) -> Approval | None:
         raise NotImplementedError
@@ -73,14 +71,6 @@ class GivingAdmin(HonestActions):
     def changeform_view(self, request: HttpRequest, object_id: Any = None, *args: Any, **kwargs: Any) -> Any:
         with accounts.changed_by(request.user):
             return super().changeform_view(request, object_id, *args, **kwargs)
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        obj = self.get_object(request, object_id)
-        waiting = approvals.waiting_on(obj, reader=person(request.user, Channel.ADMIN)) if obj else []
-        shown = {**(extra_context or {}), "waiting": waiting}
-        return cast(HttpResponse, super().change_view(request, object_id, form_url, shown))
 
 
 @admin.register(User)

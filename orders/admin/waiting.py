@@ -11,18 +11,15 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from orders.actor import person
-from orders.admin.reading import ReadOnlyAdmin
+from orders.admin.reading import HonestActions, ReadOnlyAdmin
 from orders.errors import WrongState
 from orders.models import Approval
 from orders.selectors import approvals
 from orders.vocabulary import Channel
 
 
-class MayWaitAdmin(ReadOnlyAdmin):
-    """Forms saved by `give`, which answers the request when the command waits.
-
-    What waits stands above the form of its subject, and all of it above the list.
-    """
+class WaitingShown(HonestActions):
+    """What waits for a second person stands above the form of its subject, and all of it above the list."""
 
     change_form_before_template = "orders/approvals/waiting.html"
     list_before_template = "orders/approvals/above_list.html"
@@ -38,6 +35,10 @@ class MayWaitAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         waiting = approvals.waiting_about(self.model, reader=person(request.user, Channel.ADMIN))
         return super().changelist_view(request, {**(extra_context or {}), "waiting": waiting})
+
+
+class MayWaitAdmin(WaitingShown, ReadOnlyAdmin):
+    """Forms saved by `give`, which answers the request when the command waits."""
 
     def give(self, request: HttpRequest, obj: Model, form: Any, *, is_new: bool) -> Approval | None:
         raise NotImplementedError
