@@ -32,7 +32,7 @@ OTHER_SESSIONS = (
 def no_session_outlives_the_test(transactional_db: None) -> Iterator[None]:
     """The live server's threads let go of the database when the browser hangs up, which takes a moment."""
     yield
-    eventually(lambda: _other_sessions() == 0, seconds=10, what="the end of the live server's sessions")
+    eventually(lambda: _other_sessions() == 0, what="the end of the live server's sessions")
 
 
 def _other_sessions() -> int:
