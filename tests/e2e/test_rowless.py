@@ -8,7 +8,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from orders.actor import system
-from orders.models import StaffTask
+from orders.models import RestoreDifference, StaffTask
 from orders.services import resolving
 from orders.services.sweeping import restoring
 from orders.vocabulary import BatchMode, RunKind, TaskKind
@@ -77,6 +77,9 @@ def test_it_waits_for_a_lead_and_then_ends(running_engine: Engine) -> None:
 
     eventually(lambda: "An activity failed unexpectedly" in running_engine.log(), what="a process without a row")
     eventually(restoring.is_compared, what="the comparison with Temporal")
+    # A later part of the sweep asks them about the order that has no row.
+    asked = RestoreDifference.objects.filter(asked_at__isnull=False)
+    eventually(asked.exists, what="the answer of the partners")
     resolving.resolve(StaffTask.objects.get(kind=TaskKind.RESTORED).pk, note="Restored to 10:02", actor=lead())
     eventually(lambda: WorkflowExecutionStatus.RUNNING not in statuses().values(), what="the end of all")
     assert {one: status.name for one, status in statuses().items() if status} == dict.fromkeys(ids, "COMPLETED")

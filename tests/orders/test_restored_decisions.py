@@ -252,6 +252,27 @@ def test_a_sweep_that_was_under_way_when_the_database_was_set_back_notices_it_be
     assert restoring.is_standing()
 
 
+def test_a_database_that_is_set_back_while_a_sweep_settles_gets_no_task_about_its_orders(
+    partners: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, order = system("sweeper", run_id="run-2"), reserved()
+    restoring.compare((), orders=(), run_id="run-1", actor=SWEEPER)
+    mark = transaction.savepoint()
+    restoring.compare((), orders=(), run_id="run-2", actor=mine)
+    shipped(order)
+
+    def set_back(seen: object) -> set[str]:
+        """Between the first look at the rows and the orders one by one."""
+        transaction.savepoint_rollback(mark)
+        return set()
+
+    monkeypatch.setattr(processes, "_as_they_should", set_back)
+    restoring.require_remembered(mine)
+    processes.settle([Seen(order_id=str(order.pk), state=RunState.CLOSED)], actor=mine)
+
+    assert [task.kind for task in StaffTask.objects.exclude(status="done")] == [TaskKind.RESTORED]
+
+
 def test_no_message_leaves_until_the_lead_has_decided(monkeypatch: pytest.MonkeyPatch) -> None:
     temporal = Temporal()
     monkeypatch.setitem(relay.DELIVER, Topic.START_ORDER, temporal.deliver)

@@ -134,6 +134,10 @@ def settle(seen: Sequence[Seen], *, skipped: str = "", unanswered: Sequence[str]
             continue
         with transaction.atomic():
             order = Order.objects.select_for_update(no_key=True).filter(pk=one.order_id).first()
+            # With the order locked: a database that is set back meanwhile shows an older order, and has forgotten us.
+            restoring.require_remembered(actor)
+            if restoring.is_standing():
+                return new
             if order is not None:
                 new += _settle(order, one, repairs=repairs, actor=actor)
     row = progress.of(SweepPart.PROCESSES)
