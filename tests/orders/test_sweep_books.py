@@ -28,13 +28,14 @@ from orders.partners import gateway_books
 from orders.partners import payments as gateway
 from orders.partners.gateway_books import Listing
 from orders.selectors.findings import sweep_health
-from orders.services import payments, process, refunding, repaying, shipping
+from orders.services import payments, process, refunding, repaying, resolving, shipping
 from orders.services.books.comparing import compare
-from orders.services.sweeping import books, progress
+from orders.services.sweeping import books, progress, restoring
 from orders.vocabulary import FindingKind, SweepPart, TaskKind
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order
 from tests.orders import driving, gateway_lists
 from tests.orders.gateway_lists import Lists
+from tests.orders.test_restored_decisions import recognised, task_lead
 from tests.simulator.talk import Http
 
 pytestmark = pytest.mark.django_db
@@ -506,3 +507,16 @@ def test_the_real_lists_are_walked_with_their_pages(partners: Http, monkeypatch:
         assert drifting() == sorted(order.number for order in orders[1:])
         assert sweep(from_the_beginning=False) == 0
     assert SweepProgress.objects.get(part=SweepPart.BOOKS).skipped == ""
+
+
+def test_a_restored_database_waits_for_its_lead_before_it_is_compared(lists: Lists) -> None:
+    """Its one task says what differs; a task for each payment that it has forgotten would say the same again."""
+    lists.pay(make_order(), order="")
+    task = recognised()
+    assert sweep() == 0
+    assert [task.kind for task in StaffTask.objects.all()] == [TaskKind.RESTORED]
+    assert progress.of(SweepPart.BOOKS).skipped == restoring.SKIPPED
+
+    resolving.resolve(task.pk, note="Restored to 10:02", actor=task_lead())
+
+    assert sweep() == 1
