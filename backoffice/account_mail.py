@@ -56,6 +56,16 @@ def tell_of_guessing(user: User, *, failures: int, address: str) -> None:
         _write(user.email, "Somebody tries passwords at your account", text)
 
 
+def tell_of_flood(user: User, *, failures: int) -> None:
+    """Tell a superuser that passwords are tried at many accounts at once."""
+    if user.email:
+        text = (
+            f"There were {failures} wrong sign-ins in all within an hour. Until they are fewer, people sign in only "
+            "where they have signed in before. The list is under Access, Failed sign-ins."
+        )
+        _write(user.email, "Somebody tries passwords at many accounts", text)
+
+
 def _write(to: str, subject: str, text: str) -> None:
     letter = EmailMessage(f"{settings.ACCOUNT_EMAIL_SUBJECT_PREFIX}{subject}", text, to=[to])
     transaction.on_commit(lambda: deliver(letter))

@@ -94,4 +94,11 @@ AXES_RESET_ON_SUCCESS = True
 # A try during the lock does not prolong it, else a forgotten script keeps a colleague out for ever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_ENABLE_ACCESS_FAILURE_LOG = True
+#: wrong sign-ins within an hour, from wherever they come, after which only familiar places are let through
+WRONG_SIGN_INS_PER_NAME = env.int("WRONG_SIGN_INS_PER_NAME", default=30)
+WRONG_SIGN_INS_PER_ADDRESS = env.int("WRONG_SIGN_INS_PER_ADDRESS", default=100)
+WRONG_SIGN_INS_IN_ALL = env.int("WRONG_SIGN_INS_IN_ALL", default=1_000)
+#: wrong sign-ins at one name within an hour, of which its owner is told by mail
+WRONG_SIGN_INS_BEFORE_WARNING = env.int("WRONG_SIGN_INS_BEFORE_WARNING", default=10)
+AXES_HANDLER = "backoffice.guessing.Handler"
 AXES_LOCKOUT_CALLABLE = "backoffice.sign_in.locked_out"
