@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from allauth.account.utils import filter_users_by_email
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.shortcuts import redirect
 
@@ -30,9 +30,9 @@ class SingleSignOn(DefaultSocialAccountAdapter):
             raise ImmediateHttpResponse(redirect("account_login"))
         if sociallogin.is_existing and sociallogin.user.is_active:
             return
-        verified = {address.email for address in sociallogin.email_addresses if address.verified}
-        found = {user.pk: user for email in verified for user in filter_users_by_email(email, is_active=True)}
+        verified = [address.email.lower() for address in sociallogin.email_addresses if address.verified]
+        found = User.objects.filter(email__in=verified, is_active=True)
         if sociallogin.is_existing or len(found) != 1:
             messages.error(request, UNKNOWN)
             raise ImmediateHttpResponse(redirect("account_login"))
-        sociallogin.connect(request, next(iter(found.values())))
+        sociallogin.connect(request, found[0])

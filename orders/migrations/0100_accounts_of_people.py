@@ -2,12 +2,18 @@
 
 from django.conf import settings
 from django.db import migrations, models
+from django.db.models.functions import Lower
+
+
+def in_small_letters(apps, schema_editor):
+    apps.get_model("auth", "User").objects.update(email=Lower("email"))
 
 
 class Migration(migrations.Migration):
 
     dependencies = [
         ('orders', '0097_accounts'),
+        ('auth', '0012_alter_user_first_name_max_length'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -25,6 +31,7 @@ class Migration(migrations.Migration):
         ),
         # Notes of minutes: not worth a write to the log, and little is lost with them.
         migrations.RunSQL('ALTER TABLE orders_sharednote SET UNLOGGED', 'ALTER TABLE orders_sharednote SET LOGGED'),
+        migrations.RunPython(in_small_letters, migrations.RunPython.noop),
         migrations.RemoveConstraint(
             model_name='accountchange',
             name='account_change_what_word',

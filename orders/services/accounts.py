@@ -143,6 +143,8 @@ def account_saved(instance: User, update_fields: frozenset[str] | None = None, *
 
 @receiver(pre_save, sender=User, dispatch_uid="what-becomes-fresh")
 def account_changes(instance: User, **_: object) -> None:
+    # By which links find it: allauth asks for addresses in small letters.
+    instance.email = instance.email.lower()
     before = User.objects.filter(pk=instance.pk).first() if instance.pk else None
     found = []
     if before is None:
@@ -155,7 +157,7 @@ def account_changes(instance: User, **_: object) -> None:
             found.append(AccountEvent.ACTIVE)
         if instance.is_superuser and not before.is_superuser:
             found.append(AccountEvent.ROLE)
-        if instance.email.lower() != before.email.lower():
+        if instance.email != before.email.lower():
             # Links to choose a password go there from now on.
             found.append(AccountEvent.EMAIL)
             _mail().tell_of_move(before)

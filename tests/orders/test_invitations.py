@@ -125,7 +125,7 @@ def test_a_moved_address_is_told_to_the_old_one_and_makes_the_account_fresh(
 
 
 def test_the_owner_asks_for_a_link_and_a_stranger_hears_the_same() -> None:
-    User.objects.create_user("anna", email="anna@example.com")
+    User.objects.create_user("anna", email="Anna@example.com")
     User.objects.create_user("gone", email="gone@example.com", is_active=False)
     answers = {
         Client().post("/accounts/password/reset/", {"email": email})["Location"]
