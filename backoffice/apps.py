@@ -6,8 +6,8 @@ class BackofficeConfig(AppConfig):
     name = "backoffice"
 
     def ready(self) -> None:
-        from backoffice import checks, database_roles, deploy_checks  # two register the system checks
+        from backoffice import account_events, checks, database_roles, deploy_checks  # three register themselves
 
-        del checks, deploy_checks
+        del account_events, checks, deploy_checks
         # Once for all applications, and this one has no models to be told about.
         post_migrate.connect(database_roles.limit_own_role, sender=apps.get_app_config("orders"))

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponseBase
 
 #: pages drawn inside Unfold's frame
 FRAMED = ("/admin/", "/orders/")
-SIGN_OUT = "/admin/logout/"
+SIGN_OUT = ("/admin/logout/", "/accounts/logout/")
 
 
 class BrowserRules(CSPMiddleware):
@@ -47,6 +47,6 @@ class PrivatePages:
         response = self.get_response(request)
         if "no-store" not in response.get("Cache-Control", ""):
             response["Cache-Control"] = "no-store"
-        if request.path_info == SIGN_OUT and request.method == "POST":
+        if request.path_info in SIGN_OUT and request.method == "POST":
             response["Clear-Site-Data"] = '"cache", "cookies", "storage"'
         return response

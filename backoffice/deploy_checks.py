@@ -65,6 +65,41 @@ def peers_cannot_be_overheard(**_: object) -> list[CheckMessage]:
 
 
 @register(Tags.security, deploy=True)
+def accounts_can_hold(**_: object) -> list[CheckMessage]:
+    """Whoever moves money shows more than a password, and links reach the owners of accounts."""
+    if not settings.IS_PRODUCTION:
+        return []
+    found: list[CheckMessage] = []
+    if not set(settings.SECOND_FACTOR_ROLES) >= {"lead", "superuser"} or not settings.ASK_AGAIN_AFTER_SECONDS:
+        found.append(
+            Error(
+                "A password alone opens the accounts that move money, or is never asked for again.",
+                hint="Leave SECOND_FACTOR_ROLES and ASK_AGAIN_AFTER_SECONDS out, or add to the defaults.",
+                id="backoffice.E024",
+            )
+        )
+    if not settings.EMAIL_HOST:
+        found.append(
+            Error(
+                "EMAIL_HOST is not set: nobody can be invited or get a new password, and no owner is warned.",
+                hint="Name a mail server, with EMAIL_USE_TLS=1 or EMAIL_USE_SSL=1.",
+                id="backoffice.E025",
+            )
+        )
+    if settings.SSO_SERVER_URL and not (
+        settings.SSO_SERVER_URL.startswith("https://") and settings.SSO_CLIENT_ID and settings.SSO_CLIENT_SECRET
+    ):
+        found.append(
+            Error(
+                "Single sign-on is half configured, or its server is asked without TLS.",
+                hint="Set SSO_SERVER_URL=https://..., SSO_CLIENT_ID and SSO_CLIENT_SECRET, or none of them.",
+                id="backoffice.E026",
+            )
+        )
+    return found
+
+
+@register(Tags.security, deploy=True)
 def nothing_is_for_tests_or_guessed(**_: object) -> list[CheckMessage]:
     """No stand-in is charged instead of the gateway, and no secret is one that everybody knows."""
     if not settings.IS_PRODUCTION:

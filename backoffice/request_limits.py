@@ -44,7 +44,7 @@ BODYLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 API_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 PAGE_METHODS = frozenset({"GET", "HEAD", "POST"})
 #: addresses that check a password
-PASSWORD_DOORS = ("/admin/login/", "/admin/password_change/")
+PASSWORD_DOORS = ("/accounts/login/", "/accounts/reauthenticate/", "/accounts/password/")
 RETRY_AFTER = {"Retry-After": "5"}
 
 

@@ -1,4 +1,4 @@
-"""All settings but those of partners and requests, read from the environment; `./dev` sets what it needs.
+"""All settings but those of accounts, partners and requests, read from the environment; `./dev` sets what it needs.
 
 Nothing here has a default that would be dangerous in production: the secret key, the hosts and the database must be
 given, and `backoffice.checks` stops the start with a hint where they are not.
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import environ
 
+from backoffice.account_settings import *
 from backoffice.database_url import database
 from backoffice.partner_settings import *
 from backoffice.request_settings import *
@@ -38,6 +39,12 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "django.contrib.postgres",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
     "axes",
     "csp",
     "django_filters",
@@ -69,6 +76,9 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "pghistory.middleware.HistoryMiddleware",
     "axes.middleware.AxesMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "backoffice.second_factor.SecondFactor",
+    "backoffice.asking_again.AskAgain",
     "orders.request_ids.RememberRequestId",
     "orders.refused_requests.RefusedRequests",
 ]
@@ -112,31 +122,14 @@ if DATABASE_DIRECT_URL:
 DATABASE_OWNER_URL = env("DATABASE_OWNER_URL", default="")
 DATABASE_ROLE_PREFIX = env("DATABASE_ROLE_PREFIX", default="backoffice")
 
+CACHES = {
+    # What allauth counts must hold for all web processes together.
+    "default": {"BACKEND": "backoffice.shared_cache.SharedCache"},
+    "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+}
+
 #: "id:base64key,id2:base64key": the first wraps new customers' keys, all unwrap (docs/personal-data.md)
 PERSONAL_DATA_KEYS = env("BACKOFFICE_PERSONAL_DATA_KEYS", default="")
-
-# --- Sign-in ----------------------------------------------------------------------------------------------------------
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
-]
-AUTH_PASSWORD_VALIDATORS.append({"NAME": "orders.services.accounts.RevokesTokens"})
-LOGIN_URL = "/admin/login/"
-LOGIN_REDIRECT_URL = "/admin/"
-AXES_FAILURE_LIMIT = 10
-AXES_COOLOFF_TIME = 0.25  # hours
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_RESET_ON_SUCCESS = True
-# A try during the lock does not prolong it, else a forgotten script keeps a colleague out for ever.
-AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_ENABLE_ACCESS_FAILURE_LOG = True
-AXES_LOCKOUT_CALLABLE = "backoffice.sign_in.locked_out"
 
 # --- Browser security -------------------------------------------------------------------------------------------------
 #: how many proxies of ours stand before the web process; 0 means that no forwarded header is believed
@@ -171,7 +164,7 @@ CONTENT_SECURITY_POLICY = {
         "object-src": ["'none'"],
         "frame-ancestors": ["'none'"],
         "base-uri": ["'none'"],
-        "form-action": ["'self'"],
+        "form-action": ["'self'", *SSO_ORIGINS],
     }
 }
 #: what pages inside Unfold's frame need besides; see backoffice/browser_rules.py

@@ -1,6 +1,7 @@
 """How the admin looks: names, symbols and colours of Unfold. A setting, apart from those that an operator sets."""
 
 from django.templatetags.static import static
+from django.urls import reverse_lazy
 
 UNFOLD = {
     "SITE_TITLE": "Backoffice",
@@ -24,6 +25,12 @@ UNFOLD = {
     },
     # Model search would walk every table row by row; the callback asks two indexes.
     "COMMAND": {"search_models": False, "search_callback": "orders.admin.navigation.search", "show_history": True},
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Second factor", "link": reverse_lazy("mfa_index")},
+            {"title": "Sessions", "link": reverse_lazy("usersessions_list")},
+        ]
+    },
     "BORDER_RADIUS": "6px",
     "COLORS": {
         "primary": {

@@ -84,6 +84,9 @@ def history_can_be_emptied_between_tests() -> None:
 # People of tests are made in the test that needs them; how long they must wait has tests of its own.
 os.environ["FRESH_APPROVER_HOURS"] = "0"
 settings.FRESH_APPROVER_HOURS = 0
+# They sign in without a factor and are not asked again; what asks has tests of its own.
+os.environ["SECOND_FACTOR_ROLES"], os.environ["ASK_AGAIN_AFTER_SECONDS"] = "", "0"
+settings.SECOND_FACTOR_ROLES, settings.ASK_AGAIN_AFTER_SECONDS = [], 0
 
 
 def pytest_configure() -> None:

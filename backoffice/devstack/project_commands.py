@@ -148,6 +148,8 @@ def _production() -> dict[str, str]:
         "RATES_URL": "https://rates.example",
         "ADDRESSES_URL": "https://addresses.example",
         "SIMULATOR_URL": "",
+        "EMAIL_HOST": "mail.example",
+        "EMAIL_USE_TLS": "1",
     }
 
 

@@ -5,27 +5,30 @@ Third parties register themselves on Django's plain admin, which looks broken in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as PlainGroupAdmin
 from django.contrib.auth.admin import UserAdmin as PlainUserAdmin
+from django.contrib.auth.forms import UserChangeForm, UsernameField
 from django.contrib.auth.models import Group, User
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from orders import clock
 from orders.actor import Actor, person
 from orders.admin.filters import RelatedFilter, YesNoFilter
 from orders.admin.reading import ReadOnlyAdmin, ago
 from orders.admin.waiting import WaitingShown
-from orders.errors import WrongState
+from orders.errors import InvalidInput, WrongState
 from orders.models import AccountChange, Approval, RefusedAction
 from orders.services import accounts, role_giving
 from orders.vocabulary import Channel
@@ -73,11 +76,58 @@ class GivingAdmin(WaitingShown):
             return super().changeform_view(request, object_id, *args, **kwargs)
 
 
+class InvitationForm(forms.ModelForm):
+    """A new account; its owner chooses the password."""
+
+    class Meta:
+        model = User
+        fields = ("username", "email")
+        field_classes = {"username": UsernameField}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].required = True
+        self.fields["email"].help_text = "A link to choose a password goes there."
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"]
+        if User.objects.filter(email__iexact=email).exists():
+            raise forms.ValidationError("Another account has this address.")
+        return email
+
+    def save(self, commit: bool = True) -> User:
+        self.instance.set_unusable_password()
+        made: User = super().save(commit)
+        return made
+
+
+class AccountForm(UserChangeForm):
+    """Without the password, which only its owner chooses."""
+
+    password = None  # type: ignore[assignment]
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data.get("email", "")
+        if email and User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists():
+            raise forms.ValidationError("Another account has this address.")
+        return email
+
+
+def unsent() -> str:
+    return "" if settings.EMAIL_HOST else " No mail server is configured (EMAIL_HOST), so nothing leaves."
+
+
 @admin.register(User)
 class UserAdmin(PlainUserAdmin, GivingAdmin):  # type: ignore[misc]
-    form = UserChangeForm
-    add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
+    form = AccountForm
+    add_form = InvitationForm
+    add_fieldsets = ((None, {"fields": ("username", "email")}),)
+    fieldsets = (
+        (None, {"fields": ("username", "email", "first_name", "last_name")}),
+        ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    actions = ("send_link", "remove_factor")
     compressed_fields = True
     list_filter = (
         ("is_staff", YesNoFilter),
@@ -93,6 +143,9 @@ class UserAdmin(PlainUserAdmin, GivingAdmin):  # type: ignore[misc]
             if change or flag != "is_active":
                 setattr(obj, flag, getattr(before, flag))
         super().save_model(request, obj, form, change)
+        if not change:
+            accounts.send_link(obj, actor=person(request.user, Channel.ADMIN), is_new=True)
+            self.message_user(request, f"A link to choose a password goes to {obj.email}.{unsent()}")
 
     def give(self, obj: Model, form: Any, *, actor: Actor) -> Approval | None:
         given = form.cleaned_data
@@ -103,15 +156,42 @@ class UserAdmin(PlainUserAdmin, GivingAdmin):  # type: ignore[misc]
             wanted["permissions"] = role_giving.named(given["user_permissions"])
         return role_giving.change_account(cast(User, obj).username, wanted, actor=actor, reason=ASKED)
 
-    def user_change_password(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        with accounts.changed_by(request.user):
-            return super().user_change_password(request, *args, **kwargs)
+    def get_urls(self) -> list[Any]:
+        """Without Django's page on which one person chooses the password of another."""
+        return [one for one in super().get_urls() if one.name != "auth_user_password_change"]
+
+    def has_change_user_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("auth.change_user")  # type: ignore[union-attr]
+
+    def has_delete_authenticator_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("mfa.delete_authenticator")  # type: ignore[union-attr]
+
+    @admin.action(description="Send a link to choose a password", permissions=["change_user"])
+    def send_link(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        self._for_each(request, queryset, accounts.send_link, f"A link was sent.{unsent()}")
+
+    @admin.action(description="Remove the second factor", permissions=["delete_authenticator"])
+    def remove_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        self._for_each(request, queryset, accounts.remove_factors, "The second factor was removed.")
+
+    def _for_each(self, request: HttpRequest, chosen: QuerySet[User], do: Callable[..., None], done: str) -> None:
+        for user in chosen:
+            try:
+                do(user, actor=person(request.user, Channel.ADMIN))
+            except InvalidInput as refusal:
+                self.message_user(request, str(refusal), messages.ERROR)
+            else:
+                self.log_change(request, user, done)
+                self.message_user(request, f"{user}: {done}", messages.SUCCESS)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         fields = tuple(super().get_readonly_fields(request, obj))
         if obj is not None:
             # History keeps names: a second person under a name that has become free would take over the first one's.
             fields = (*fields, "username")
+        if obj is not None and not request.user.is_superuser:  # type: ignore[union-attr]
+            # Whoever moves the address of an account gets its links.
+            fields = (*fields, "email")
         return fields if request.user.is_superuser else (*fields, *FOR_SUPERUSERS)  # type: ignore[union-attr]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -102,6 +102,7 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
         [
             ("Users", "person", "auth_user_changelist", "auth.view_user"),
             ("Account changes", "manage_accounts", "orders_accountchange_changelist", "orders.view_accountchange"),
+            ("Sessions", "devices", "usersessions_usersession_changelist", "usersessions.view_usersession"),
             ("Groups", "badge", "auth_group_changelist", "auth.view_group"),
             ("API tokens", "key", "orders_apitoken_changelist", "orders.view_apitoken"),
             ("Locks", "lock", "axes_accessattempt_changelist", "axes.view_accessattempt"),

@@ -44,7 +44,7 @@ from orders.models.seal import HistorySeal, SealedHead
 from orders.models.step import Step
 from orders.models.system_event import SystemEvent
 from orders.models.task import StaffTask
-from orders.models.token import ApiToken, RequestCount
+from orders.models.token import ApiToken, RequestCount, SharedNote
 
 __all__ = [
     "AccountChange",
@@ -115,6 +115,7 @@ __all__ = [
     "ScheduleState",
     "SealedHead",
     "ServiceBeat",
+    "SharedNote",
     "Shipment",
     "StaffTask",
     "Step",

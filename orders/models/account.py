@@ -9,7 +9,7 @@ from orders.vocabulary import AccountEvent
 
 
 class AccountChange(models.Model):
-    """An account was made, or got a password, a role or its activity. Append-only."""
+    """An account was made, got a password, role or mail address, lost its factor, or was switched on. Append-only."""
 
     account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     what = word_field(AccountEvent)

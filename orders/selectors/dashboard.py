@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db import connection
 from django.db.models import Count, QuerySet, Value
 from django.db.models.functions import TruncMinute
@@ -120,7 +120,7 @@ def needs_a_human(user: AbstractBaseUser | AnonymousUser) -> int:
     """Orders that failed lately or do not move, for the sidebar; at most ten seconds old and one query."""
     if not user.has_perm("orders.view_order"):  # type: ignore[union-attr]
         return 0
-    return int(cache.get_or_set("orders-that-need-a-human", concerns.count_needing, 10) or 0)
+    return int(caches["process"].get_or_set("orders-that-need-a-human", concerns.count_needing, 10) or 0)
 
 
 def status_counts() -> list[StatusCount]:

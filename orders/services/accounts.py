@@ -1,5 +1,7 @@
 """What a changed account does to its tokens and to what it may approve, whoever changes it: admin, command or shell.
 
+Nobody chooses another person's password: whoever makes accounts has a link mailed to their owner.
+
 A token made under a password that leaked must not outlive it, and one of somebody who left must not come back with the
 account. Django calls the validator after a *changed* password was stored, never for a re-hash at sign-in. Each change
 is a row, for a fresh account, password or role approves nothing yet (`require_approver`): a second account is no second
@@ -12,18 +14,21 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, User
-from django.db import models
+from django.db import models, transaction
 from django.db.models.signals import m2m_changed, post_save, pre_save
 from django.dispatch import receiver
 
 from orders import clock
-from orders.errors import NotPermitted
+from orders.actor import Actor
+from orders.errors import InvalidInput, NotPermitted
 from orders.models import AccountChange
-from orders.services import tokens
+from orders.services import sessions, tokens
 from orders.vocabulary import AccountEvent
 
 #: who changes accounts in this request; none at the command line and in a shell
@@ -36,6 +41,8 @@ SAYS = {
     AccountEvent.PASSWORD: "got a new password",
     AccountEvent.ROLE: "got another role",
     AccountEvent.ACTIVE: "was switched on again",
+    AccountEvent.EMAIL: "got another mail address",
+    AccountEvent.FACTOR: "lost its second factor",
 }
 
 
@@ -79,6 +86,40 @@ def require_approver(user: AbstractBaseUser | AnonymousUser, *, behind: Collecti
         )
 
 
+def send_link(user: User, *, actor: Actor, is_new: bool = False) -> None:
+    """Mail the account's owner a link to choose a password. Raises `NotPermitted` or `InvalidInput`."""
+    if is_new:
+        actor.require("auth.add_user")
+    else:
+        actor.require("auth.change_user")
+    _require_peer(user, actor)
+    if not user.email:
+        raise InvalidInput("email", f"{user} has no mail address, so no link can be sent.")
+    if not user.is_active:
+        raise InvalidInput("is_active", f"{user} is switched off, and could not sign in with a new password.")
+    _mail().send_link(user, is_new=is_new)
+
+
+def remove_factors(user: User, *, actor: Actor) -> None:
+    """For somebody who lost it: the next sign-in asks the role's owner for a new one. Ends the account's sessions."""
+    actor.require("mfa.delete_authenticator")
+    _require_peer(user, actor)
+    with transaction.atomic(), changed_by(user if actor.user is None else actor.user):
+        if Authenticator.objects.filter(user=user).delete()[0]:
+            _keep([user.pk], AccountEvent.FACTOR)
+    sessions.end_all(user.pk)
+
+
+def _require_peer(user: User, actor: Actor) -> None:
+    if user.is_superuser and not getattr(actor.user, "is_superuser", False):
+        raise NotPermitted("Only a superuser changes how a superuser signs in.")
+
+
+def _mail() -> Any:
+    """The composition root's letters, whose links are addresses that the domain does not know."""
+    return import_module(settings.ACCOUNT_MAIL)
+
+
 class RevokesTokens:
     """One of AUTH_PASSWORD_VALIDATORS; it refuses no password."""
 
@@ -97,10 +138,13 @@ class RevokesTokens:
 def account_saved(instance: User, update_fields: frozenset[str] | None = None, **_: object) -> None:
     if not instance.is_active and (update_fields is None or "is_active" in update_fields):
         tokens.revoke_all(instance, "The account was deactivated.")
+        sessions.end_all(instance.pk)
 
 
 @receiver(pre_save, sender=User, dispatch_uid="what-becomes-fresh")
 def account_changes(instance: User, **_: object) -> None:
+    # By which links find it: allauth asks for addresses in small letters.
+    instance.email = instance.email.lower()
     before = User.objects.filter(pk=instance.pk).first() if instance.pk else None
     found = []
     if before is None:
@@ -113,6 +157,10 @@ def account_changes(instance: User, **_: object) -> None:
             found.append(AccountEvent.ACTIVE)
         if instance.is_superuser and not before.is_superuser:
             found.append(AccountEvent.ROLE)
+        if instance.email != before.email.lower():
+            # Links to choose a password go there from now on.
+            found.append(AccountEvent.EMAIL)
+            _mail().tell_of_move(before)
     instance.fresh_by = found  # type: ignore[attr-defined]
 
 

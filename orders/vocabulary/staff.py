@@ -10,6 +10,8 @@ class AccountEvent(StrEnum):
     PASSWORD = "password"
     ROLE = "role"
     ACTIVE = "active"
+    EMAIL = "email"
+    FACTOR = "factor"
 
 
 class ReviewStatus(StrEnum):

@@ -206,3 +206,4 @@ def test_every_door_of_the_table_exists() -> None:
 def test_the_documentation_shows_the_table() -> None:
     text = (ROOT / "docs" / "access.md").read_text()
     assert access.as_markdown() in text, "docs/access.md is old: paste what `python -m orders.access` prints."
+    assert access.asking_again() in text, "docs/access.md is old: paste what access.asking_again() answers."

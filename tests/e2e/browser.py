@@ -43,10 +43,10 @@ def opened(base_url: str, *, phone: bool = False) -> Iterator[tuple[Page, list[s
 
 
 def sign_in(page: Page, username: str, password: str) -> None:
-    page.goto("/admin/login/")
+    page.goto("/accounts/login/")
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/admin/")
 
 

@@ -16,6 +16,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -38,7 +40,6 @@ from tests.orders.api_calls import make_token, new_key, order_body, token_client
 from tests.orders.feed_files import csv_of, row
 from tests.orders.playbooks import chief
 
-PASSWORD = "correct-horse-battery-9"
 _numbers = itertools.count(1)
 
 
@@ -108,7 +109,22 @@ def _import_file(person: Person, path: Path, *options: str) -> None:
 
 
 def _account() -> User:
-    return User.objects.create_user(f"somebody-{next(_numbers)}")
+    name = f"somebody-{next(_numbers)}"
+    return User.objects.create_user(name, email=f"{name}@example.com")
+
+
+def _invitation() -> dict[str, str]:
+    name = f"u{next(_numbers)}"
+    return {"username": name, "email": f"{name}@example.com"}
+
+
+def _enrolled() -> User:
+    Authenticator.objects.create(user=(user := _account()), type=Authenticator.Type.TOTP, data={})
+    return user
+
+
+def _session() -> UserSession:
+    return UserSession.objects.create(user=_account(), ip="192.0.2.1", session_key=f"key-{next(_numbers)}")
 
 
 def _group() -> Group:
@@ -307,7 +323,6 @@ FRAUD_RULES = {
     "second_person_over_minor": 1,
     "reason": "Why",
 }
-TWO_PASSWORDS = {"password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
 
 ATTEMPTS: tuple[Attempt, ...] = (
     Attempt(
@@ -489,15 +504,29 @@ ATTEMPTS: tuple[Attempt, ...] = (
         command="add_user",
         channel=ADMIN,
         door="UserAdmin.add",
-        do=lambda person, _: person.post("admin:auth_user_add", {"username": f"u{next(_numbers)}", **TWO_PASSWORDS}),
+        do=lambda person, _: person.post("admin:auth_user_add", _invitation()),
     ),
     Attempt(command="change_user", channel=ADMIN, door="UserAdmin.change", prepare=_account, do=_change_user),
     Attempt(
-        command="change_user",
+        command="send_password_link",
         channel=ADMIN,
-        door="admin:auth_user_password_change",
+        door="UserAdmin.send_link",
         prepare=_account,
-        do=lambda person, account: person.post("admin:auth_user_password_change", TWO_PASSWORDS, account.pk),
+        do=_tick("admin:auth_user_changelist", "send_link"),
+    ),
+    Attempt(
+        command="remove_factor",
+        channel=ADMIN,
+        door="UserAdmin.remove_factor",
+        prepare=_enrolled,
+        do=_tick("admin:auth_user_changelist", "remove_factor"),
+    ),
+    Attempt(
+        command="end_session",
+        channel=ADMIN,
+        door="UserSessionAdmin.end",
+        prepare=_session,
+        do=_tick("admin:usersessions_usersession_changelist", "end"),
     ),
     Attempt(
         command="change_user",

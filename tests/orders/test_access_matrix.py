@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.core.cache import cache
+from django.core.cache import caches
 from django.core.management import CommandError
 from django.db import connection
 
@@ -47,7 +47,7 @@ def snapshot() -> dict[str, tuple[int, int]]:
 
 def people() -> list[Person]:
     ensure_roles()
-    cache.clear()
+    caches["process"].clear()
     known = [Person(role="anonymous", user=None)]
     for role in Role:
         user = User.objects.create_user(f"a-{role}", is_staff=True)

@@ -124,7 +124,7 @@ def test_user_manager_cannot_make_a_superuser_of_anyone() -> None:
     }
 
     manager.post(f"/admin/auth/user/{someone.pk}/change/", form)
-    response = manager.post(f"/admin/auth/user/{root.pk}/password/", {"password1": "x", "password2": "x"})
+    response = manager.post(f"/admin/auth/user/{root.pk}/change/", {**form, "username": "root"})
 
     someone.refresh_from_db()
     assert not someone.is_superuser

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.core.cache import cache
+from django.core.cache import caches
 from django.test import Client
 from pytest_django.fixtures import Settings
 
@@ -125,7 +125,7 @@ every_kind = pytest.mark.parametrize("command", sorted(deciding.WORK))
 @pytest.fixture(autouse=True)
 def limit(settings: Settings) -> None:
     settings.REFUND_SECOND_PERSON_OVER_MINOR = 800
-    cache.clear()
+    caches["process"].clear()
 
 
 def asker(command: str) -> User:

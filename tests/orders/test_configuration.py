@@ -9,7 +9,11 @@ from django.core.checks.registry import registry
 from pytest_django.fixtures import Settings
 
 from backoffice.checks import processes_are_configured, production_is_closed
-from backoffice.deploy_checks import nothing_is_for_tests_or_guessed, peers_cannot_be_overheard
+from backoffice.deploy_checks import (
+    accounts_can_hold,
+    nothing_is_for_tests_or_guessed,
+    peers_cannot_be_overheard,
+)
 
 SAFE_KEY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 CASES = [
@@ -143,3 +147,40 @@ def test_deploy_check_wants_tls_to_temporal_on_another_machine(
 
 def test_deploy_checks_are_asked_when_somebody_deploys() -> None:
     assert {peers_cannot_be_overheard, nothing_is_for_tests_or_guessed} <= registry.deployment_checks
+
+
+SSO = "https://id.example"
+
+
+@pytest.mark.parametrize(
+    ("changes", "ids"),
+    [
+        ({}, []),
+        ({"SECOND_FACTOR_ROLES": ["agent", "lead", "superuser"]}, []),
+        ({"SECOND_FACTOR_ROLES": ["superuser"]}, ["backoffice.E024"]),
+        ({"ASK_AGAIN_AFTER_SECONDS": 0}, ["backoffice.E024"]),
+        ({"EMAIL_HOST": ""}, ["backoffice.E025"]),
+        ({"SSO_SERVER_URL": SSO}, ["backoffice.E026"]),
+        ({"SSO_SERVER_URL": SSO, "SSO_CLIENT_ID": "c", "SSO_CLIENT_SECRET": "s"}, []),
+        ({"SSO_SERVER_URL": "http://id.example", "SSO_CLIENT_ID": "c", "SSO_CLIENT_SECRET": "s"}, ["backoffice.E026"]),
+        ({"IS_PRODUCTION": False, "EMAIL_HOST": "", "SECOND_FACTOR_ROLES": []}, []),
+    ],
+)
+def test_a_deployment_hears_when_its_accounts_do_not_hold(
+    settings: Settings, changes: dict[str, object], ids: list[str]
+) -> None:
+    settings.IS_PRODUCTION, settings.EMAIL_HOST = True, "mail.example"
+    settings.SECOND_FACTOR_ROLES, settings.ASK_AGAIN_AFTER_SECONDS = ["lead", "superuser"], 600
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    found = accounts_can_hold()
+    assert [message.id for message in found] == ids
+    assert all(message.hint for message in found)
+
+
+def test_nobody_is_exempt_from_the_second_factor_in_production() -> None:
+    given = {**os.environ, "BACKOFFICE_ENV": "production", "SECOND_FACTOR_EXEMPT": "admin"}
+    asked = "from backoffice import account_settings as s; print(s.SECOND_FACTOR_EXEMPT, s.SECOND_FACTOR_ROLES)"
+    given.pop("SECOND_FACTOR_ROLES", None)
+    done = subprocess.run([sys.executable, "-c", asked], env=given, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] ['lead', 'superuser']"

@@ -171,7 +171,7 @@ def test_landing_page_needs_at_most_20_queries(django_assert_max_num_queries: Dj
 def test_live_part_is_for_staff() -> None:
     url = reverse("orders:dashboard-live")
 
-    assert Client().get(url)["HX-Redirect"] == "/admin/login/?next=/admin/"
+    assert Client().get(url)["HX-Redirect"] == "/accounts/login/?next=/admin/"
     assert signed_in(VIEW_ORDER, name="shopper", staff=False).get(url).status_code == 403
 
 

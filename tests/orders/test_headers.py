@@ -11,7 +11,9 @@ pytestmark = pytest.mark.django_db
 STRICT, FRAMED = "script-src 'self';", "script-src 'self' 'unsafe-eval';"
 PAGES = [
     ("/admin/", FRAMED, 200),
-    ("/admin/login/", FRAMED, 302),
+    ("/accounts/login/", STRICT, 302),
+    ("/accounts/sessions/", STRICT, 200),
+    ("/accounts/2fa/", STRICT, 200),
     ("/admin/orders/order/", FRAMED, 200),
     ("/orders/{number}/", FRAMED, 200),
     ("/orders/{number}/live/", FRAMED, 200),
@@ -59,9 +61,9 @@ def test_production_speaks_https_only_and_so_do_its_cookies(client: Client, sett
     make_user(name="oscar", password="a-long-pass-phrase-1")
     browser = Client()
 
-    assert browser.get("/admin/login/")["Location"] == "https://testserver/admin/login/"
-    form = {"username": "oscar", "password": "a-long-pass-phrase-1"}
-    response = browser.post("/admin/login/", form, secure=True)
+    assert browser.get("/accounts/login/")["Location"] == "https://testserver/accounts/login/"
+    form = {"login": "oscar", "password": "a-long-pass-phrase-1"}
+    response = browser.post("/accounts/login/", form, secure=True)
 
     assert response.status_code == 302
     assert response["Strict-Transport-Security"].startswith("max-age=31536000")

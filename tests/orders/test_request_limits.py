@@ -33,7 +33,7 @@ async def behind(scope: Any, receive: Any, send: Any) -> None:
     """As Django: reads the body, then answers; a password takes a thread until the test lets it go."""
     while (await receive()).get("more_body"):
         pass
-    if scope["method"] == "POST" and scope["path"] == "/admin/login/":
+    if scope["method"] == "POST" and scope["path"] == "/accounts/login/":
         checking.release()
         await asyncio.to_thread(let_go.wait, 60)
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
@@ -92,7 +92,7 @@ def test_a_thousand_stalled_connections_and_large_bodies_leave_a_read_under_a_se
         for number in range(STALLED):
             stalls = (b"", b"GET /api/ord", asked("POST", "/api/orders/", "Content-Length: 1000") + b"{")
             held.enter_context(closing(opened(port, stalls[number % 3])))
-        for path in ("/healthz", "/admin/login/", "/api/orders/"):
+        for path in ("/healthz", "/accounts/login/", "/api/orders/"):
             with closing(opened(port, asked("POST", path, f"Content-Length: {400 * 2**20}"))) as large:
                 assert answer(large)[0] == 413
 
@@ -129,7 +129,7 @@ def test_refusal_below_api_is_a_problem_document() -> None:
     ("method", "path", "size"),
     [
         ("GET", "/api/orders/", 65_536),
-        ("POST", "/admin/login/", 65_536),
+        ("POST", "/accounts/login/", 65_536),
         ("POST", "/api/orders/", 2 * 2**20),
         ("POST", "/api/imports/", 5 * 2**20),
         ("POST", "/admin/orders/feedimport/import/", 6 * 2**20),
@@ -153,7 +153,7 @@ def test_headers_that_do_not_arrive_are_given_up(settings: LazySettings) -> None
 
 def test_body_that_does_not_arrive_is_given_up() -> None:
     limits = Limits(**{**vars(GENEROUS), "body_seconds": 0.3})
-    for path in ("/api/orders/", "/admin/login/"):
+    for path in ("/api/orders/", "/accounts/login/"):
         with served(limits) as port, closing(opened(port, asked("POST", path, "Content-Length: 9") + b"{")) as slow:
             assert answer(slow)[0] == 408
 
@@ -179,7 +179,7 @@ def test_one_address_has_so_many_places_and_another_its_own() -> None:
 
 def test_password_checks_wait_in_a_line_of_their_own() -> None:
     let_go.clear()
-    sign_in = asked("POST", "/admin/login/", "Content-Length: 1", "Connection: close") + b"x"
+    sign_in = asked("POST", "/accounts/login/", "Content-Length: 1", "Connection: close") + b"x"
     with served(GENEROUS) as port, ExitStack() as held:
         first = held.enter_context(closing(opened(port, sign_in)))
         assert checking.acquire(timeout=60)
