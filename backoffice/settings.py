@@ -114,7 +114,6 @@ DATABASE_ROLE_PREFIX = env("DATABASE_ROLE_PREFIX", default="backoffice")
 
 #: "id:base64key,id2:base64key": the first wraps new customers' keys, all unwrap (docs/personal-data.md)
 PERSONAL_DATA_KEYS = env("BACKOFFICE_PERSONAL_DATA_KEYS", default="")
-
 # --- Sign-in ----------------------------------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -136,6 +135,8 @@ AXES_RESET_ON_SUCCESS = True
 # A try during the lock does not prolong it, else a forgotten script keeps a colleague out for ever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_ENABLE_ACCESS_FAILURE_LOG = True
+# axes deletes the oldest above its limit, which the web may not: what shows an attack is not its own to remove.
+AXES_ACCESS_FAILURE_LOG_PER_USER_LIMIT = 2**62
 AXES_LOCKOUT_CALLABLE = "backoffice.sign_in.locked_out"
 
 # --- Browser security -------------------------------------------------------------------------------------------------
