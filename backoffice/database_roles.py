@@ -36,11 +36,13 @@ NOT_FOR_REPORTS = frozenset({"orders_apitoken", "orders_customerkey", "orders_re
 CONNECTION_SHARE = {Role.WORKER: 65, Role.WEB: 20, Role.READER: 5}
 #: where pgtrigger's functions are
 SCHEMA = Identifier("public")
-#: functions with the rights of the owner, for what its erasures write over (migration 0110)
-FOR_WEB = (
-    "public.orders_forget_approval(uuid, text, text)",
-    "public.orders_forget_playbook_run(uuid, jsonb, text, text)",
-)
+#: functions with the rights of the owner, and who may call them: what erasures write over (migration 0110), and the
+#: seal over logs that the worker may not read (0113)
+FUNCTIONS = {
+    "public.orders_forget_approval(uuid, text, text)": Role.WEB,
+    "public.orders_forget_playbook_run(uuid, jsonb, text, text)": Role.WEB,
+    "public.orders_seal_logs(integer)": Role.WORKER,
+}
 SWITCH = SQL(
     """
     CREATE OR REPLACE FUNCTION public._pgtrigger_should_ignore(trigger_name name) RETURNS boolean LANGUAGE sql AS $$
@@ -200,9 +202,9 @@ def _grant_tables() -> None:
         for table, granted in privileges(role).items():
             if table in present:
                 _grant_table(table, granted, account)
-    for function in FOR_WEB:
+    for function, caller in FUNCTIONS.items():
         _run(SQL("REVOKE ALL ON FUNCTION {} FROM PUBLIC, {}").format(SQL(function), everybody))
-        _run(SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(SQL(function), Identifier(name_of(Role.WEB))))
+        _run(SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(SQL(function), Identifier(name_of(caller))))
     for model in apps.get_app_config("orders").get_models(include_auto_created=True):
         if model._meta.db_table in present - NOT_FOR_REPORTS:
             reader = Identifier(name_of(Role.READER))

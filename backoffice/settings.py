@@ -114,6 +114,9 @@ DATABASE_ROLE_PREFIX = env("DATABASE_ROLE_PREFIX", default="backoffice")
 
 #: "id:base64key,id2:base64key": the first wraps new customers' keys, all unwrap (docs/personal-data.md)
 PERSONAL_DATA_KEYS = env("BACKOFFICE_PERSONAL_DATA_KEYS", default="")
+#: "id:base64key,id2:base64key": the first signs approvals and playbooks, all verify (docs/secrecy.md)
+DIGEST_KEYS = env("BACKOFFICE_DIGEST_KEYS", default="")
+
 # --- Sign-in ----------------------------------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [

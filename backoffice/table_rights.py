@@ -126,6 +126,7 @@ TABLES: dict[str, tuple[str, str]] = {
     "orders_queuestate": ("r", "arw"),
     "orders_schedulestate": ("rw(seen_at)", "arwd"),
     "orders_sealedhead": ("r", "ar"),
+    "orders_sealedlog": ("r", "r"),
     "orders_servicebeat": ("arwd", "arwd"),
     "orders_stafftask": ("arw", "arw"),
     "orders_sweepprogress": ("arw", "arw"),

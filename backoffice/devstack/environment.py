@@ -25,6 +25,7 @@ SECRETS = {
     "api_token": 36,
     "payload_key": 32,
     "personal_data_key": 32,
+    "digest_key": 32,
     "gateway_events_secret": 32,
 }
 ROLE_PREFIX = "backoffice"
@@ -140,6 +141,7 @@ def environment(home: Home, wiring: Wiring, environ: Mapping[str, str] | None = 
         # token_urlsafe is base64: the 32 bytes of an AES-256 key
         "BACKOFFICE_PAYLOAD_KEYS": f"dev:{known['payload_key']}",
         "BACKOFFICE_PERSONAL_DATA_KEYS": f"dev:{known['personal_data_key']}",
+        "BACKOFFICE_DIGEST_KEYS": f"dev:{known['digest_key']}",
         "WORKER_READY_FILE": str(home.worker_ready),
         "PYTHONUNBUFFERED": "1",
     }

@@ -138,11 +138,11 @@ EVIDENCE = {
     "axes_accesslog": {"logout_time"},
     "django_admin_log": set(),
     "orders_accountchange": set(),
-    "orders_approval": {"status", "decided_by_id", "decided_at", "decision"},
+    "orders_approval": {"status", "decided_by_id", "decided_at", "decision", "decided_digest"},
     "orders_approvalmaker": set(),
     "orders_automationchange": set(),
     "orders_command": {"status", "outcome", "details", "finished_at", "reason"},
-    "orders_playbookversion": {"status", "published_by_id", "published_at"},
+    "orders_playbookversion": {"status", "published_by_id", "published_at", "keyed_digest"},
     "orders_refusedaction": {"times", "last_at"},
 }
 
