@@ -5,6 +5,7 @@ One place decides which services are ours and which the caller brought along (`D
 different databases.
 """
 
+import hashlib
 import os
 import secrets
 from collections.abc import Mapping
@@ -31,6 +32,10 @@ SECRETS = {
 ROLE_PREFIX = "backoffice"
 #: what only migrate and bootstrap may know
 OWNERS = {"DATABASE_OWNER_URL", *(f"DATABASE_{role}_PASSWORD" for role in ("WEB", "WORKER", "READER"))}
+#: the developer's own login
+LOGIN = {"BACKOFFICE_ADMIN_PASSWORD", "BACKOFFICE_API_TOKEN"}
+#: what else a process has no business with: only the web checks what the gateway has signed
+NOT_FOR = {"web": LOGIN, "worker": LOGIN | {"STRIPE_WEBHOOK_SECRETS"}}
 
 
 def remembered_secrets(home: Home) -> dict[str, str]:
@@ -159,13 +164,17 @@ def gateway_events_secret(home: Home) -> str:
 
 
 def as_role(given: Mapping[str, str], role: str) -> dict[str, str]:
-    """The environment of a process that runs as `role`: its own database account, and nothing of the owner's.
+    """The environment of a process that runs as `role`: its own database account, and no secret of others.
 
     A process that knows the owner's password is as good as the owner. Without an owner of its own the database is used
     with the account that the caller gave.
     """
     owner, password = given.get("DATABASE_OWNER_URL"), given.get(f"DATABASE_{role.upper()}_PASSWORD")
-    result = {name: value for name, value in given.items() if name not in OWNERS}
+    result = {name: value for name, value in given.items() if name not in OWNERS | NOT_FOR[role]}
+    if role == "worker":
+        # It signs no session, and must not be able to.
+        of_the_web = given.get("DJANGO_SECRET_KEY", "")
+        result["DJANGO_SECRET_KEY"] = hashlib.sha512(f"worker {of_the_web}".encode()).hexdigest()
     if owner and password:
         prefix = given.get("DATABASE_ROLE_PREFIX", ROLE_PREFIX)
         address = urlsplit(owner)

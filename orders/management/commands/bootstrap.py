@@ -63,6 +63,7 @@ class Command(BaseCommand):
         if made or not user.check_password(password):
             user.set_password(password)
             user.save(update_fields=["password"])
-        # ./dev remembers the token, so it is stored as given; one that expired would end every long-lived home.
-        tokens.remember(token, user=user, name="./dev")
-        return {"username": USERNAME, "password": password, "api_token": token}
+        # ./dev remembers the token, so it is stored as given. It ends, and the next `./dev up` lets it live on.
+        tokens.remember(token, user=user, name="./dev", days=settings.TOKEN_DEFAULT_DAYS)
+        # Neither password nor token: what is printed here is kept in a log.
+        return {"username": USERNAME}
