@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from backoffice import policy_reports
 from backoffice.readiness import readyz
 from temporal_app.codec_endpoint import decode
 
@@ -22,6 +23,7 @@ urlpatterns = [
     path("", RedirectView.as_view(url="/admin/")),
     path("healthz", healthz),
     path("readyz", readyz),
+    path(policy_reports.ADDRESS[1:], policy_reports.policy_reports),
     path("admin/", admin.site.urls),
     path("orders/", include("orders.urls")),
     path("codec/decode", decode),
