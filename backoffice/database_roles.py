@@ -49,7 +49,7 @@ SWITCH = SQL(
         SELECT coalesce(
             trigger_name = ANY (nullif(current_setting('pgtrigger.ignore', true), '')::text[])
             AND pg_has_role(current_user, (
-                SELECT proowner FROM pg_proc WHERE oid = 'public._pgtrigger_should_ignore(name)'::regprocedure
+                SELECT proowner FROM pg_proc WHERE oid = to_regprocedure('public._pgtrigger_should_ignore(name)')
             ), 'USAGE'), false)
     $$
     """
@@ -235,7 +235,7 @@ def _show_people() -> None:
     own = Identifier(name_of(Role.WORKER))
     _run(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(own))
     view = Identifier(name_of(Role.WORKER), table)
-    # Anew, for its columns are those of the table as it is now.
+    # Anew, for its columns are those of the table as it is now. A migration that changes the type of one must drop it.
     _run(SQL("DROP VIEW IF EXISTS {}").format(view))
     _run(SQL("CREATE VIEW {} AS SELECT {} FROM {}").format(view, SQL(", ").join(columns), _in_schema(table)))
     _run(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(own, own))
