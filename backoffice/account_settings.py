@@ -94,6 +94,8 @@ AXES_RESET_ON_SUCCESS = True
 # A try during the lock does not prolong it, else a forgotten script keeps a colleague out for ever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_ENABLE_ACCESS_FAILURE_LOG = True
+# axes deletes the oldest above its limit, which the web may not: what shows an attack is not its own to remove.
+AXES_ACCESS_FAILURE_LOG_PER_USER_LIMIT = 2**62
 #: wrong sign-ins within an hour, from wherever they come, after which only familiar places are let through
 WRONG_SIGN_INS_PER_NAME = env.int("WRONG_SIGN_INS_PER_NAME", default=30)
 WRONG_SIGN_INS_PER_ADDRESS = env.int("WRONG_SIGN_INS_PER_ADDRESS", default=100)

@@ -10,4 +10,5 @@ class BackofficeConfig(AppConfig):
 
         del account_events, checks, deploy_checks
         # Once for all applications, and this one has no models to be told about.
-        post_migrate.connect(database_roles.limit_own_role, sender=apps.get_app_config("orders"))
+        for follow_up in (database_roles.limit_own_role, database_roles.lock_the_switch):
+            post_migrate.connect(follow_up, sender=apps.get_app_config("orders"))

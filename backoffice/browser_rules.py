@@ -29,6 +29,7 @@ class BrowserRules(CSPMiddleware):
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> Any:
         response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
+        response.headers.setdefault("Reporting-Endpoints", settings.REPORTING_ENDPOINTS)
         return super().process_response(request, response)
 
 

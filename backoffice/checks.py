@@ -246,6 +246,23 @@ def personal_data_can_be_encrypted(**_: object) -> list[CheckMessage]:
     return []
 
 
+@register()
+def digests_can_be_keyed(**_: object) -> list[CheckMessage]:
+    """Without a key nobody could ask for a second person, and nothing that was agreed to could be verified."""
+    try:
+        parse_keys(settings.DIGEST_KEYS)
+    except InvalidKeys as error:
+        return [
+            Error(
+                f"BACKOFFICE_DIGEST_KEYS cannot be used: {error}.",
+                hint='Set it to "id:key", for web, workers and commands alike; `openssl rand -base64 32` makes a key. '
+                "./dev sets it for you. Keep it where nobody who reads the database finds it: docs/secrecy.md.",
+                id="backoffice.E024",
+            )
+        ]
+    return []
+
+
 #: characters; as in the deploy check of Django
 SHORTEST_KEY = 50
 

@@ -19,6 +19,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse
 
+from backoffice import policy_reports
 from backoffice.proxies import caller
 from orders.api.problems import (
     METHOD_NOT_ALLOWED,
@@ -77,6 +78,8 @@ def largest_body(method: str, path: str) -> int:
     """Bytes that a body may have at this address."""
     if method in BODYLESS or path.startswith(PASSWORD_DOORS):
         return SMALL
+    if path == policy_reports.ADDRESS:
+        return policy_reports.MAX_BYTES
     if path == "/api/imports/":
         return int(settings.FEED_UPLOAD_MAX_BYTES)
     return int(settings.API_MAX_BODY_BYTES if path.startswith(API) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE)

@@ -130,6 +130,8 @@ CACHES = {
 
 #: "id:base64key,id2:base64key": the first wraps new customers' keys, all unwrap (docs/personal-data.md)
 PERSONAL_DATA_KEYS = env("BACKOFFICE_PERSONAL_DATA_KEYS", default="")
+#: "id:base64key,id2:base64key": the first signs approvals and playbooks, all verify (docs/secrecy.md)
+DIGEST_KEYS = env("BACKOFFICE_DIGEST_KEYS", default="")
 
 # --- Browser security -------------------------------------------------------------------------------------------------
 #: how many proxies of ours stand before the web process; 0 means that no forwarded header is believed
@@ -154,6 +156,9 @@ if IS_PRODUCTION:
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
     if TRUSTED_PROXIES:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+#: backoffice/policy_reports.py
+REPORTS = "/csp-reports"
+REPORTING_ENDPOINTS = f'policy="{REPORTS}"'
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         # No page has an inline script, and nothing is loaded from elsewhere.
@@ -165,6 +170,9 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
         "base-uri": ["'none'"],
         "form-action": ["'self'", *SSO_ORIGINS],
+        # Browsers know one or the other; `Reporting-Endpoints` says where the name leads.
+        "report-uri": [REPORTS],
+        "report-to": ["policy"],
     }
 }
 #: what pages inside Unfold's frame need besides; see backoffice/browser_rules.py
@@ -271,6 +279,9 @@ FEED_COMMAND_MAX_ROWS = 1_000_000
 EXPORT_MAX_ROWS = env.int("EXPORT_MAX_ROWS", default=500_000)
 #: of one person, that are not made yet
 EXPORTS_OPEN_PER_PERSON = env.int("EXPORTS_OPEN_PER_PERSON", default=5)
+#: of one person, that have not ended
+IMPORTS_OPEN_PER_PERSON = env.int("IMPORTS_OPEN_PER_PERSON", default=10)
+BATCHES_OPEN_PER_PERSON = env.int("BATCHES_OPEN_PER_PERSON", default=10)
 #: how long the file of an export is kept
 EXPORT_KEEP_DAYS = env.int("EXPORT_KEEP_DAYS", default=7)
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from backoffice import policy_reports
 from backoffice.readiness import readyz
 from temporal_app.codec_endpoint import decode
 
@@ -25,6 +26,7 @@ urlpatterns = [
     path("healthz", healthz),
     path("readyz", readyz),
     path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
+    path(policy_reports.ADDRESS[1:], policy_reports.policy_reports),
     path("admin/", admin.site.urls),
     path("accounts/", include("backoffice.account_urls")),
     path("orders/", include("orders.urls")),

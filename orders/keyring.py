@@ -113,6 +113,15 @@ class Keyring:
         """Keyed digests of `text`, the one of the first key first: to find a text again without storing it."""
         return [hmac.new(key.secret, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest() for key in self.keys]
 
+    def sign(self, text: str, *, purpose: str) -> str:
+        """ "key id:digest" with the first key: `text` was written by somebody who holds it."""
+        return f"{self.keys[0].id}:{self.digests(text, purpose=purpose)[0]}"
+
+    def is_signed(self, text: str, digest: str, *, purpose: str) -> bool:
+        """Whether `digest` is that of `text` under the key that it names."""
+        signatures = zip(self.keys, self.digests(text, purpose=purpose), strict=True)
+        return any(hmac.compare_digest(f"{key.id}:{made}", digest) for key, made in signatures)
+
 
 @lru_cache(maxsize=8)
 def keyring(name: str, text: str) -> Keyring:

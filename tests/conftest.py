@@ -25,6 +25,8 @@ if not settings.TEMPORAL_PAYLOAD_KEYS:
 if not settings.PERSONAL_DATA_KEYS:
     # Called without ./dev; the environment is for the processes that tests start.
     os.environ["BACKOFFICE_PERSONAL_DATA_KEYS"] = settings.PERSONAL_DATA_KEYS = f"test:{secrets.token_urlsafe(32)}"
+if not settings.DIGEST_KEYS:
+    os.environ["BACKOFFICE_DIGEST_KEYS"] = settings.DIGEST_KEYS = f"test:{secrets.token_urlsafe(32)}"
 
 # How long an example takes says more about the machine than about the test.
 hypothesis.settings.register_profile(

@@ -170,7 +170,7 @@ class Arena:
 
 
 def _members(home: Home, wiring: environment.Wiring, variables: dict[str, str], program: str) -> dict[str, Member]:
-    plan = services.build(home, wiring, variables)
+    plan = services.build(home, wiring, variables, temporal_http=True)
     found = {item.name: item for item in plan.items if isinstance(item, Service)}
     for name in WORKERS:
         found[name] = _worker(found["worker"], home, name, program)

@@ -139,6 +139,7 @@ def _production() -> dict[str, str]:
         "TEMPORAL_TLS": "true",
         "BACKOFFICE_PAYLOAD_KEYS": f"check:{secrets.token_urlsafe(32)}",
         "BACKOFFICE_PERSONAL_DATA_KEYS": f"check:{secrets.token_urlsafe(32)}",
+        "BACKOFFICE_DIGEST_KEYS": f"check:{secrets.token_urlsafe(32)}",
         "STRIPE_API_KEY": "sk_live_check",
         "PAYMENTS_URL": "https://payments.example",
         "PAYMENT_RETURN_URL": "https://shop.example/paid",

@@ -27,7 +27,7 @@ from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.admin.selecting import refused_selection, selection_of
 from orders.amounts import counted, money, number
 from orders.command_forms import OfferedCommand, ReasonForm, Refused, bound, empty, take, told_if_gone
-from orders.errors import InvalidInput, NotPermitted
+from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame
 from orders.models import Batch
 from orders.playbook_forms import InputsForm
@@ -37,7 +37,6 @@ from orders.selectors import batches as reading
 from orders.selectors import playbooks
 from orders.services import batches
 from orders.services.batches.downloading import items_csv
-from orders.services.batches.freezing import Drifted
 from orders.services.batches.selecting import Seen
 from orders.services.selection import in_words
 from orders.streaming import CSV, attachment
@@ -156,7 +155,7 @@ class BatchAdmin(ReadOnlyAdmin):
                     auto_pause_percent=given["auto_pause_percent"],
                     playbook=_chosen(playbook, inputs),
                 )
-            except (Drifted, InvalidInput, InvalidPlaybook) as refusal:
+            except (WrongState, InvalidInput, InvalidPlaybook) as refusal:
                 context["refusal"], status = str(refusal), 409
             else:
                 messages.success(request, "The orders are frozen; the batch goes on by itself from here.")

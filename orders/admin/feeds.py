@@ -31,7 +31,7 @@ from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.amounts import counted, money, number
 from orders.command_forms import OfferedCommand, OptionalReasonForm, Refused, bound, empty, key_of, take, told_if_gone
-from orders.errors import InvalidFeed, InvalidInput, NotPermitted, TooManyWorkbooks
+from orders.errors import InvalidFeed, InvalidInput, NotPermitted, TooManyWorkbooks, WrongState
 from orders.frames import in_frame
 from orders.models import FeedImport
 from orders.polling import STOP_POLLING, polled
@@ -198,6 +198,8 @@ class FeedImportAdmin(ReadOnlyAdmin):
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         except (InvalidFeed, TooManyWorkbooks) as refusal:
             form.add_error("file", str(refusal))
+        except WrongState as refusal:
+            form.add_error(None, str(refusal))
         except NotPermitted as refusal:
             raise PermissionDenied(str(refusal)) from refusal
         return None

@@ -20,6 +20,8 @@ class HistorySeal(models.Model):
     #: orders whose history moved since the seal before; their heads belong to this seal
     head_count = models.PositiveBigIntegerField()
     heads_hash = models.CharField(max_length=64)
+    #: over the logs of `SealedLog`; empty in seals of before there were any
+    logs_hash = models.CharField(max_length=64, blank=True, db_default="")
     previous_hash = models.CharField(max_length=64, blank=True)
     hash = models.CharField(max_length=64)
     actor = models.CharField(max_length=150)
@@ -55,3 +57,26 @@ class SealedHead(models.Model):
 
     def __str__(self) -> str:
         return f"{self.order_number} #{self.event_count}"
+
+
+class SealedLog(models.Model):
+    """What one log said of a span of time when a seal was made: sign-ins, commands, the admin's log and their kin.
+
+    Written by a function of the database (migration 0113), because the worker may not read all that it seals.
+    """
+
+    seal = models.ForeignKey(HistorySeal, on_delete=models.PROTECT, related_name="logs", db_index=False)
+    log = models.CharField(max_length=40)
+    #: rows written from then on, and before `until`
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    row_count = models.BigIntegerField()
+    rows_hash = models.CharField(max_length=64)
+
+    class Meta:
+        default_permissions = ()
+        triggers = append_only()
+        constraints = [models.UniqueConstraint(fields=["seal", "log"], name="sealed_log_once")]
+
+    def __str__(self) -> str:
+        return f"{self.log} until {self.until:%Y-%m-%d %H:%M}"

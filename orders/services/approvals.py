@@ -8,17 +8,15 @@ lost it, or left, has agreed to nothing. What a playbook asks for belongs to eve
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from orders import clock, history
+from orders import clock, history, signing
 from orders.access import RULES
 from orders.actor import Actor, person
 from orders.errors import NotPermitted, WrongState
@@ -29,6 +27,8 @@ from orders.vocabulary import ApprovalStatus, Channel, EventType
 
 #: a request that nobody decided by then comes to nothing
 LIFE = timedelta(days=3)
+#: what the keyed digests are for
+ASKED, DECIDED = "orders_approval.asked", "orders_approval.decided"
 
 
 def ask(
@@ -63,18 +63,19 @@ def ask(
                     f"asked for by {other.requested_by}."
                 )
             expire(other, order, actor=actor)
-        approval = Approval.objects.create(
+        approval = Approval(
             command=command,
             subject=subject,
             says=says[:500],
             parameters=parameters,
-            parameters_hash=hash_of(command, subject, parameters),
             reason=reason[:500],
             channel=actor.channel,
             requested_by_id=actor.user.pk,
             expires_at=clock.now() + life,
         )
         parts = {maker.user_id: maker.part for maker in actor.makers if maker.user_id != actor.user.pk}
+        approval.asked_digest = signing.sign(ASKED, _asked(approval, parts))
+        approval.save(force_insert=True)
         ApprovalMaker.objects.bulk_create(
             ApprovalMaker(approval=approval, user_id=user_id, part=part[:200]) for user_id, part in parts.items()
         )
@@ -125,15 +126,18 @@ def being_decided(commands: Iterable[str], subject: str) -> Approval:
 def confirm(approval: Approval) -> Actor:
     """Before the work is done, whenever that is: the first person, if two still agree on exactly this.
 
-    Raises `WrongState` when the parameters are not the ones that were asked for, `NotPermitted` when one of the two
-    left or lost the permission.
+    Raises `WrongState` when the request or its decision is not as it was written here (both have keyed digests),
+    `NotPermitted` when one of the two left or lost the permission.
     """
-    if hash_of(approval.command, approval.subject, approval.parameters) != approval.parameters_hash:
+    makers = approval.makers.values_list("user_id", flat=True)
+    if not signing.is_signed(ASKED, _asked(approval, makers), approval.asked_digest):
         raise WrongState("What was asked for was changed since.")
     if approval.decided_by_id is None or approval.decided_by_id == approval.requested_by_id:
         raise NotPermitted("Two people must agree.")
     if approval.makers.filter(user_id=approval.decided_by_id).exists():
         raise NotPermitted("Whoever made it happen is no second person for it.")
+    if not signing.is_signed(DECIDED, _decided(approval), approval.decided_digest):
+        raise WrongState("That a second person agreed was not written by this program.")
     rule = RULES[approval.command]
     needed = {approval.requested_by_id: rule.permission, approval.decided_by_id: rule.second_needs}
     people = get_user_model().objects.in_bulk([approval.requested_by_id, approval.decided_by_id])  # type: ignore[list-item]
@@ -144,9 +148,25 @@ def confirm(approval: Approval) -> Actor:
     return person(people[approval.requested_by_id], Channel(approval.channel))
 
 
-def hash_of(command: str, subject: str, parameters: dict[str, Any]) -> str:
-    canonical = json.dumps([command, subject, parameters], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+def sign_decision(approval: Approval) -> None:
+    """Put the digest of a decision in place, which the caller saves; what nobody agreed to has none."""
+    agreed = approval.status == ApprovalStatus.DONE
+    approval.decided_digest = signing.sign(DECIDED, _decided(approval)) if agreed else ""
+
+
+def _asked(approval: Approval, makers: Iterable[int]) -> list[Any]:
+    who = [approval.requested_by_id, sorted(makers)]
+    when = [_exactly(approval.requested_at), _exactly(approval.expires_at)]
+    return [str(approval.pk), approval.command, approval.subject, approval.parameters, *who, *when]
+
+
+def _decided(approval: Approval) -> list[Any]:
+    decided_at = _exactly(approval.decided_at) if approval.decided_at else None
+    return [str(approval.pk), approval.asked_digest, str(approval.status), approval.decided_by_id, decided_at]
+
+
+def _exactly(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat()
 
 
 def expire(approval: Approval, order: Order | None, *, actor: Actor) -> None:

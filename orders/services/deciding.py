@@ -110,4 +110,5 @@ def _tell(subject: object, approval: Approval, event: EventType, *, actor: Actor
 def _decide(approval: Approval, status: ApprovalStatus, actor: Actor, decision: str) -> None:
     approval.status, approval.decision, approval.decided_at = status, decision[:500], clock.now()
     approval.decided_by = actor.user  # type: ignore[assignment]
-    approval.save(update_fields=["status", "decision", "decided_at", "decided_by"])
+    approvals.sign_decision(approval)
+    approval.save(update_fields=["status", "decision", "decided_at", "decided_by", "decided_digest"])

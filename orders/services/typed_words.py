@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import pgtrigger
+from django.db import connection
 from django.db.models import Model, QuerySet
+from psycopg.types.json import Jsonb
 
 from orders.models import (
     Approval,
@@ -69,13 +70,11 @@ TYPED = (
 
 def forget(orders: list[Order], *, clean: Clean) -> None:
     """Take what names the customer out of all of it; `clean` does so for one text. In the erasure's transaction."""
-    # These rows are written once so that nobody edits a run under way; its order is closed, and the law outranks it.
-    with pgtrigger.ignore("orders.PlaybookRun:written_once", "orders.Approval:asked_once"):
-        for typed in TYPED:
-            rows = typed.model._default_manager.filter(**{f"{typed.orders}__in": orders})
-            clean_rows(rows.distinct(), typed.columns, clean)
-        subjects = Approval.objects.filter(subject__in=[order.number for order in orders])
-        clean_rows(subjects, ("reason", "decision"), clean)
+    for typed in TYPED:
+        rows = typed.model._default_manager.filter(**{f"{typed.orders}__in": orders})
+        clean_rows(rows.distinct(), typed.columns, clean)
+    subjects = Approval.objects.filter(subject__in=[order.number for order in orders])
+    clean_rows(subjects, ("reason", "decision"), clean)
 
 
 def clean_rows(rows: QuerySet[Any], columns: Iterable[str], clean: Clean) -> None:
@@ -84,7 +83,27 @@ def clean_rows(rows: QuerySet[Any], columns: Iterable[str], clean: Clean) -> Non
         before = {column: getattr(row, column) for column in columns}
         after = {column: _cut(rows, column, _cleaned(value, clean)) for column, value in before.items()}
         if after != before:
-            rows.model._default_manager.filter(pk=row.pk).update(**after)
+            _write(rows.model, row.pk, after)
+
+
+#: These rows are written once, so that nobody edits a run under way or what was asked for. Their order is closed, and
+#: the law outranks it; an account may do it by these functions only, which look whether the customer is erased.
+WRITTEN_ONCE: dict[type[Model], str] = {
+    PlaybookRun: "SELECT orders_forget_playbook_run(%(pk)s, %(inputs)s, %(reason)s, %(message)s)",
+    Approval: "SELECT orders_forget_approval(%(pk)s, %(reason)s, %(decision)s)",
+}
+
+
+def _write(model: type[Model], pk: Any, texts: dict[str, Any]) -> None:
+    statement = WRITTEN_ONCE.get(model)
+    if statement is None:
+        model._default_manager.filter(pk=pk).update(**texts)
+        return
+    values: dict[str, Any] = {
+        name: Jsonb(value) if isinstance(value, (dict, list)) else value for name, value in texts.items()
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {"pk": pk, **values})
 
 
 def _cut(rows: QuerySet[Any], column: str, value: Any) -> Any:

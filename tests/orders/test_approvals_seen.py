@@ -197,7 +197,7 @@ def test_whoever_may_decide_is_led_from_today_to_facts_and_both_answers(command:
     assert [form.count('name="reason"') for form in forms] == [1, 1]
     assert f"{button}</button>" in forms[0]
     assert "Decline</button>" in forms[1]
-    assert approval.parameters_hash not in shown
+    assert approval.asked_digest not in shown
     said = client.post(f"{page_of(approval)}approve/", {"reason": "Saw it"}, follow=True).content.decode()
     assert f"Done: {approval.says}" in said
     assert "Done by ben: Saw it" in said

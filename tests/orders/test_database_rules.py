@@ -51,6 +51,7 @@ from orders.models import (
     ReturnCase,
     ReviewCase,
     SealedHead,
+    SealedLog,
     ServiceBeat,
     Shipment,
     StaffTask,
@@ -317,6 +318,7 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("feed_document_position", FeedDocument, {"reference": "2"}),
     ("feed_row_line", FeedRow, {}),
     ("sealed_head_once", SealedHead, {}),
+    ("sealed_log_once", SealedLog, {}),
     ("refusal_once", RefusedAction, {}),
     ("task_one_open", StaffTask, {"id": "00000000-0000-4000-8000-000000000001"}),
     ("notice_once", Notice, {"id": "00000000-0000-4000-8000-000000000001"}),
@@ -484,6 +486,7 @@ def refused(sql: str) -> str:
         ("orders_historyseal", "hash = ''"),
         ("orders_trackingevent", "event_id = ''"),
         ("orders_sealedhead", "chain_head = ''"),
+        ("orders_sealedlog", "rows_hash = ''"),
     ],
 )
 def test_append_only_rows_can_neither_be_changed_nor_deleted(world: Order, table: str, change: str) -> None:
@@ -508,6 +511,7 @@ def test_versions_of_a_product_can_neither_be_changed_nor_deleted(world: Order) 
         "orders_ledgertransfer",
         "orders_historyseal",
         "orders_sealedhead",
+        "orders_sealedlog",
         "orders_order",
         "orders_orderline",
     ],

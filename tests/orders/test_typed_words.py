@@ -140,7 +140,7 @@ def make_approval(order: Order) -> Approval:
         subject=order.number,
         says="A refund",
         parameters={},
-        parameters_hash="0",
+        asked_digest="0",
         reason="test",
         channel=Channel.ADMIN,
         requested_by=user(),

@@ -62,9 +62,10 @@ class Command(BaseCommand):
         password, token = os.environ["BACKOFFICE_ADMIN_PASSWORD"], os.environ["BACKOFFICE_API_TOKEN"]
         user = self.user(USERNAME, password, is_superuser=True)
         self.user(SECOND, password).groups.add(Group.objects.get(name=Role.LEAD))
-        # ./dev remembers the token, so it is stored as given; one that expired would end every long-lived home.
-        tokens.remember(token, user=user, name="./dev")
-        return {"username": USERNAME, "second_username": SECOND, "password": password, "api_token": token}
+        # ./dev remembers the token, so it is stored as given. It ends, and the next `./dev up` lets it live on.
+        tokens.remember(token, user=user, name="./dev", days=settings.TOKEN_DEFAULT_DAYS)
+        # Neither password nor token: what is printed here is kept in a log.
+        return {"username": USERNAME, "second_username": SECOND}
 
     def user(self, name: str, password: str, **rights: bool) -> User:
         user, made = User.objects.get_or_create(username=name, defaults={"is_staff": True, **rights})

@@ -10,9 +10,9 @@ from django.db.models import QuerySet
 from orders import outbox
 from orders.actor import Actor
 from orders.amounts import number
-from orders.errors import InvalidInput, WrongState
+from orders.errors import InvalidInput
 from orders.models import Export, ExportPlan, Order
-from orders.services import commands
+from orders.services import commands, open_work
 from orders.services.selection import Selection
 from orders.vocabulary import EXPORT_PART_ORDERS, CommandKind, ExportFormat, ExportStatus, Topic
 
@@ -40,7 +40,8 @@ def request(
     user = actor.user if actor.user is not None and actor.user.pk else None
     with transaction.atomic():
         if plan is None:
-            _require_place(actor)
+            under_way = Export.objects.filter(plan=None, status__in=(ExportStatus.QUEUED, ExportStatus.RUNNING))
+            open_work.require_place("exports", under_way, most=settings.EXPORTS_OPEN_PER_PERSON, actor=actor)
         export = Export.objects.create(
             format=format,
             reason=reason[:500],
@@ -68,18 +69,6 @@ def request(
             export_plan=plan,
         )
     return export
-
-
-def _require_place(actor: Actor) -> None:
-    with connection.cursor() as cursor:
-        # Else forty requests at once would each find none under way.
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"exports of {actor.name}"])
-    most = settings.EXPORTS_OPEN_PER_PERSON
-    open_now = Export.objects.filter(
-        actor=actor.name, plan=None, status__in=(ExportStatus.QUEUED, ExportStatus.RUNNING)
-    )
-    if open_now.count() >= most:
-        raise WrongState(f"{most} of your exports are under way. Wait until one of them has ended, or cancel one.")
 
 
 def _freeze(export: Export, orders: QuerySet[Order]) -> int:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import psycopg
+from django.conf import settings
 from django.db import connection, transaction
 
 from orders import outbox
 from orders.actor import Actor
 from orders.errors import InvalidFeed, InvalidInput
 from orders.models import Command, FeedImport, FeedLayout
+from orders.services import open_work
 from orders.services.feeds import layouts
 from orders.services.feeds.converting import json_lines_to_csv, refuse, workbook_to_csv
 from orders.services.feeds.phases import ENDED
@@ -64,7 +66,10 @@ def receive(
     follows: UUID | str | None = None,
     converted: Converted | None = None,
 ) -> FeedImport:
-    """Store a file and ask for its import. Raises `NotPermitted`, or `InvalidInput` naming field and limit.
+    """Store a file and ask for its import.
+
+    Raises `NotPermitted`, `InvalidInput` naming field and limit, or `WrongState` for a person who has too many imports
+    under way.
 
     `follows` is the import whose rejected rows the file mends. `converted` is what `convert` made of the file, for a
     caller who works in a transaction, which must not stay open for as long as a workbook takes.
@@ -83,6 +88,8 @@ def receive(
     name = "".join(character for character in name if character.isprintable())[:200] or "unnamed"
     user = actor.user if actor.user is not None and actor.user.pk else None
     with transaction.atomic():
+        under_way = FeedImport.objects.exclude(status__in=ENDED)
+        open_work.require_place("imports", under_way, most=settings.IMPORTS_OPEN_PER_PERSON, actor=actor)
         feed = FeedImport.objects.create(
             name=name,
             layout=layout,

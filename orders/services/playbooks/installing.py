@@ -12,6 +12,7 @@ from orders import clock
 from orders.models import Playbook, PlaybookVersion
 from orders.playbooks import validation
 from orders.playbooks.examples import EXAMPLES
+from orders.services.playbooks import genuine
 from orders.services.playbooks.publishing import hash_of, known_to
 from orders.vocabulary import VersionStatus
 
@@ -28,7 +29,7 @@ def install_examples() -> list[str]:
             continue
         definition = validation.parse(document, known=known_to(document))
         stored = definition.model_dump(mode="json")
-        PlaybookVersion.objects.create(
+        version = PlaybookVersion(
             playbook=playbook,
             number=1,
             document=stored,
@@ -37,5 +38,7 @@ def install_examples() -> list[str]:
             status=VersionStatus.PUBLISHED,
             published_at=clock.now(),
         )
+        version.keyed_digest = genuine.sign(version)
+        version.save(force_insert=True)
         made.append(slug)
     return made

@@ -21,6 +21,7 @@ from orders.playbooks import validation
 from orders.playbooks.catalogue import CATALOGUE, Entry
 from orders.playbooks.definition import ActivityStep, Definition, SubPlaybookStep, walk
 from orders.services import approvals
+from orders.services.playbooks import genuine
 from orders.vocabulary import VersionStatus
 
 COMMAND = "publish_playbook"
@@ -47,7 +48,7 @@ def save(slug: str, document: Any, *, actor: Actor) -> PlaybookVersion:
         if newest is not None and newest.hash == hash_of(stored):
             return newest
         last = playbook.versions.aggregate(n=Max("number"))["n"] or 0
-        return PlaybookVersion.objects.create(
+        version = PlaybookVersion(
             playbook=playbook,
             number=last + 1,
             document=stored,
@@ -55,6 +56,9 @@ def save(slug: str, document: Any, *, actor: Actor) -> PlaybookVersion:
             title=definition.title,
             created_by=user,  # type: ignore[misc]
         )
+        version.keyed_digest = genuine.sign(version)
+        version.save(force_insert=True)
+        return version
 
 
 def publish(slug: str, number: int, *, actor: Actor, reason: str) -> Approval:
@@ -90,7 +94,8 @@ def carry_out(parameters: dict[str, Any], *, actor: Actor) -> None:
         actor.require(entry.permission)
     version.status, version.published_at = VersionStatus.PUBLISHED, clock.now()
     version.published_by_id = actor.user.pk if actor.user is not None else None
-    version.save(update_fields=["status", "published_at", "published_by"])
+    version.keyed_digest = genuine.sign(version)
+    version.save(update_fields=["status", "published_at", "published_by", "keyed_digest"])
 
 
 def lock_version(slug: str, number: int) -> PlaybookVersion:
@@ -121,7 +126,11 @@ def stand_for(version: PlaybookVersion, *, actor: Actor) -> None:
         raise NotPermitted("A playbook acts for a person: sign in.", permission="orders.publish_playbook")
     for entry in entries_of(definition_of(version)):
         actor.require(entry.permission)
-    PlaybookVersion.objects.filter(pk=version.pk, published_by=None).update(published_by_id=actor.user.pk)
+    version.published_by_id = actor.user.pk
+    version.keyed_digest = genuine.sign(version)
+    PlaybookVersion.objects.filter(pk=version.pk, published_by=None, status=version.status).update(
+        published_by_id=actor.user.pk, keyed_digest=version.keyed_digest
+    )
 
 
 def starts_of(playbook: Playbook) -> list[str]:
@@ -144,12 +153,14 @@ def retire(slug: str, number: int, *, actor: Actor, reason: str) -> PlaybookVers
         if version.status != VersionStatus.PUBLISHED:
             raise WrongState(f"Version {number} of {slug} is {version.status}; only a published one is retired.")
         version.status = VersionStatus.RETIRED
-        version.save(update_fields=["status"])
+        version.keyed_digest = genuine.sign(version)
+        version.save(update_fields=["status", "keyed_digest"])
     return version
 
 
 def definition_of(version: PlaybookVersion) -> Definition:
-    """What a stored version says. It was judged when it was saved and cannot have changed."""
+    """What a stored version says. It was judged when it was saved; raises `WrongState` if it has changed since."""
+    genuine.require_genuine(version)
     return _definition(version.hash, json.dumps(version.document))
 
 
