@@ -99,9 +99,14 @@ class FactorAdapter(DefaultMFAAdapter):
 
 
 def deliver(message: EmailMessage) -> None:
-    """Send it soon, and log what the mail server says against it. Without a mail server nothing is sent."""
+    """Send it soon, and log what the mail server says against it. Without a mail server nothing is sent.
+
+    A developer without one finds the letter in the log of the web process.
+    """
     if settings.EMAIL_HOST:
         threading.Thread(target=_send, args=(message,), name="account mail").start()
+    elif settings.ENVIRONMENT == "dev":
+        logger.warning("No mail server, so to %s:\n%s", ", ".join(message.to), message.body)
     else:
         logger.warning("No mail server is configured (EMAIL_HOST), so %r is not sent", message.subject)
 

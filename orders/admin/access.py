@@ -114,7 +114,11 @@ class AccountForm(UserChangeForm):
 
 
 def unsent() -> str:
-    return "" if settings.EMAIL_HOST else " No mail server is configured (EMAIL_HOST), so nothing leaves."
+    """What to add to "a link was sent" where none was."""
+    if settings.EMAIL_HOST:
+        return ""
+    where = "it stands in web.log" if settings.ENVIRONMENT == "dev" else "nothing was sent"
+    return f" But no mail server is configured (EMAIL_HOST): {where}."
 
 
 @admin.register(User)

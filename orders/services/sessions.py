@@ -14,15 +14,15 @@ from django.db.models.functions import Now
 from orders.actor import Actor
 from orders.paging import pages
 
-#: sessions that are read at a time
+#: sessions that are read at once
 PAGE = 500
 
 
 def end_all(user_id: int | None, *, keep: str | None = None) -> int:
     """End every session of the account but the one with the key `keep`; answers how many."""
     ended = 0
-    standing = Session.objects.filter(expire_date__gt=Now()).exclude(session_key=keep or "")
-    for session in pages(standing, PAGE):
+    live = Session.objects.filter(expire_date__gt=Now()).exclude(session_key=keep or "")
+    for session in pages(live, PAGE):
         if session.get_decoded().get(SESSION_KEY) == str(user_id):
             session.delete()
             ended += 1

@@ -167,3 +167,14 @@ def test_the_owner_changes_the_password_only_with_the_old_one() -> None:
     assert browser.post("/accounts/password/change/", {"oldpassword": "wrong", **new}).status_code == 200
     assert browser.post("/accounts/password/change/", {"oldpassword": PASSWORD, **new}).status_code == 302
     assert browser.get("/admin/").status_code == 200
+
+
+@pytest.mark.parametrize(("environment", "told"), [("dev", True), ("production", False), ("test", False)])
+def test_a_letter_that_cannot_leave_stands_in_the_log_of_a_developer_and_of_nobody_else(
+    settings: Settings, caplog: pytest.LogCaptureFixture, environment: str, told: bool
+) -> None:
+    settings.EMAIL_HOST, settings.ENVIRONMENT = "", environment
+    User.objects.create_user("anna", email="anna@example.com")
+    Client().post("/accounts/password/reset/", {"email": "anna@example.com"})
+    assert ("/accounts/password/reset/key/" in caplog.text) is told
+    assert not mail.outbox

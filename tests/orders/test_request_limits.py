@@ -130,6 +130,8 @@ def test_refusal_below_api_is_a_problem_document() -> None:
     [
         ("GET", "/api/orders/", 65_536),
         ("POST", "/accounts/login/", 65_536),
+        ("POST", "/accounts/reauthenticate/", 65_536),
+        ("POST", "/accounts/password/reset/key/1-set-password/", 65_536),
         ("POST", "/api/orders/", 2 * 2**20),
         ("POST", "/api/imports/", 5 * 2**20),
         ("POST", "/admin/orders/feedimport/import/", 6 * 2**20),
