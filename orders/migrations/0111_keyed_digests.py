@@ -12,6 +12,9 @@ import pgtrigger.migrations
 from django.db import migrations, models
 
 from orders import signing
+from orders.paging import pages
+
+PAGE = 500
 
 
 def exactly(moment):
@@ -19,13 +22,13 @@ def exactly(moment):
 
 
 def sign(apps, schema_editor):
-    for version in apps.get_model("orders", "PlaybookVersion").objects.iterator():
+    for version in pages(apps.get_model("orders", "PlaybookVersion").objects.all(), PAGE):
         what = [str(version.playbook_id), version.number, version.document, version.title]
         covered = [*what, version.status, version.published_by_id, exactly(version.published_at)]
         version.keyed_digest = signing.sign("orders_playbookversion", covered)
         version.save(update_fields=["keyed_digest"])
     makers = apps.get_model("orders", "ApprovalMaker").objects
-    for approval in apps.get_model("orders", "Approval").objects.iterator():
+    for approval in pages(apps.get_model("orders", "Approval").objects.all(), PAGE):
         said = json.dumps([approval.command, approval.subject, approval.parameters], sort_keys=True, separators=(",", ":"))
         if hashlib.sha256(said.encode()).hexdigest() != approval.parameters_hash:
             continue
