@@ -60,6 +60,8 @@ class Step:
     seconds: float = 300
     #: receives the last line of the output
     result: Callable[[str], None] | None = None
+    #: None: the supervisor's own environment
+    environment: Mapping[str, str] | None = None
 
 
 @dataclass(kw_only=True)
@@ -142,6 +144,7 @@ def build(
         Step(
             name="seed_demo",
             command=lambda: _manage("seed_demo"),
+            environment=as_role(environment, "web"),
             needs=("worker", "web"),
             source=manage,
             required=False,

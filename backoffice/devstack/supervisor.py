@@ -141,12 +141,11 @@ class Supervisor:
         except (DevstackError, OSError) as error:
             self._failed_once(child, str(error))
             return
-        environment = self.plan.environment
+        environment = dict(self.plan.environment if item.environment is None else item.environment)
         uid = gid = None
         # A step that is cut off is repeated by the next `up`, so it may die at once with the supervisor.
         death_signal = signal.SIGTERM
         if isinstance(item, Service):
-            environment = dict(environment if item.environment is None else item.environment)
             uid, gid, death_signal = item.uid, item.gid, item.stop_signal
         with self._log(child) as log:
             child.process = subprocess.Popen(

@@ -128,6 +128,9 @@ def test_no_process_knows_the_developers_login_and_the_worker_cannot_sign_a_sess
     assert [item.name for item in items if item.environment is None] == []
     for item in items:
         assert not login & set((item.environment or {}).values()), item.name
+    demo = next(item for item in build(home, wire(home, {}), known).items if item.name == "seed_demo")
+    assert demo.environment is not None
+    assert "DATABASE_OWNER_URL" not in demo.environment, "it places orders, as the web does"
     knowing = [item.name for item in items if known["DJANGO_SECRET_KEY"] in (item.environment or {}).values()]
     assert knowing == ["web"]
 

@@ -193,6 +193,30 @@ def test_only_the_owner_puts_a_trigger_to_sleep(
         cursor.execute("ROLLBACK")
 
 
+@pytest.mark.parametrize(
+    ("role", "table", "word"),
+    [
+        (Role.WEB, "orders_historyseal", "INSERT"),
+        (Role.WEB, "orders_sealedlog", "INSERT"),
+        (Role.WEB, "orders_dispute", "UPDATE"),
+        (Role.WEB, "orders_trackingevent", "INSERT"),
+        (Role.WEB, "orders_voucher", "INSERT"),
+        (Role.WEB, "orders_engineuse", "UPDATE"),
+        (Role.WORKER, "orders_sealedlog", "INSERT"),
+        (Role.WORKER, "orders_playbookversion", "UPDATE"),
+        (Role.WORKER, "orders_partnerendpoint", "UPDATE"),
+        (Role.WORKER, "orders_automationchange", "INSERT"),
+        (Role.WORKER, "orders_product", "UPDATE"),
+        (Role.WORKER, "orders_feedlayout", "INSERT"),
+        (Role.WORKER, "orders_customerkey", "DELETE"),
+    ],
+)
+def test_what_the_other_one_writes_is_out_of_reach(connect: Connect, role: Role, table: str, word: str) -> None:
+    # A right to single columns counts too; there is none to DELETE.
+    function = "has_table_privilege" if word == "DELETE" else "has_any_column_privilege"
+    assert connect(role).execute(f"SELECT {function}(%s, %s)", [f"public.{table}", word]).fetchone() == (False,)
+
+
 def test_the_worker_has_no_part_in_accounts(connect: Connect) -> None:
     account = connect(Role.WORKER)
     closed = [table for table, (_, worker) in TABLES.items() if worker == ""]

@@ -1,12 +1,16 @@
 """Approvals and playbooks that somebody wrote into the database, past this program, move nothing."""
 
+import hashlib
 import json
 import secrets
 from collections.abc import Callable
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 
+import pgtrigger
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import User
 from pytest_django.fixtures import Settings
 
@@ -178,3 +182,23 @@ def test_a_digest_fits_one_purpose_and_one_row_only() -> None:
 def test_nothing_starts_without_a_usable_key(settings: Settings, keys: str) -> None:
     settings.DIGEST_KEYS = keys
     assert [message.id for message in checks.digests_can_be_keyed()] == ["backoffice.E024"]
+
+
+def test_the_migration_signs_what_this_program_verifies(
+    approval: Approval, tamper: Tamper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approve(approval)
+    version = published(note("one"))
+    tamper("UPDATE orders_approval SET asked_digest = '', decided_digest = ''")
+    tamper("UPDATE orders_playbookversion SET keyed_digest = ''")
+
+    def as_it_was(one: Approval) -> str:
+        said = json.dumps([one.command, one.subject, one.parameters], sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(said.encode()).hexdigest()
+
+    monkeypatch.setattr(Approval, "parameters_hash", property(as_it_was), raising=False)
+    with pgtrigger.ignore("orders.Approval:asked_once"):
+        import_module("orders.migrations.0111_keyed_digests").sign(apps, None)
+
+    approvals.confirm(Approval.objects.get(pk=approval.pk))
+    assert running.start(make_order().number, "test", actor=chief(), reason="test").version == version

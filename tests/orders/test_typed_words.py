@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.db.models import CharField, JSONField, Model, TextField
 from django.utils import timezone
 
+from backoffice.database_roles import Role
 from orders.models import (
     Approval,
     Batch,
@@ -31,7 +32,7 @@ from orders.models import (
     SystemEvent,
     Voucher,
 )
-from orders.services import erasing
+from orders.services import erasing, typed_words
 from orders.services.typed_words import TYPED
 from orders.vocabulary import (
     BatchAction,
@@ -43,6 +44,7 @@ from orders.vocabulary import (
     TaskKind,
     TaskLevel,
 )
+from tests import rights
 from tests.factories import TEST_ACTOR, make_order
 from tests.orders import playbooks
 
@@ -234,3 +236,12 @@ def test_a_name_that_was_typed_there_is_gone_after_the_erasure(model: type[Model
 
     row.refresh_from_db()
     assert getattr(row, column) == ({"a": ["Mr erased called"]} if isinstance(field, JSONField) else "Mr erased called")
+
+
+@pytest.mark.parametrize("model", [Approval, PlaybookRun])
+def test_nobody_rewrites_such_texts_of_a_customer_who_is_not_erased(model: type[Model]) -> None:
+    row = MAKE[model](make_order())
+    before = model._default_manager.values().get(pk=row.pk)
+    with rights.of(Role.WEB):
+        typed_words._write(model, row.pk, {"inputs": {}, "reason": "x", "message": "x", "decision": "x"})
+    assert model._default_manager.values().get(pk=row.pk) == before
