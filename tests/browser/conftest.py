@@ -31,6 +31,8 @@ class Office:
     addresses: dict[str, list[str]]
     #: address -> what its page was made of, whoever looked
     seen: dict[str, set[str]] = field(default_factory=dict)
+    #: addresses that answer something else than a page
+    no_pages: set[str] = field(default_factory=set)
 
     def client(self, name: str) -> Client:
         # The sidebar's counter is kept for some seconds, whoever asked.

@@ -36,14 +36,12 @@ from tests.orders.access_attempts import Attempt
 from tests.orders.test_access_matrix import ATTEMPTS
 
 SUPERUSER = "superuser"
-#: everybody who sees pages of their own
-PEOPLE = (SUPERUSER, *(role.value for role in Role))
 #: they stop calls, and other subjects are made by calling
 LAST = ("partner_hold", "partner_probe", "partner_close", "partner_resume")
 
 
 def fill() -> None:
-    """A row of each model of the admin, and the people of `PEOPLE`."""
+    """A row of each model of the admin, and somebody of each role."""
     ensure_roles()
     for role in Role:
         User.objects.create_user(role.value, is_staff=True).groups.add(Group.objects.get(name=role))
