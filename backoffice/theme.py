@@ -16,7 +16,11 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "orders.dashboard.fill",
     "STYLES": [lambda request: static("orders/backoffice.css")],
-    "SCRIPTS": [lambda request: static("orders/live.js")],
+    "SCRIPTS": [
+        lambda request: static("orders/vendor/idiomorph-0.8.0.min.js"),
+        lambda request: static("orders/live.js"),
+        lambda request: static("orders/frame.js"),
+    ],
     "SIDEBAR": {
         "show_search": True,
         "command_search": True,

@@ -86,7 +86,7 @@ def find_browser() -> str | None:
 #: fast ones first: a broken rule shows in seconds, not after servers have started
 WITHOUT_SERVERS = ("tests/architecture", "tests/orders", "tests/activities", "tests/replay", "tests/chaos")
 #: tests that start servers, the longest ones first
-WITH_SERVERS = ("tests/e2e", "tests/workflows", "tests/devstack", "tests/simulator")
+WITH_SERVERS = ("tests/browser", "tests/e2e", "tests/workflows", "tests/devstack", "tests/simulator")
 CORES = os.cpu_count() or 2
 #: one process a core
 COMPUTING = ("-n", str(CORES))

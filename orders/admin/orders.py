@@ -17,11 +17,11 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
-from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from orders import clock
 from orders.actor import person
+from orders.admin.dialogs import RowDialog
 from orders.admin.filters import AttentionFilter, BuyerFilter, DayRangeFilter, IncidentFilter, TotalFilter
 from orders.admin.reading import QuietChangeList, ReadOnlyAdmin, ago, badge
 from orders.amounts import money, number
@@ -43,8 +43,15 @@ class OrderChangeList(QuietChangeList):
         return reverse("orders:page", args=[result.number])  # type: ignore[attr-defined]
 
 
-class StartDialog(BaseDialogForm):
+class StartDialog(RowDialog[Order]):
+    model = Order
     reason = forms.CharField(required=False, max_length=500, widget=UnfoldAdminTextInputWidget)
+
+    def about(self, row: Order) -> str:
+        return f"Order {row.number}, {money(row.total_minor, row.currency)}"
+
+    def amount(self, row: Order) -> str:
+        return f"takes {money(row.total_minor, row.currency)}"
 
 
 def _ask_about(request: HttpRequest, queryset: QuerySet[Order], address: str) -> HttpResponse:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django.contrib import messages
+from django.contrib.admin import ShowFacets
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import connection
@@ -80,11 +82,20 @@ class HonestActions(ModelAdmin):
     """
 
     list_before_template = "admin/orders/filtered.html"
+    #: our filters are bounded by an index each; counting what every choice of theirs would show is not
+    show_facets = ShowFacets.NEVER
     #: parameters that links to this list send besides its filters
     list_links: tuple[str, ...] = ()
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return QuietChangeList
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """A choice of other rows has no windows of its own to make, change and delete them: their pages do that."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if isinstance(getattr(field, "widget", None), RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
+        return field
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         wanted = request.POST.get("action") if request.method == "POST" else None

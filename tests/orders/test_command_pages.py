@@ -331,7 +331,7 @@ def test_a_poll_leaves_the_fields_of_a_command_alone(chief: Client) -> None:
     order = make_order()
     part = chief.get(reverse("orders:live", args=[order.number])).content.decode()
     for fields in re.findall(r'<div class="bo-fields"[^>]*>', part):
-        assert re.search(r'id="command-[a-z-]+-fields" hx-preserve="true"', fields)
+        assert re.search(r'id="command-[a-z-]+-fields" data-own', fields)
     assert 'id="command-hold" data-keep' in part
 
 

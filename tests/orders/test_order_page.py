@@ -200,7 +200,7 @@ def test_unchanged_order_answers_304_and_a_change_answers_200(worker: None) -> N
     placing.start(order.number, actor=TEST_ACTOR)
     changed = client.get(url, headers={"If-None-Match": first["ETag"]})
     assert changed.status_code == 200
-    assert 'hx-swap-oob="innerHTML"' in changed.content.decode()
+    assert 'hx-swap-oob="morph"' in changed.content.decode()
 
 
 def test_a_worker_that_goes_silent_changes_the_part(worker: None) -> None:

@@ -1,0 +1,70 @@
+"""One office for all tests of this folder's modules: seeded once, served once, emptied at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from pytest_django import DjangoDbBlocker
+from pytest_django.live_server_helper import LiveServer
+
+from tests.browser import addresses, world
+from tests.e2e.engine import eventually
+
+#: the live server's; a worker has an account of its own
+OTHER_SESSIONS = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()"
+)
+
+
+@dataclass
+class Office:
+    url: str
+    #: name of an address -> where it is looked at
+    addresses: dict[str, list[str]]
+    #: address -> what its page was made of, whoever looked
+    seen: dict[str, set[str]] = field(default_factory=dict)
+    #: addresses that answer something else than a page
+    no_pages: set[str] = field(default_factory=set)
+
+    def client(self, name: str) -> Client:
+        # The sidebar's counter is kept for some seconds, whoever asked.
+        cache.clear()
+        client = Client(raise_request_exception=False)
+        client.force_login(User.objects.get(username=name))
+        return client
+
+
+@pytest.fixture(autouse=True)
+def db() -> None:
+    """Tells pytest-django that a database is wanted; its own fixture of the name would empty it after each test."""
+
+
+@pytest.fixture(scope="module")
+def office(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Office]:
+    with django_db_blocker.unblock():
+        server = LiveServer("localhost")
+        try:
+            where = addresses.made()
+            world.fill()
+            for name, pattern in addresses.patterns():
+                if name not in where:
+                    where[name] = addresses.standing(name, pattern)
+            yield Office(url=server.url, addresses=where)
+        finally:
+            server.stop()
+            eventually(_is_alone, seconds=30, what="the end of the live server's sessions")
+            call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=False)
+
+
+def _is_alone() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(OTHER_SESSIONS)
+        return int(cursor.fetchone()[0]) == 0
