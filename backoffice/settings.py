@@ -270,6 +270,8 @@ FEED_UPLOAD_MAX_BYTES = 5 * 1024 * 1024
 FEED_UPLOAD_MAX_ROWS = 5_000
 #: orders of imports that are under way at once; more wait in the outbox, where everything else overtakes them
 BULK_ORDERS_UNDER_WAY = env.int("BULK_ORDERS_UNDER_WAY", default=100)
+#: how long the file of an import, and its rows, are kept after the import has ended
+FEED_FILES_KEPT_DAYS = env.int("FEED_FILES_KEPT_DAYS", default=30)
 FEED_COMMAND_MAX_BYTES = 200 * 1024 * 1024
 FEED_COMMAND_MAX_ROWS = 1_000_000
 

@@ -334,6 +334,8 @@ class FeedOutput(serializers.ModelSerializer):
             "rows_read",
             "created_at",
             "finished_at",
+            "file_until",
+            "file_gone_at",
             "figures",
             "links",
         ]

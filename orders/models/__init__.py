@@ -9,6 +9,7 @@ from orders.models.catalogue import Product, StockItem
 from orders.models.command import Command, IdempotencyRecord
 from orders.models.credit import CreditNote, CreditNoteLine
 from orders.models.customer import Customer, CustomerKey
+from orders.models.data_key import FileKey
 from orders.models.engine_use import EngineUse
 from orders.models.export import Export, ExportPart, ExportPlan
 from orders.models.feed import FeedDocument, FeedImport, FeedRow
@@ -68,6 +69,7 @@ __all__ = [
     "FeedImport",
     "FeedLayout",
     "FeedRow",
+    "FileKey",
     "Finding",
     "FraudCheck",
     "FraudRules",

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orders.models import Customer, IdempotencyRecord
-from orders.models.customer import ERASED, master_keys
+from orders.models.customer import ERASED
+from orders.models.data_key import master_keys
 
 #: the number at the end of an order's address
 OF_ORDERS = "substring(body->>'location' from '/orders/([^/]+)/$') = ANY(%s)"

@@ -17,7 +17,7 @@ from orders.errors import WrongState
 from orders.models import Command, Export, ExportPart, ExportPlan, Order
 from orders.services import commands
 from orders.services.exports import formats
-from orders.services.exports.making import end, lock
+from orders.services.exports.making import content_of, end, lock
 from orders.services.typed_words import clean_rows
 from orders.vocabulary import OPEN_EXPORTS, CommandKind, ExportFormat, ExportStatus
 
@@ -73,7 +73,7 @@ def forget(orders: list[Order], *, clean: Callable[[str], str]) -> None:
     `clean` takes what names the customer out of a text; filters and reasons may hold it.
     """
     holding = ExportPart.objects.filter(order_ids__overlap=[order.pk for order in orders]).values("export")
-    for export in Export.objects.select_for_update().filter(pk__in=holding):
+    for export in Export.objects.select_for_update(of=("self",)).select_related("key").filter(pk__in=holding):
         status = ExportStatus.CANCELLED if export.status in OPEN_EXPORTS else ExportStatus.EXPIRED
         end(export, status, "Deleted because a customer in it was erased. Export it again.")
     told = Command.objects.filter(Q(export__isnull=False) | Q(export_plan__isnull=False))
@@ -95,5 +95,5 @@ def _parts(export: Export, positions: list[int]) -> Iterator[bytes]:
     """One question for each part, without a transaction that a slow client would keep open."""
     for position in positions:
         # A part that was deleted meanwhile breaks the download off; a shorter file would look like the whole.
-        part = ExportPart.objects.only("content").get(export=export, position=position)
-        yield bytes(part.content or b"")
+        part = ExportPart.objects.only("content", "position").get(export=export, position=position)
+        yield content_of(export, part)

@@ -11,7 +11,7 @@ from orders import outbox
 from orders.actor import Actor
 from orders.amounts import number
 from orders.errors import InvalidInput, WrongState
-from orders.models import Export, ExportPlan, Order
+from orders.models import Export, ExportPlan, FileKey, Order
 from orders.services import commands
 from orders.services.selection import Selection
 from orders.vocabulary import EXPORT_PART_ORDERS, CommandKind, ExportFormat, ExportStatus, Topic
@@ -49,6 +49,7 @@ def request(
             channel=actor.channel,
             selection=dict(selection.asked),
             plan=plan,
+            key=FileKey.saved(),
         )
         export.row_count = _freeze(export, selection.orders)
         if export.row_count > settings.EXPORT_MAX_ROWS:

@@ -14,8 +14,8 @@ from django.db import connection
 
 from orders.errors import WrongState
 from orders.models import FeedImport, FeedRow
+from orders.services.feeds import keeping
 from orders.services.feeds.phases import ENDED
-from orders.services.feeds.receiving import write_content
 
 # A row whose cells could not be told apart has no reference, only its raw cells.
 THEIRS = """(customer_reference = %(reference)s
@@ -63,12 +63,12 @@ def _forget_in(feed: FeedImport, reference: str, instead: str) -> int:
     with connection.cursor() as cursor:
         cursor.execute(ROWS, {"feed": feed.pk, "reference": reference})
         found = cursor.fetchall()
-    lines = bytes(feed.content).splitlines(keepends=True)
+    lines = keeping.read(feed).splitlines(keepends=True)
     token = _token(reference)
     for _, line, following in found:
         for place in range(line - 1, min((following or len(lines) + 1) - 1, len(lines))):
             lines[place] = token.sub(instead.encode(), lines[place])
-    write_content(feed, b"".join(lines))
+    keeping.write(feed, b"".join(lines))
     rows = list(FeedRow.objects.filter(pk__in=[row_id for row_id, _, _ in found]))
     for row in rows:
         if row.customer_reference == reference:
