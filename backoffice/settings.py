@@ -370,11 +370,11 @@ LOGGING = {
     "formatters": {
         "line": {"()": "backoffice.logs.WithoutValues", "format": "%(asctime)s %(levelname)s %(name)s %(message)s"}
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without_names"]}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", default="INFO")},
-    "filters": {"without_query": {"()": "backoffice.logs.WithoutQuery"}},
+    "filters": {"without_names": {"()": "backoffice.logs.WithoutNames"}},
     "loggers": {
-        "uvicorn.access": {"handlers": ["console"], "filters": ["without_query"], "propagate": False},
+        "uvicorn.access": {"handlers": ["console"], "propagate": False},
         "uvicorn.error": {"handlers": ["console"], "propagate": False},
         "httpx": {"level": "WARNING"},
         "stripe": {"level": "WARNING"},
