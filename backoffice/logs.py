@@ -15,8 +15,9 @@ from django.urls import Resolver404, resolve
 
 #: of an exception: so many frames at each end, and so many causes; a recursion has thousands
 FRAMES, CAUSES = 20, 5
-#: parts of an address that name nobody: ids, numbers of orders and their like, words of ours
-HARMLESS = re.compile(r"[0-9]{1,19}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|SO-[0-9]{1,12}|[a-z_]{1,40}|")
+#: parts of an address that name nobody: ids and numbers, and the words of the route itself
+HARMLESS = re.compile(r"[0-9]{1,19}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|SO-[0-9]{1,12}|")
+ROUTE_WORDS = re.compile(r"[\w.-]+")
 #: served beside the addresses of views
 FILES = ("/static/", "/favicon")
 
@@ -69,12 +70,10 @@ class WithoutNames(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
-            record.args = tuple(shown(one) if _is_path(one) else one for one in record.args)
+            record.args = tuple(
+                shown(one) if isinstance(one, str) and one.startswith("/") else one for one in record.args
+            )
         return True
-
-
-def _is_path(argument: object) -> bool:
-    return isinstance(argument, str) and argument.startswith("/")
 
 
 def shown(path: str) -> str:
@@ -86,7 +85,6 @@ def shown(path: str) -> str:
         found = resolve(path)
     except Resolver404:
         return "/(no page of ours)"
-    values = [str(value) for value in (*found.kwargs.values(), *found.args) if not HARMLESS.fullmatch(str(value))]
-    for value in sorted(values, key=len, reverse=True):
-        path = path.replace(value, "(hidden)")
-    return path
+    words = set(ROUTE_WORDS.findall(found.route))
+    parts = (part if part in words or HARMLESS.fullmatch(part) else "(hidden)" for part in path.split("/"))
+    return "/".join(parts)

@@ -46,6 +46,7 @@ from orders.models.step import Step
 from orders.models.system_event import SystemEvent
 from orders.models.task import StaffTask
 from orders.models.token import ApiToken, RequestCount
+from orders.models.typed_words import WordKey
 
 __all__ = [
     "AccountChange",
@@ -125,4 +126,5 @@ __all__ = [
     "SystemEvent",
     "TrackingEvent",
     "Voucher",
+    "WordKey",
 ]

@@ -18,11 +18,11 @@ from orders import clock, history
 from orders.actor import Actor
 from orders.amounts import counted
 from orders.errors import InvalidInput, WrongState
-from orders.models import Command, Customer, Order, OutboxMessage, Payment, ReturnCase, Shipment
+from orders.models import Command, Customer, IdempotencyRecord, Order, OutboxMessage, Payment, ReturnCase, Shipment
 from orders.models.customer import ERASED
 from orders.services import customers, exports, saved_answers
 from orders.services.feeds import forgetting
-from orders.services.texts import masking
+from orders.services.texts import masking, sealed_words
 from orders.services.texts.person import LEAST_LENGTH, Person
 from orders.services.texts.report import Place, told
 from orders.vocabulary import OPEN_RETURNS, TERMINAL_STATUSES, CommandKind, CommandStatus, EventType, Topic
@@ -102,7 +102,7 @@ def _customer(reference: str, person: Person) -> Customer:
     customer = rows.filter(reference=reference).first() or customers.erased(reference)
     if customer is not None:
         return customer
-    if not forgetting.knows(reference, person) and not masking.names(person):
+    if not (forgetting.knows(reference, person) or masking.names(person) or sealed_words.names(person)):
         raise Customer.DoesNotExist
     # So that the next request finds that there was one.
     customer = Customer.objects.create(
@@ -144,6 +144,8 @@ def _forget(customer: Customer, reference: str, person: Person, orders: list[Ord
     # That of the request itself is always among them.
     yield Place(where="addresses of requests", found=addresses, is_news=False)
     for table, count in masking.mask(person).items():
+        yield Place(where=table, found=count, is_news=table != IdempotencyRecord._meta.label)
+    for table, count in sealed_words.destroy(person).items():
         yield Place(where=table, found=count)
     for table, count in masking.left(person).items():
         yield Place(where=table, found=count, stays=True, is_news=False)

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -9,13 +10,13 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
-from orders import clock
+from orders import clock, history
 from orders.actor import person
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.keyring import Unreadable
@@ -26,15 +27,15 @@ from orders.models import (
     CreditNote,
     Customer,
     CustomerKey,
-    FeedImport,
     IdempotencyRecord,
     LedgerTransfer,
     Order,
 )
-from orders.services import approvals, erasing, invariants, placing
-from orders.services.feeds import bad_rows_csv, keeping
+from orders.services import approvals, cancelling, erasing, invariants, placing
+from orders.services.feeds import bad_rows_csv
 from orders.services.roles import ensure_roles
 from orders.vocabulary import Channel, CommandKind, EventType
+from tests.canary import found_in_database, in_files
 from tests.factories import TEST_ACTOR, make_product
 from tests.orders import driving, feed_files
 from tests.orders.api_calls import (
@@ -54,33 +55,6 @@ pytestmark = pytest.mark.django_db
 NAME, EMAIL, COUNTRY, TOKEN = "Zanzibar Canary", "canary@zanzibar.example", "Zanzibarland", "pm_canaryZanzibar"
 REFERENCE = "ZB-4711"
 CUSTOMER = {"reference": REFERENCE, "name": NAME, "email": EMAIL, "country": COUNTRY}
-READABLE = ("character varying", "text", "jsonb", "json", "bytea", "character", "xml", "ARRAY")
-
-
-def found_in_database(*canaries: str) -> set[tuple[str, str, str]]:
-    """(table, column, canary) of every place where a canary stands, in every table of the database."""
-    found = set()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT table_name, column_name, data_type FROM information_schema.columns"
-            " JOIN information_schema.tables USING (table_schema, table_name)"
-            " WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND data_type = ANY(%s)",
-            [list(READABLE)],
-        )
-        columns = cursor.fetchall()
-        assert len(columns) > 100
-        for table, column, kind in columns:
-            text = f"encode(\"{column}\", 'escape')" if kind == "bytea" else f'"{column}"::text'
-            for canary in canaries:
-                cursor.execute(f'SELECT 1 FROM "{table}" WHERE strpos({text}, %s) > 0 LIMIT 1', [canary])
-                if cursor.fetchone():
-                    found.add((table, column, canary))
-    return found
-
-
-def in_files(canary: str) -> bool:
-    """Whether a file that can still be read holds it."""
-    return any(canary.encode() in keeping.read(feed) for feed in FeedImport.objects.all())
 
 
 def placed(**changes: Any) -> Order:
@@ -249,10 +223,7 @@ def test_names_that_people_gave_to_things_lose_the_customers() -> None:
 
     erase()
 
-    assert found_in_database(NAME, EMAIL) <= {
-        ("orders_orderevent", "reason", NAME),
-        ("orders_orderevent", "reason", EMAIL),
-    }
+    assert found_in_database(NAME, EMAIL) == set()
     feed.refresh_from_db()
     assert feed.name == "erased of erased.csv"
 
@@ -298,16 +269,41 @@ def test_a_reason_is_needed_and_limited(reason: str) -> None:
         erase(reason=reason)
 
 
-def test_reasons_lose_the_name_and_lines_of_history_that_keep_it_are_counted() -> None:
+def test_reasons_that_name_the_person_are_gone_and_the_chain_still_holds() -> None:
     order = placed(process=False)
     placing.start(order.number, actor=TEST_ACTOR, reason=f"{NAME} called")
     Order.objects.update(status="failed", closed_at=order.created_at)
+    other = placed(customer={"reference": "C-other", "name": "Other"}, process=False)
+    placing.start(other.number, actor=TEST_ACTOR, reason="A neighbour called")
+    cancelling.cancel(other.number, actor=TEST_ACTOR, reason=f"Ordered by {EMAIL}")
+    assert found_in_database(NAME, EMAIL) == {("orders_command", "reason", NAME), ("orders_command", "reason", EMAIL)}
+    started = order.events.get(type=EventType.START_REQUESTED)
+    assert (str(started.reason), started.reason == f"{NAME} called") == (f"{NAME} called", True)
 
     done = erase(reason=f"{EMAIL} asked")
 
+    assert found_in_database(NAME, EMAIL) == set()
+    assert {"where": "orders.OrderEvent", "found": 2, "stays": False} in done.command.details["report"]
     assert done.command.reason == "erased asked"
-    assert "Cannot be changed and still name the person: order events (1)." in done.words
     assert order.commands.get(kind=CommandKind.START).reason == "erased called"
+    assert order.events.get(type=EventType.START_REQUESTED).reason == "erased"
+    assert other.events.get(type=EventType.CANCEL_ASKED).reason == "erased"
+    assert other.events.get(type=EventType.START_REQUESTED).reason == "A neighbour called"
+    for one in (order, other):
+        one.refresh_from_db()
+    assert history.verify_chain(other, other.events.order_by("sequence")) is None
+    broken = history.verify_chain(order, order.events.order_by("sequence"))
+    assert broken is None or "the order is failed" in broken.problem, "only this test moved it past its history"
+
+
+def test_a_reason_that_an_earlier_version_stored_in_clear_stays_and_is_counted(tamper: Callable[..., None]) -> None:
+    order = completed()
+    tamper("UPDATE orders_orderevent SET reason = %s WHERE order_id = %s AND sequence = 1", f"{NAME} called", order.pk)
+
+    done = erase()
+
+    assert "Cannot be changed and still name the person: order events (1)." in done.words
+    assert not erase(REFERENCE).is_new
 
 
 def test_the_command_line_erases_and_says_why_not() -> None:

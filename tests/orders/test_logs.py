@@ -54,6 +54,7 @@ def test_the_handlers_of_the_settings_format_that_way() -> None:
         ("/api/orders/SO-100017/", "/api/orders/SO-100017/"),
         ("/api/imports/3f0c8f0e-1111-4222-8333-944445555666/", "/api/imports/3f0c8f0e-1111-4222-8333-944445555666/"),
         ("/customers/ada", "/(no page of ours)"),
+        ("/api/nothing/ada/", "/api/(hidden)/(hidden)/"),
         ("/static/admin/a.js", "/static/admin/a.js"),
     ],
 )

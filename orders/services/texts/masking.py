@@ -16,7 +16,7 @@ from orders.models import Approval, IdempotencyRecord, PlaybookRun, PlaybookVers
 from orders.services import approvals
 from orders.services.playbooks.publishing import hash_of
 from orders.services.texts.person import Person
-from orders.services.texts.registry import MASKED, STAYS, columns
+from orders.services.texts.registry import MASKED, STAYS, TYPED, columns
 
 #: rows that are written once so that nobody edits them; the law outranks it
 WRITTEN_ONCE = (
@@ -44,8 +44,12 @@ def names(person: Person) -> bool:
 
 
 def left(person: Person) -> dict[str, int]:
-    """How many rows that nobody can change name the person."""
-    return {model._meta.label: len(_naming(model, names, person)) for model, names in columns(STAYS).items()}
+    """How many rows that nobody can change name the person in clear."""
+    stays, typed = columns(STAYS), columns(TYPED)
+    return {
+        model._meta.label: len(_naming(model, (*stays.get(model, ()), *typed.get(model, ())), person))
+        for model in dict.fromkeys((*stays, *typed))
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

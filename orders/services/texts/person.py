@@ -58,7 +58,8 @@ class Person:
     def clean_value(self, value: Any, key: str = "") -> Any:
         """The same for a text, or for all texts of a document."""
         if isinstance(value, str):
-            return value if value.isdigit() and key and key not in NAMING_KEYS else self.clean(value)
+            text = str(value)  # what is opened when it is read is no text to a pattern
+            return text if text.isdigit() and key and key not in NAMING_KEYS else self.clean(text)
         if isinstance(value, dict):
             return {self.clean(name): self.clean_value(inner, name) for name, inner in value.items()}
         return [self.clean_value(inner, key) for inner in value] if isinstance(value, list) else value

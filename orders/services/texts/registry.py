@@ -1,4 +1,4 @@
-"""Every text, JSON and binary column of every model, declared as one of four kinds.
+"""Every text, JSON and binary column of every model, declared as one of a few kinds.
 
 Words of a closed vocabulary (columns with choices) need no entry. Whoever adds a column asks: can a person, or somebody
 else's system, write a stranger's name into it? If so it belongs to `MASKED`, or is encrypted.
@@ -77,12 +77,19 @@ SEALED: Mapping[str, str] = {
     "orders.ExportPart": "content",
     "orders.FeedImport": "content",
 }
-#: what people type, in rows that nobody can change: it stays, and the report counts the lines
-STAYS: Mapping[str, str] = {
-    "orders.AutomationChange": "subject before after",
+#: what people type, in rows that nobody can change: encrypted, each text with a key that the erasure destroys when it
+#: names the person (`orders.models.typed_words`)
+TYPED: Mapping[str, str] = {
+    "orders.AutomationChange": "before after",
     "orders.FeedLayout": "reason",
     "orders.FraudRules": "reason",
-    "orders.OrderEvent": "reason data",
+    "orders.OrderEvent": "reason",
+}
+#: the same in clear: names of things, and what an event says besides; they stay, and the report counts them. What an
+#: earlier version has stored of `TYPED` stays too
+STAYS: Mapping[str, str] = {
+    "orders.AutomationChange": "subject",
+    "orders.OrderEvent": "data",
 }
 #: no words of strangers: ids, digests, states, figures, accounts and roles of ours, names of goods, words of a partner
 WORDLESS: Mapping[str, str] = {
@@ -162,9 +169,10 @@ WORDLESS: Mapping[str, str] = {
     "orders.TrackingEvent": "event_id",
     "orders.Voucher": "code key made_by",
     # Signed; what it holds are ids, and at most a message until the next page.
+    "orders.WordKey": "master_key_id wrapped",
     "sessions.Session": "session_key session_data",
 }
-KINDS = (MASKED, REPLACED, SEALED, STAYS, WORDLESS)
+KINDS = (MASKED, REPLACED, SEALED, TYPED, STAYS, WORDLESS)
 
 
 def columns(kind: Mapping[str, str]) -> dict[type[Model], tuple[str, ...]]:
