@@ -94,7 +94,9 @@ class CustomerAdmin(ReadOnlyAdmin):
         """What each request found, as whoever asked was told."""
         asked = Command.objects.filter(kind=CommandKind.ERASE_CUSTOMER).order_by("created_at")
         told = [
-            format_html("<p>{:%d %b %Y, %H:%M} UTC, {}: {}</p>", command.created_at, command.actor, command.outcome)
+            format_html(
+                "<p>{} UTC, {}: {}</p>", f"{command.created_at:%d %b %Y, %H:%M}", command.actor, command.outcome
+            )
             for command in asked.filter(Q(customer=customer) | Q(subject=customer.reference, customer=None))
         ]
         return format_html_join("", "{}", ((one,) for one in told)) or "None"

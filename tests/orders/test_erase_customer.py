@@ -404,9 +404,13 @@ def test_the_admin_erases_by_a_confirmed_dialog_and_pages_say_erased() -> None:
     client.get(address)
     assert Customer.objects.get().name == NAME
 
-    client.post(address, {"_form_submitted": "on", "reason": "Request 17"}, follow=True)
+    told = client.post(
+        address, {"_form_submitted": "on", "reason": "Request 17", "also": "1 Mill Lane\n+44 7700"}, follow=True
+    )
 
     assert Customer.objects.get().erased_at is not None
+    assert "Looked in " in told.content.decode()
+    assert "Looked in " in client.get(f"/admin/orders/customer/{pk}/change/").content.decode()
     for page in ("/admin/orders/customer/", f"/admin/orders/customer/{pk}/change/", f"/orders/{order.number}/"):
         response = client.get(page, follow=True)
         assert response.status_code == 200
