@@ -32,7 +32,10 @@ class Role(StrEnum):
 APPLICATION = (Role.WEB, Role.WORKER)
 #: tables of orders that are no business of a report
 NOT_FOR_REPORTS = frozenset(
-    {"orders_apitoken", "orders_customerkey", "orders_refusedaction", "orders_requestcount", "orders_sharednote"}
+    {
+        *("orders_apitoken", "orders_customerkey", "orders_filekey", "orders_wordkey"),
+        *("orders_refusedaction", "orders_requestcount", "orders_sharednote"),
+    }
 )
 #: in per cent of max_connections: workers at their limit leave connections to the web, and both leave some to the owner
 CONNECTION_SHARE = {Role.WORKER: 65, Role.WEB: 20, Role.READER: 5}

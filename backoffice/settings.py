@@ -271,6 +271,8 @@ FEED_UPLOAD_MAX_BYTES = 5 * 1024 * 1024
 FEED_UPLOAD_MAX_ROWS = 5_000
 #: orders of imports that are under way at once; more wait in the outbox, where everything else overtakes them
 BULK_ORDERS_UNDER_WAY = env.int("BULK_ORDERS_UNDER_WAY", default=100)
+#: how long the file of an import, and its rows, are kept after the import has ended
+FEED_FILES_KEPT_DAYS = env.int("FEED_FILES_KEPT_DAYS", default=30)
 FEED_COMMAND_MAX_BYTES = 200 * 1024 * 1024
 FEED_COMMAND_MAX_ROWS = 1_000_000
 
@@ -372,11 +374,11 @@ LOGGING = {
     "formatters": {
         "line": {"()": "backoffice.logs.WithoutValues", "format": "%(asctime)s %(levelname)s %(name)s %(message)s"}
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without_names"]}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", default="INFO")},
-    "filters": {"without_query": {"()": "backoffice.logs.WithoutQuery"}},
+    "filters": {"without_names": {"()": "backoffice.logs.WithoutNames"}},
     "loggers": {
-        "uvicorn.access": {"handlers": ["console"], "filters": ["without_query"], "propagate": False},
+        "uvicorn.access": {"handlers": ["console"], "propagate": False},
         "uvicorn.error": {"handlers": ["console"], "propagate": False},
         "httpx": {"level": "WARNING"},
         "stripe": {"level": "WARNING"},

@@ -240,7 +240,12 @@ class FeedImportAdmin(ReadOnlyAdmin):
 
     def rejected_view(self, request: HttpRequest, feed_id: UUID) -> HttpResponseBase:
         feed = self._visible(request, str(feed_id))
-        return attachment(request, feeds.bad_rows_csv(feed), name=f"rejected-{feed.pk}.csv", content_type=CSV)
+        try:
+            pieces = feeds.bad_rows_csv(feed)
+        except WrongState as refusal:
+            messages.warning(request, str(refusal))
+            return redirect("admin:orders_feedimport_change", feed.pk)
+        return attachment(request, pieces, name=f"rejected-{feed.pk}.csv", content_type=CSV)
 
     def invoices_view(self, request: HttpRequest, feed_id: UUID) -> HttpResponseBase:
         feed = self._visible(request, str(feed_id))
@@ -265,6 +270,7 @@ class FeedImportAdmin(ReadOnlyAdmin):
         rejected = sorted(figures["rejected"].items())
         return {
             "feed": feed,
+            "kept": feeds.kept(feed),
             "status": status_word(progress.status),
             "tone": FEED_TONES.get(progress.status, Tone.MOVING),
             "is_over": progress.is_ended and not (feed.process and progress.moving_orders),

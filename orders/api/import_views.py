@@ -129,8 +129,9 @@ class Imports(StrictViewSet):
 
     @extend_schema(
         summary="The refused rows of an import, as a CSV file",
-        description="With the line of the file and what is wrong, ready to be mended and sent again.",
-        responses=answers({(200, "text/csv"): OpenApiTypes.STR}, 404),
+        description="With the line of the file and what is wrong, ready to be mended and sent again. 409 when the file "
+        "is deleted (`file_gone_at`).",
+        responses=answers({(200, "text/csv"): OpenApiTypes.STR}, 404, 409),
         parameters=[
             OpenApiParameter("Content-Disposition", str, OpenApiParameter.HEADER, response=[200], required=True),
         ],

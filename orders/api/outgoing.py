@@ -293,15 +293,23 @@ class CommandOutput(serializers.ModelSerializer):
         return {"order": reverse("api:order", **at), "history": reverse("api:order-history", **at)}
 
 
+class ErasedPlaceOutput(serializers.Serializer):
+    where = serializers.CharField(help_text="A table, or a kind of file.")
+    found = serializers.IntegerField(help_text="Rows or files that named the person.")
+    stays = serializers.BooleanField(help_text="Nobody can change these rows; they are as they were.")
+    looked_at = serializers.IntegerField(required=False, help_text="Files that were read.")
+
+
 class ErasureOutput(serializers.ModelSerializer):
-    """The erasure of a customer's personal data: the first one, or a later one that found something again."""
+    """The erasure of a customer's personal data, and where was looked for it."""
 
     customer = serializers.SerializerMethodField(help_text="What the customer is called from now on.")
     requested_by = serializers.CharField(source="actor")
+    report = ErasedPlaceOutput(many=True, source="details.report")
 
     class Meta:
         model = Command
-        fields = ["id", "status", "customer", "requested_by", "channel", "reason", "outcome", "created_at"]
+        fields = ["id", "status", "customer", "requested_by", "channel", "reason", "outcome", "report", "created_at"]
 
     def get_customer(self, command: Command) -> str:
         return command.customer.reference if command.customer is not None else command.subject
@@ -334,6 +342,8 @@ class FeedOutput(serializers.ModelSerializer):
             "rows_read",
             "created_at",
             "finished_at",
+            "file_until",
+            "file_gone_at",
             "figures",
             "links",
         ]

@@ -9,6 +9,7 @@ from orders.models.catalogue import Product, StockItem
 from orders.models.command import Command, IdempotencyRecord
 from orders.models.credit import CreditNote, CreditNoteLine
 from orders.models.customer import Customer, CustomerKey
+from orders.models.data_key import FileKey
 from orders.models.engine_use import EngineUse
 from orders.models.export import Export, ExportPart, ExportPlan
 from orders.models.feed import FeedDocument, FeedImport, FeedRow
@@ -45,6 +46,7 @@ from orders.models.step import Step
 from orders.models.system_event import SystemEvent
 from orders.models.task import StaffTask
 from orders.models.token import ApiToken, RequestCount, SharedNote
+from orders.models.typed_words import WordKey
 
 __all__ = [
     "AccountChange",
@@ -68,6 +70,7 @@ __all__ = [
     "FeedImport",
     "FeedLayout",
     "FeedRow",
+    "FileKey",
     "Finding",
     "FraudCheck",
     "FraudRules",
@@ -125,4 +128,5 @@ __all__ = [
     "SystemEvent",
     "TrackingEvent",
     "Voucher",
+    "WordKey",
 ]

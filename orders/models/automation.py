@@ -9,6 +9,7 @@ from django.db import models
 from orders import clock
 from orders.models.approval import Approval
 from orders.models.rules import append_only, one_of, word_field
+from orders.models.typed_words import TypedDocument
 from orders.vocabulary import AutomationKind
 
 
@@ -17,8 +18,8 @@ class AutomationChange(models.Model):
     #: "late_delivery on order.shipped", "late_delivery" for its schedule, or the name of an endpoint
     subject = models.CharField(max_length=100)
     #: the values before and after; before is empty for a new one
-    before = models.JSONField(default=dict)
-    after = models.JSONField()
+    before = TypedDocument(default=dict)
+    after = TypedDocument()
     #: none for what stood when changes began to be kept, if its maker has no account of that name
     changed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"

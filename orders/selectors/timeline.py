@@ -93,7 +93,7 @@ def _entry(event: OrderEvent, order: Order) -> Entry:
         actor=event.actor,
         is_person=event.actor_kind == ActorKind.PERSON,
         channel=CHANNELS.get(event.channel, event.channel),
-        reason=event.reason,
+        reason=str(event.reason),
         step=STEP_TITLES[StepName(event.step)] if event.step else "",
         attempt=None if attempt == 1 and kind is not EventType.STEP_RETRYING else attempt,
         before=status_word(event.status_before) if event.status_before else "",

@@ -212,6 +212,7 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("feed_layout_has_author_and_reason", FeedLayout, {"made_by": ""}),
     ("feed_resumes_from_pause", FeedImport, {"status": "paused"}),
     ("feed_resumes_from_pause", FeedImport, {"resume_status": "storing"}),
+    ("feed_file_gone", FeedImport, {"file_gone_at": NOW, "content": b"x"}),
     ("fraud_default_is_a_verdict", FraudRules, {"default_verdict": "open"}),
     ("fraud_partner_score_within", FraudRules, {"partner_hit_from": 101}),
     ("fraud_hours_positive", FraudRules, {"review_hours": 0}),

@@ -9,6 +9,7 @@ from openpyxl import Workbook
 
 from orders.models import FeedImport, FeedRow, Order
 from orders.services import feeds
+from orders.services.feeds import keeping
 from orders.vocabulary import FeedStatus
 from tests.orders.feed_files import HEADER, receive, row, run
 
@@ -28,7 +29,7 @@ def stored(feed: FeedImport) -> str:
         for one in FeedRow.objects.filter(feed=feed)
     ]
     feed = FeedImport.objects.get(pk=feed.pk)
-    return "\n".join([bytes(feed.content).decode(), feed.failure_message, *rows])
+    return "\n".join([keeping.read(feed).decode(), feed.failure_message, *rows])
 
 
 def sent(*rows: str, header: str = WIDE) -> FeedImport:

@@ -10,8 +10,8 @@ from django.db.models import QuerySet
 from orders import outbox
 from orders.actor import Actor
 from orders.amounts import number
-from orders.errors import InvalidInput
-from orders.models import Export, ExportPlan, Order
+from orders.errors import InvalidInput, WrongState
+from orders.models import Export, ExportPlan, FileKey, Order
 from orders.services import commands, open_work
 from orders.services.selection import Selection
 from orders.vocabulary import EXPORT_PART_ORDERS, CommandKind, ExportFormat, ExportStatus, Topic
@@ -50,6 +50,7 @@ def request(
             channel=actor.channel,
             selection=dict(selection.asked),
             plan=plan,
+            key=FileKey.saved(),
         )
         export.row_count = _freeze(export, selection.orders)
         if export.row_count > settings.EXPORT_MAX_ROWS:

@@ -6,6 +6,7 @@ caller that they live, at every point where they may be stopped.
 """
 
 from orders.services.feeds.checking import invoices_csv, report
+from orders.services.feeds.keeping import expire, kept
 from orders.services.feeds.phases import abandon
 from orders.services.feeds.receiving import convert, receive
 from orders.services.feeds.rejects import bad_rows_csv
@@ -22,9 +23,11 @@ __all__ = [
     "abandon",
     "bad_rows_csv",
     "convert",
+    "expire",
     "figures",
     "follow",
     "invoices_csv",
+    "kept",
     "patiently",
     "per_minute",
     "possible",

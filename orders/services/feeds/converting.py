@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+from orders import keyring
 from orders.errors import InvalidInput, TooManyWorkbooks
 from orders.services.feeds.reading import MAX_CELL_BYTES, MAX_COLUMNS
 from orders.workbooks import converting
@@ -58,7 +59,9 @@ def workbook_to_csv(content: bytes, *, max_bytes: int, max_rows: int, decimal_co
 
 def _converted(content: bytes, *, max_bytes: int, max_rows: int, decimal_comma: bool) -> bytes:
     unpacked = min(UNPACKED_FACTOR * max_bytes, MOST_UNPACKED_BYTES)
-    numbers = (unpacked, max_rows, MAX_COLUMNS, RESULT_FACTOR * len(content))
+    most = RESULT_FACTOR * len(content)
+    # In the database each block carries some bytes of its own.
+    numbers = (unpacked, max_rows, MAX_COLUMNS, 2 * most - keyring.sealed_size(most))
     command = [sys.executable, "-P", "-W", "ignore", "-m", "orders.workbooks", *map(str, numbers)]
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as target:
         source.write(content)

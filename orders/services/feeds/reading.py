@@ -16,12 +16,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from django.db.models import BinaryField
-from django.db.models.functions import Substr
-
 from orders.errors import InvalidFeed
-from orders.models import FeedImport
 from orders.services import csv_text
+from orders.services.feeds import keeping
 from orders.services.feeds.layouts import Layout
 
 MAX_COLUMNS = 50
@@ -117,14 +114,10 @@ def _begin(open_bytes: Callable[[], io.BufferedReader]) -> tuple[io.TextIOWrappe
 
 
 class _StoredBytes(io.RawIOBase):
-    """The file's bytes, fetched slice by slice: 200 MB in one value would be held three times over.
-
-    It keeps its slice, because the readers above ask for 8 kB at a time and each would be a query.
-    """
+    """The file's bytes, block by block; it keeps its block, because the readers above ask for 8 kB at a time."""
 
     def __init__(self, feed_id: UUID | str) -> None:
-        self.feed = FeedImport.objects.filter(pk=feed_id)
-        self.fetched = 0
+        self.pieces = keeping.pieces(feed_id)
         self.slice = memoryview(b"")
 
     def readable(self) -> bool:
@@ -132,9 +125,7 @@ class _StoredBytes(io.RawIOBase):
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         if not self.slice:
-            piece = Substr("content", self.fetched + 1, SLICE_BYTES, output_field=BinaryField())
-            self.slice = memoryview(self.feed.values_list(piece, flat=True).get())
-            self.fetched += len(self.slice)
+            self.slice = memoryview(next(self.pieces, b""))
         part = self.slice[: len(buffer)]
         buffer[: len(part)] = part
         self.slice = self.slice[len(part) :]

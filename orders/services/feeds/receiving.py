@@ -10,7 +10,6 @@ import hashlib
 from dataclasses import dataclass
 from uuid import UUID
 
-import psycopg
 from django.conf import settings
 from django.db import connection, transaction
 
@@ -19,7 +18,7 @@ from orders.actor import Actor
 from orders.errors import InvalidFeed, InvalidInput
 from orders.models import Command, FeedImport, FeedLayout
 from orders.services import open_work
-from orders.services.feeds import layouts
+from orders.services.feeds import keeping, layouts
 from orders.services.feeds.converting import json_lines_to_csv, refuse, workbook_to_csv
 from orders.services.feeds.phases import ENDED
 from orders.services.feeds.reading import mapped_only
@@ -107,7 +106,7 @@ def receive(
             requested_by=user,  # type: ignore[misc]
             actor=actor.name,
         )
-        write_content(feed, converted.csv)
+        keeping.write(feed, converted.csv)
         Command.objects.create(
             # One file, one command: the same id lets the end of the import find it.
             id=feed.id,
@@ -143,13 +142,6 @@ def _convert(content: bytes, name: str, version: FeedLayout | None, *, max_bytes
         return Converted(format=kind, csv=mapped_only(text, layout))
     except InvalidFeed as refusal:
         raise InvalidInput("file", str(refusal)) from refusal
-
-
-def write_content(feed: FeedImport, content: bytes) -> None:
-    # Django writes parameters into the statement as text: 50 MB of file became 400 MB of memory (measured).
-    with psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute("UPDATE orders_feedimport SET content = %b WHERE id = %s", [content, feed.id])
-    feed.content = content
 
 
 def _followed(follows: UUID | str | None, layout: str) -> FeedImport | None:

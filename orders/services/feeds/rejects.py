@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from orders.errors import InvalidFeed
 from orders.models import FeedImport
 from orders.services import csv_text
+from orders.services.feeds import keeping
 from orders.services.feeds.layouts import layout_of
 from orders.services.feeds.parsing import read_row
 from orders.services.feeds.reading import ADDED_COLUMNS, open_table
@@ -17,7 +18,15 @@ from orders.vocabulary import DocumentKind
 
 
 def bad_rows_csv(feed: FeedImport) -> Iterator[str]:
-    """Pieces of a CSV text: line, reason and the original cells of every row of a rejected invoice."""
+    """Pieces of a CSV text: line, reason and the original cells of every row of a rejected invoice.
+
+    Raises `WrongState` when the file is deleted.
+    """
+    keeping.require_file(feed)
+    return _bad_rows(feed)
+
+
+def _bad_rows(feed: FeedImport) -> Iterator[str]:
     layout = layout_of(feed)
     rejected = {
         reference: f"{reason}: {detail}" if detail else reason

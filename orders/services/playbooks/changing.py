@@ -11,6 +11,7 @@ from typing import Any
 
 from orders.actor import Actor, Maker
 from orders.models import Approval, AutomationChange, Playbook
+from orders.models.typed_words import GONE
 from orders.playbooks.definition import ActivityStep, Definition, walk
 from orders.playbooks.validation import is_expression
 from orders.services.playbooks.publishing import definition_of, entries_of, known_to
@@ -46,7 +47,8 @@ def makers(kind: AutomationKind, subject: str, *, until: datetime) -> Iterator[M
     for name, value in rows[0].after.items() if rows else ():
         setter = rows[0]
         for row in rows:
-            if row.after.get(name) != value:
+            # What was erased may have been anything.
+            if value == GONE or row.after.get(name) != value:
                 break
             setter = row
         yield from _people(setter)
