@@ -26,10 +26,8 @@ if not settings.PERSONAL_DATA_KEYS:
     # Called without ./dev; the environment is for the processes that tests start.
     os.environ["BACKOFFICE_PERSONAL_DATA_KEYS"] = settings.PERSONAL_DATA_KEYS = f"test:{secrets.token_urlsafe(32)}"
 
-# How long an example takes says more about the machine than about the test.
-hypothesis.settings.register_profile(
-    "shared machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
+# How long an example takes to be made says more about the machine than about the test.
+hypothesis.settings.register_profile("shared machine", suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("shared machine")
 
 # As celpy does when it is first used, which hypothesis complains of when that is in one of its tests.
