@@ -46,6 +46,8 @@ PUSH_EVERY = 120.0
 #: Temporal shows a command to a schedule a moment after it took it: seconds between two looks, and how many
 SHOWN_EVERY = 0.05
 LOOKS = 100
+#: times that a schedule is written when commands come in between
+TRIES = 5
 
 
 async def write(client: Client, name: str, schedule: Schedule) -> None:
@@ -60,7 +62,7 @@ async def _bring_up(client: Client, name: str, schedule: Schedule) -> None:
     """Write what this code has over what is there, but for the pause, until no command has come in between."""
     handle = client.get_schedule_handle(name)
     found = await handle.describe(rpc_timeout=RPC_TIMEOUT)
-    for _ in range(LOOKS):
+    for _ in range(TRIES):
         seen = found
         request = UpdateScheduleRequest(
             namespace=client.namespace,
@@ -77,6 +79,7 @@ async def _bring_up(client: Client, name: str, schedule: Schedule) -> None:
         now = found.schedule
         if (now.spec, now.policy, now.state) == (schedule.spec, schedule.policy, seen.schedule.state):
             return
+    logger.warning("Temporal does not show the schedule %s as it was written; the next worker writes it again.", name)
 
 
 async def _changed(handle: ScheduleHandle, since: ScheduleDescription) -> ScheduleDescription:

@@ -28,10 +28,8 @@ if not settings.PERSONAL_DATA_KEYS:
 if not settings.DIGEST_KEYS:
     os.environ["BACKOFFICE_DIGEST_KEYS"] = settings.DIGEST_KEYS = f"test:{secrets.token_urlsafe(32)}"
 
-# How long an example takes says more about the machine than about the test.
-hypothesis.settings.register_profile(
-    "shared machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
+# How long an example takes to be made says more about the machine than about the test.
+hypothesis.settings.register_profile("shared machine", suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("shared machine")
 
 # As celpy does when it is first used, which hypothesis complains of when that is in one of its tests.

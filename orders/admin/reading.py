@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import unfold.forms
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.views.main import ChangeList
@@ -21,6 +22,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
+from unfold.fields import UnfoldAdminReadonlyField
 
 from orders.admin.filtering import StatedFilters
 from orders.amounts import duration, number
@@ -75,6 +77,21 @@ class QuietChangeList(StatedFilters):
             self.full_result_count = self.result_count
 
 
+class PermittedField(UnfoldAdminReadonlyField):
+    """The name of a related row, which is a link only for whoever may open that row's page."""
+
+    def get_admin_url(self, remote_field: Any, remote_obj: Model) -> str:
+        request = getattr(self.form, "request", None)
+        there = self.model_admin.admin_site._registry.get(remote_field.model)
+        if request is not None and there is not None and not there.has_view_or_change_permission(request):
+            return str(remote_obj)
+        return str(super().get_admin_url(remote_field, remote_obj))
+
+
+# Unfold's lines of a form name the class of their fields nowhere else.
+unfold.forms.UnfoldAdminReadonlyField = PermittedField
+
+
 class HonestActions(ModelAdmin):
     """A forged action gets a 403. Django only leaves a forbidden one out of the menu and ignores its POST.
 
@@ -96,6 +113,12 @@ class HonestActions(ModelAdmin):
         if isinstance(getattr(field, "widget", None), RelatedFieldWidgetWrapper):
             field.widget = field.widget.widget
         return field
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        # Of a class that was made for this request.
+        form.request = request
+        return form
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         wanted = request.POST.get("action") if request.method == "POST" else None

@@ -77,13 +77,7 @@ def dead_links(client: Client, asked: dict[str, int], pages: dict[str, str]) -> 
     return dead
 
 
-#: names of people on pages to read are links to accounts, which only some may open
-LINKS_TO_ACCOUNTS = pytest.mark.xfail(reason="pages to read link to accounts that the reader may not see", strict=False)
-
-
-@pytest.mark.parametrize(
-    "name", [world.SUPERUSER, *(pytest.param(role.value, marks=LINKS_TO_ACCOUNTS) for role in Role)]
-)
+@pytest.mark.parametrize("name", [world.SUPERUSER, *(role.value for role in Role)])
 def test_every_page_is_whole_on_a_desktop_and_a_phone(office: Office, name: str) -> None:
     client = office.client(name)
     asked, pages = answers(office, client)

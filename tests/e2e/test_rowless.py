@@ -78,8 +78,8 @@ def test_it_waits_for_a_lead_and_then_ends(running_engine: Engine) -> None:
     eventually(lambda: "An activity failed unexpectedly" in running_engine.log(), what="a process without a row")
     eventually(restoring.is_compared, what="the comparison with Temporal")
     # A later part of the sweep asks them about the order that has no row.
-    asked = RestoreDifference.objects.filter(asked_at__isnull=False)
-    eventually(asked.exists, what="the answer of the partners")
+    unasked = RestoreDifference.objects.filter(asked_at=None)
+    eventually(lambda: RestoreDifference.objects.exists() and not unasked.exists(), what="the partners' answers")
     resolving.resolve(StaffTask.objects.get(kind=TaskKind.RESTORED).pk, note="Restored to 10:02", actor=lead())
     eventually(lambda: WorkflowExecutionStatus.RUNNING not in statuses().values(), what="the end of all")
     assert {one: status.name for one, status in statuses().items() if status} == dict.fromkeys(ids, "COMPLETED")

@@ -134,12 +134,14 @@ def settle(seen: Sequence[Seen], *, skipped: str = "", unanswered: Sequence[str]
             continue
         with transaction.atomic():
             order = Order.objects.select_for_update(no_key=True).filter(pk=one.order_id).first()
-            # With the order locked: a database that is set back meanwhile shows an older order, and has forgotten us.
-            restoring.require_remembered(actor)
-            if restoring.is_standing():
-                return new
-            if order is not None:
-                new += _settle(order, one, repairs=repairs, actor=actor)
+            if order is None:
+                continue
+            if not order.is_terminal:
+                # With the order locked: a database set back meanwhile shows it open again, and has forgotten us.
+                restoring.require_remembered(actor)
+                if restoring.is_standing():
+                    return new
+            new += _settle(order, one, repairs=repairs, actor=actor)
     row = progress.of(SweepPart.PROCESSES)
     leaving = {str(pk) for pk in _leaving(seen).values_list("pk", flat=True)}
     again = [pk for pk in row.again if pk in leaving or pk in set(unanswered)]
