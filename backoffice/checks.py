@@ -257,7 +257,7 @@ def digests_can_be_keyed(**_: object) -> list[CheckMessage]:
                 f"BACKOFFICE_DIGEST_KEYS cannot be used: {error}.",
                 hint='Set it to "id:key", for web, workers and commands alike; `openssl rand -base64 32` makes a key. '
                 "./dev sets it for you. Keep it where nobody who reads the database finds it: docs/secrecy.md.",
-                id="backoffice.E024",
+                id="backoffice.E027",
             )
         ]
     return []
