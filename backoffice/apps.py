@@ -6,9 +6,10 @@ class BackofficeConfig(AppConfig):
     name = "backoffice"
 
     def ready(self) -> None:
-        from backoffice import account_events, checks, database_roles, deploy_checks  # three register themselves
+        # Three register themselves.
+        from backoffice import account_events, checks, database_roles, deploy_checks, mask_function
 
         del account_events, checks, deploy_checks
         # Once for all applications, and this one has no models to be told about.
-        for follow_up in (database_roles.limit_own_role, database_roles.lock_the_switch):
+        for follow_up in (database_roles.limit_own_role, database_roles.lock_the_switch, mask_function.create):
             post_migrate.connect(follow_up, sender=apps.get_app_config("orders"))

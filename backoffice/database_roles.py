@@ -18,6 +18,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
+from backoffice import mask_function
 from backoffice.table_rights import TABLES, Rights, models_by_table, refused_by_triggers, rights
 from orders.connections import LIMITS
 
@@ -34,6 +35,7 @@ APPLICATION = (Role.WEB, Role.WORKER)
 NOT_FOR_REPORTS = frozenset(
     {
         *("orders_apitoken", "orders_customerkey", "orders_filekey", "orders_wordkey"),
+        "orders_maskedline",
         *("orders_refusedaction", "orders_requestcount", "orders_sharednote"),
     }
 )
@@ -41,11 +43,10 @@ NOT_FOR_REPORTS = frozenset(
 CONNECTION_SHARE = {Role.WORKER: 65, Role.WEB: 20, Role.READER: 5}
 #: where pgtrigger's functions are
 SCHEMA = Identifier("public")
-#: functions with the rights of the owner, and who may call them: what erasures write over (migration 0110), and the
-#: seal over logs that the worker may not read (0113)
+#: functions with the rights of the owner, and who may call them: what takes words out of texts, and the seal over logs
+#: that the worker may not read (migration 0113)
 FUNCTIONS = {
-    "public.orders_forget_approval(uuid, text, text)": Role.WEB,
-    "public.orders_forget_playbook_run(uuid, jsonb, text, text)": Role.WEB,
+    mask_function.SIGNATURE: Role.WEB,
     "public.orders_seal_logs(integer)": Role.WORKER,
 }
 SWITCH = SQL(

@@ -41,7 +41,7 @@ from orders.models.restore import RestoreDifference
 from orders.models.returns import ReturnCase, ReturnLine
 from orders.models.review import FraudCheck, FraudRules, ReviewCase
 from orders.models.schedule import QueueState, ScheduleState
-from orders.models.seal import HistorySeal, SealedHead, SealedLog
+from orders.models.seal import HistorySeal, MaskedLine, SealedHead, SealedLog
 from orders.models.step import Step
 from orders.models.system_event import SystemEvent
 from orders.models.task import StaffTask
@@ -80,6 +80,7 @@ __all__ = [
     "IdempotencyRecord",
     "Incident",
     "LedgerTransfer",
+    "MaskedLine",
     "Notice",
     "Order",
     "OrderEvent",

@@ -6,7 +6,9 @@ seal keeps where each chain stood, and its export, kept elsewhere, is what nobod
 
 from django.db import models
 
-from orders.models.rules import append_only
+from orders import clock
+from orders.models.rules import append_only, never_deleted, unchanged
+from orders.signing import DIGEST_LENGTH
 
 
 class HistorySeal(models.Model):
@@ -80,3 +82,29 @@ class SealedLog(models.Model):
 
     def __str__(self) -> str:
         return f"{self.log} until {self.until:%Y-%m-%d %H:%M}"
+
+
+class MaskedLine(models.Model):
+    """That an erasure took words out of a row which a seal covers: the hashes of what it was, and of what it is since.
+
+    Written by a function of the owner (`backoffice.mask_function`), and signed by the process that erased.
+    """
+
+    #: as `SealedLog` names it
+    log = models.CharField(max_length=40)
+    row_key = models.CharField(max_length=64)
+    #: sha256 of the row as it was sealed, before the first erasure that reached it
+    before_hash = models.CharField(max_length=64)
+    #: and after the last one
+    after_hash = models.CharField(max_length=64)
+    #: see `orders.signing`; empty until the process that erased has signed it
+    keyed_digest = models.CharField(max_length=DIGEST_LENGTH, blank=True, db_default="")
+    at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        default_permissions = ()
+        triggers = [unchanged("after_hash", "keyed_digest", "at"), *never_deleted()]
+        constraints = [models.UniqueConstraint(fields=["log", "row_key"], name="masked_line_once")]
+
+    def __str__(self) -> str:
+        return f"{self.log} {self.row_key}"

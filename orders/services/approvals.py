@@ -154,6 +154,18 @@ def sign_decision(approval: Approval) -> None:
     approval.decided_digest = signing.sign(DECIDED, _decided(approval)) if agreed else ""
 
 
+def digests_with(approval: Approval, parameters: dict[str, Any]) -> dict[str, str]:
+    """The digests of a request of which an erasure takes words out, by column; without those that did not hold."""
+    makers = list(approval.makers.values_list("user_id", flat=True))
+    if not signing.is_signed(ASKED, _asked(approval, makers), approval.asked_digest):
+        return {}
+    is_agreed = signing.is_signed(DECIDED, _decided(approval), approval.decided_digest)
+    approval.parameters = parameters
+    approval.asked_digest = signing.sign(ASKED, _asked(approval, makers))
+    agreed = {"decided_digest": signing.sign(DECIDED, _decided(approval))} if is_agreed else {}
+    return {"asked_digest": approval.asked_digest, **agreed}
+
+
 def _asked(approval: Approval, makers: Iterable[int]) -> list[Any]:
     who = [approval.requested_by_id, sorted(makers)]
     when = [_exactly(approval.requested_at), _exactly(approval.expires_at)]

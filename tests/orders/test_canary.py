@@ -152,8 +152,8 @@ def names_and_addresses(actor: Actor) -> None:
         change_message=json.dumps([{"changed": {"fields": [EMAIL]}}]),
     )
     client = Client()
-    for path in ("/admin/login/", f"/admin/login/?next=/admin/orders/order/?q={quote(EMAIL)}"):
-        client.post(path, {"username": EMAIL, "password": STREET})
+    for path in ("/accounts/login/", f"/accounts/login/?next=/admin/orders/order/?q={quote(EMAIL)}"):
+        assert client.post(path, {"login": EMAIL, "password": STREET}).status_code == 200
     client.force_login(actor.user)
     for path in (f"/admin/orders/order/?q={quote(NAME)}", f"/admin/orders/order/?customer={REFERENCE}"):
         client.get(path)

@@ -16,6 +16,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
+from backoffice.database_roles import Role
 from orders import clock, history
 from orders.actor import person
 from orders.errors import InvalidInput, NotPermitted, WrongState
@@ -33,11 +34,13 @@ from orders.models import (
 )
 from orders.services import approvals, cancelling, erasing, invariants, placing
 from orders.services.feeds import bad_rows_csv
+from orders.services.playbooks import genuine
 from orders.services.roles import ensure_roles
-from orders.vocabulary import Channel, CommandKind, EventType
+from orders.vocabulary import ApprovalStatus, Channel, CommandKind, EventType
+from tests import rights
 from tests.canary import found_in_database, in_files
 from tests.factories import TEST_ACTOR, make_product
-from tests.orders import driving, feed_files
+from tests.orders import driving, feed_files, playbooks
 from tests.orders.api_calls import (
     PLACER,
     assert_problem,
@@ -355,33 +358,76 @@ def test_words_are_limited_so_that_not_every_text_is_hit(also: list[str]) -> Non
     assert refused.value.field == "also"
 
 
-def test_what_an_approval_and_a_version_hold_is_digested_anew_unless_it_was_forged() -> None:
-    order = completed()
-    second = placed(process=False)
-    Order.objects.filter(pk=second.pk).update(status="failed", closed_at=order.closed_at)
+def test_what_an_approval_holds_is_signed_anew_unless_it_was_forged(tamper: Callable[..., None]) -> None:
+    completed()
+    first, second = playbooks.chief(), playbooks.chief("second")
     asked = {"reason": f"{NAME} called", "amount": "5"}
-    honest, forged = (
-        Approval.objects.create(
-            command="refund",
-            subject=one.number,
-            says="A refund",
-            parameters=asked,
-            parameters_hash=digest,
-            reason="test",
-            channel=Channel.ADMIN,
-            requested_by=make_user(),
-            expires_at=clock.now(),
+    honest, forged, waiting = (
+        approvals.ask(
+            "publish_playbook", subject=subject, says="Do it.", parameters=asked, reason=f"For {NAME}", actor=first
         )
-        for one, digest in ((order, approvals.hash_of("refund", order.number, asked)), (second, "forged"))
+        for subject in ("a", "b", "c")
     )
-
-    erase()
-
     for approval in (honest, forged):
-        approval.refresh_from_db()
-        assert approval.parameters == {"reason": "erased called", "amount": "5"}
-    assert honest.parameters_hash == approvals.hash_of("refund", order.number, honest.parameters)
-    assert forged.parameters_hash == "forged"
+        approval.status, approval.decided_at = ApprovalStatus.DONE, clock.now()
+        approval.decided_by_id = second.user.pk  # type: ignore[union-attr]
+        approvals.sign_decision(approval)
+        approval.save(update_fields=["status", "decided_by", "decided_at", "decided_digest"])
+    tamper('UPDATE orders_approval SET parameters = parameters || \'{"amount": "500"}\' WHERE id = %s', forged.pk)
+
+    with rights.of(Role.WEB):
+        erase()
+
+    for approval in (honest, forged, waiting):
+        old = approval.asked_digest
+        approval = Approval.objects.get(pk=approval.pk)
+        assert (approval.parameters["reason"], approval.reason) == ("erased called", "For erased")
+        assert (approval.asked_digest == old) == (approval == forged)
+    assert approvals.confirm(Approval.objects.get(pk=honest.pk)).user == first.user
+    with pytest.raises(WrongState, match="What was asked for was changed"):
+        approvals.confirm(Approval.objects.get(pk=forged.pk))
+    assert Approval.objects.get(pk=waiting.pk).decided_digest == ""
+
+
+def test_that_a_second_person_agreed_is_not_signed_anew_when_it_was_forged(tamper: Callable[..., None]) -> None:
+    completed()
+    asked = approvals.ask(
+        "publish_playbook",
+        subject="a",
+        says="Do it.",
+        parameters={"reason": NAME},
+        reason="test",
+        actor=playbooks.chief(),
+    )
+    other = playbooks.chief("second").user
+    assert other is not None
+    tamper("UPDATE orders_approval SET status = 'done', decided_at = now(), decided_by_id = %s", other.pk)
+    erase()
+    asked.refresh_from_db()
+    assert asked.parameters == {"reason": "erased"}
+    with pytest.raises(WrongState, match="not written by this program"):
+        approvals.confirm(asked)
+
+
+def test_what_a_version_says_is_signed_anew_unless_it_was_forged(tamper: Callable[..., None]) -> None:
+    completed()
+    told = playbooks.note("a", text=f"Call {NAME}")
+    honest, forged = (playbooks.published(told, slug=slug, title=f"Calls {NAME}") for slug in ("honest", "forged"))
+    tamper("UPDATE orders_playbookversion SET title = %s WHERE id = %s", f"Pays {NAME}", forged.pk)
+    old = forged.keyed_digest
+
+    with rights.of(Role.WEB):
+        erase()
+
+    honest.refresh_from_db()
+    forged.refresh_from_db()
+    assert (honest.title, forged.title) == ("Calls erased", "Pays erased")
+    assert "Call erased" in json.dumps(honest.document)
+    genuine.require_genuine(honest)
+    assert honest.hash == genuine.hash_of(honest.document)
+    assert forged.keyed_digest == old
+    with pytest.raises(WrongState, match="past this program"):
+        genuine.require_genuine(forged)
 
 
 def test_the_api_answers_once_for_a_key_and_the_detail_says_erased() -> None:

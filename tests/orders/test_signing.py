@@ -19,7 +19,7 @@ from orders import signing
 from orders.errors import WrongState
 from orders.models import Approval, PlaybookVersion
 from orders.services import approvals, catalogue, deciding
-from orders.services.playbooks import following, publishing, running
+from orders.services.playbooks import following, genuine, publishing, running
 from tests.factories import make_order, make_product
 from tests.orders.playbooks import chief, document, note, published, start
 
@@ -101,7 +101,7 @@ def test_what_was_declined_has_no_digest_of_an_agreement(approval: Approval, tam
 def test_a_playbook_that_was_rewritten_starts_nothing(tamper: Tamper) -> None:
     order = make_order()
     version = published(note("one"))
-    other = publishing.hash_of(document(note("one", "other words")))
+    other = genuine.hash_of(document(note("one", "other words")))
     eve = User.objects.create_user("eve")
     for change in (
         "document = replace(document::text, 'noted', 'other words')::jsonb",

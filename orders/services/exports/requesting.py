@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from orders import outbox
 from orders.actor import Actor
 from orders.amounts import number
-from orders.errors import InvalidInput, WrongState
+from orders.errors import InvalidInput
 from orders.models import Export, ExportPlan, FileKey, Order
 from orders.services import commands, open_work
 from orders.services.selection import Selection

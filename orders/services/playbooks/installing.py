@@ -13,7 +13,7 @@ from orders.models import Playbook, PlaybookVersion
 from orders.playbooks import validation
 from orders.playbooks.examples import EXAMPLES
 from orders.services.playbooks import genuine
-from orders.services.playbooks.publishing import hash_of, known_to
+from orders.services.playbooks.publishing import known_to
 from orders.vocabulary import VersionStatus
 
 OURS = "backoffice"
@@ -33,7 +33,7 @@ def install_examples() -> list[str]:
             playbook=playbook,
             number=1,
             document=stored,
-            hash=hash_of(stored),
+            hash=genuine.hash_of(stored),
             title=definition.title,
             status=VersionStatus.PUBLISHED,
             published_at=clock.now(),

@@ -5,7 +5,6 @@ A version is judged when it is saved, with every rule; what is published is ther
 
 from __future__ import annotations
 
-import hashlib
 import json
 from functools import lru_cache
 from typing import Any
@@ -45,14 +44,14 @@ def save(slug: str, document: Any, *, actor: Actor) -> PlaybookVersion:
         Playbook.objects.get_or_create(slug=slug, defaults={"created_by": actor.name})
         playbook = Playbook.objects.select_for_update().get(slug=slug)
         newest = playbook.versions.first()
-        if newest is not None and newest.hash == hash_of(stored):
+        if newest is not None and newest.hash == genuine.hash_of(stored):
             return newest
         last = playbook.versions.aggregate(n=Max("number"))["n"] or 0
         version = PlaybookVersion(
             playbook=playbook,
             number=last + 1,
             document=stored,
-            hash=hash_of(stored),
+            hash=genuine.hash_of(stored),
             title=definition.title,
             created_by=user,  # type: ignore[misc]
         )
@@ -208,11 +207,6 @@ def entries_of(definition: Definition) -> list[Entry]:
             if isinstance(step, ActivityStep):
                 calls += [step.activity, *([step.undo.activity] if step.undo else [])]
     return [CATALOGUE[name] for name in dict.fromkeys(calls)]
-
-
-def hash_of(document: Any) -> str:
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _named(document: Any) -> list[tuple[str, int]]:

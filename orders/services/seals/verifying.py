@@ -20,6 +20,7 @@ from django.db import connection
 
 from orders.errors import InvalidInput
 from orders.models import HistorySeal
+from orders.services.seals import masked_lines
 from orders.services.seals.hashing import HASHED_FIELDS, HeadsHash, seal_hash
 
 BATCH = 1_000
@@ -50,7 +51,7 @@ LOST_HEADS = """
 class SealBreak:
     """What no longer is as it was sealed."""
 
-    #: the order's number, or "seal 3" when it is the seal itself
+    #: the order's number, "seal 3" when it is the seal itself, or the name of a log
     subject: str
     problem: str
 
@@ -87,6 +88,8 @@ def compare(lines: Iterable[str], *, numbers: Collection[str] = ()) -> Iterator[
         if heads.hexdigest() != seal["heads_hash"]:
             yield _broken(seal, "the heads that belong to it were altered or cut off")
         previous = seal
+    if not numbers:
+        yield from _compare_notes()
 
 
 def _parse(number: int, line: str) -> dict[str, Any]:
@@ -153,6 +156,13 @@ def _compare_logs(logs: list[dict[str, Any]], seal: dict[str, Any]) -> Iterator[
             missing = log["count"] - count
             what = f"{missing} {span} are missing" if missing > 0 else f"{span} were changed, or came in afterwards"
             yield _broken(seal, what)
+
+
+def _compare_notes() -> Iterator[SealBreak]:
+    """Without this, whoever rewrites a row could say that an erasure did."""
+    for line in masked_lines.not_ours():
+        problem = f"row {line.row_key} was changed by what calls itself an erasure, and no process of ours signed it"
+        yield SealBreak(subject=line.log, problem=problem)
 
 
 def _broken(seal: dict[str, Any], problem: str) -> SealBreak:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-import pgtrigger
-from django.db import IntegrityError, connection, transaction
+from django.db import connection
 from django.db.models import Model, Q, TextField
 from django.db.models.functions import Cast
 
-from orders.models import Approval, IdempotencyRecord, PlaybookRun, PlaybookVersion
+from orders.models import Approval, IdempotencyRecord, PlaybookVersion
+from orders.models.customer import ERASED
 from orders.services import approvals
-from orders.services.playbooks.publishing import hash_of
+from orders.services.playbooks import genuine
+from orders.services.seals import masked_lines
 from orders.services.texts.person import Person
 from orders.services.texts.registry import MASKED, STAYS, TYPED, columns
 
-#: rows that are written once so that nobody edits them; the law outranks it
-WRITTEN_ONCE = (
-    "orders.Approval:asked_once",
-    "orders.PlaybookRun:written_once",
-    "orders.PlaybookVersion:written_once",
-    "orders.RefusedAction:only_counted_up",
-)
+#: what stands for the words that were taken out
+MARK = ERASED
+#: no account may write over all of it: a function of the owner does, which lets nothing new in, and is told that by
+#: `backoffice.mask_function`
+WRITE = "SELECT log, before_hash, after_hash FROM public.orders_mask(%s, %s, %s, %s)"
+#: digests over masked columns, which change with them and with nothing else
+DIGESTS: dict[type[Model], dict[str, tuple[str, ...]]] = {
+    Approval: {"asked_digest": ("parameters",), "decided_digest": ("parameters",)},
+    PlaybookVersion: {"hash": ("document",), "keyed_digest": ("document", "title")},
+}
 #: every row of every table is read
 PATIENCE = "SET LOCAL statement_timeout = '15min'"
 
@@ -33,8 +38,7 @@ def mask(person: Person) -> dict[str, int]:
     """How many rows of each table named the person; they do not any more."""
     with connection.cursor() as cursor:
         cursor.execute(PATIENCE)
-    with pgtrigger.ignore(*WRITTEN_ONCE):
-        return {model._meta.label: _mask(model, names, person) for model, names in columns(MASKED).items()}
+    return {model._meta.label: _mask(model, names, person) for model, names in columns(MASKED).items()}
 
 
 def names(person: Person) -> bool:
@@ -65,17 +69,14 @@ class Naming:
 def _mask(model: type[Model], names: Sequence[str], person: Person) -> int:
     found = _naming(model, names, person)
     for row in found:
-        rows = model._base_manager.filter(pk=row.pk)
-        try:
-            with transaction.atomic():
-                rows.update(**{name: _cut(model, name, value) for name, value in row.after.items()})
-        except IntegrityError:
-            # The name was all that told it from another row.
-            rows.update(**{name: _cut(model, name, value, mark=f" {row.pk}") for name, value in row.after.items()})
-        if model is Approval and "parameters" in row.after:
-            _digest_approval(row)
-        if model is PlaybookVersion and "document" in row.after:
-            _digest_version(row)
+        # The mark may be longer than the name, and texts end somewhere.
+        after = {name: _cut(model, name, value) for name, value in row.after.items()}
+        digests = _digests(model, row.pk, after)
+        with connection.cursor() as cursor:
+            cursor.execute(WRITE, [model._meta.db_table, str(row.pk), json.dumps(row.after), json.dumps(digests)])
+            noted = cursor.fetchall()
+        for log, before_hash, after_hash in noted:
+            masked_lines.sign(log, str(row.pk), before=before_hash, after=after_hash)
     return len(found)
 
 
@@ -96,26 +97,15 @@ def _naming(model: type[Model], names: Sequence[str], person: Person) -> list[Na
     return found
 
 
-def _cut(model: type[Model], name: str, value: Any, mark: str = "") -> Any:
-    """The word that stands for a name may be longer than the name."""
-    if not isinstance(value, str):
-        return value
+def _cut(model: type[Model], name: str, value: Any) -> Any:
     most = getattr(model._meta.get_field(name), "max_length", None)
-    return (value[: most - len(mark)] if most else value) + mark
+    return value[:most] if isinstance(value, str) else value
 
 
-def _digest_approval(row: Naming) -> None:
-    """Two people agree on what a digest names; one that did not fit before is left as it is."""
-    approval = Approval.objects.get(pk=row.pk)
-    if approvals.hash_of(approval.command, approval.subject, row.before["parameters"]) == approval.parameters_hash:
-        digest = approvals.hash_of(approval.command, approval.subject, approval.parameters)
-        Approval.objects.filter(pk=row.pk).update(parameters_hash=digest)
-
-
-def _digest_version(row: Naming) -> None:
-    """The same for what a run follows."""
-    version = PlaybookVersion.objects.get(pk=row.pk)
-    if hash_of(row.before["document"]) == version.hash:
-        digest = hash_of(version.document)
-        PlaybookRun.objects.filter(version=version, version_hash=version.hash).update(version_hash=digest)
-        PlaybookVersion.objects.filter(pk=row.pk).update(hash=digest)
+def _digests(model: type[Model], pk: Any, after: dict[str, Any]) -> dict[str, str]:
+    """The digests of the row as it will be; one that did not fit before is left as it is."""
+    if model is Approval and "parameters" in after:
+        return approvals.digests_with(Approval.objects.get(pk=pk), after["parameters"])
+    if model is PlaybookVersion and after:
+        return genuine.digests_with(PlaybookVersion.objects.get(pk=pk), after)
+    return {}

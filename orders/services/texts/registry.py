@@ -93,14 +93,18 @@ STAYS: Mapping[str, str] = {
 }
 #: no words of strangers: ids, digests, states, figures, accounts and roles of ours, names of goods, words of a partner
 WORDLESS: Mapping[str, str] = {
+    # Of accounts of ours, as what follows.
+    "account.EmailAddress": "email",
+    "account.EmailConfirmation": "key",
     "admin.LogEntry": "object_id",
     "auth.Group": "name",
     "auth.Permission": "name codename",
     "auth.User": "password username first_name last_name email",
     "axes.AccessLog": "session_hash",
     "contenttypes.ContentType": "app_label model",
+    "mfa.Authenticator": "data",
     "orders.ApiToken": "digest token_key scopes issued_by revoked_by",
-    "orders.Approval": "command subject parameters_hash",
+    "orders.Approval": "command subject asked_digest decided_digest",
     "orders.ApprovalMaker": "part",
     "orders.AutomationChange": "actor",
     "orders.Batch": "actor sums",
@@ -123,9 +127,10 @@ WORDLESS: Mapping[str, str] = {
     "orders.FraudRules": "made_by",
     "orders.GatewayEvent": "id type payment_reference object_reference outcome",
     "orders.GivenPermission": "role permission",
-    "orders.HistorySeal": "heads_hash previous_hash hash actor",
+    "orders.HistorySeal": "heads_hash logs_hash previous_hash hash actor",
     "orders.IdempotencyRecord": "request_hash",
     "orders.LedgerTransfer": "key",
+    "orders.MaskedLine": "log row_key before_hash after_hash keyed_digest",
     "orders.Notice": "key",
     "orders.Order": "number source reference ship_to_country process_run_id chain_head",
     "orders.OrderEvent": "actor step status_before status_after workflow_id run_id previous_hash hash",
@@ -143,7 +148,7 @@ WORDLESS: Mapping[str, str] = {
     "orders.PlaybookSchedule": "made_by cursor",
     "orders.PlaybookStepRun": "path step_id type decided_by",
     "orders.PlaybookTrigger": "made_by",
-    "orders.PlaybookVersion": "hash",
+    "orders.PlaybookVersion": "hash keyed_digest",
     "orders.ProcessDifference": "reference says",
     "orders.ProcessRun": "status_by actor",
     "orders.ProcessStep": "cursor",
@@ -160,7 +165,10 @@ WORDLESS: Mapping[str, str] = {
     "orders.ReturnCase": "actor received_by ended_by",
     "orders.ScheduleState": "name last_workflow_id paused_by written",
     "orders.SealedHead": "order_number chain_head",
+    "orders.SealedLog": "log rows_hash",
     "orders.ServiceBeat": "identity service detail stopped",
+    # Names of limits with digests of whom they are about, and how often; for a day at most.
+    "orders.SharedNote": "key value",
     "orders.Shipment": "reference carrier tracking_number",
     "orders.StaffTask": "subject opened_by done_by",
     "orders.Step": "key",
@@ -168,9 +176,13 @@ WORDLESS: Mapping[str, str] = {
     "orders.SystemEvent": "request_id workflow_id run_id activity error_type",
     "orders.TrackingEvent": "event_id",
     "orders.Voucher": "code key made_by",
-    # Signed; what it holds are ids, and at most a message until the next page.
     "orders.WordKey": "master_key_id wrapped",
+    # Signed; what it holds are ids, and at most a message until the next page.
     "sessions.Session": "session_key session_data",
+    "socialaccount.SocialAccount": "provider uid extra_data",
+    "socialaccount.SocialApp": "provider provider_id name client_id secret key settings",
+    "socialaccount.SocialToken": "token token_secret",
+    "usersessions.UserSession": "session_key user_agent data",
 }
 KINDS = (MASKED, REPLACED, SEALED, TYPED, STAYS, WORDLESS)
 

@@ -10,6 +10,7 @@ from django.db.models import Model, TextField
 from django.db.models.functions import Cast
 
 from orders.models.typed_words import STORED, WordKey, key_of, opened_with
+from orders.paging import pages
 from orders.services.texts.person import Person
 from orders.services.texts.registry import TYPED, columns
 
@@ -32,18 +33,18 @@ def destroy(person: Person) -> dict[str, int]:
 
 
 def _stored(model: type[Model], name: str) -> Iterator[str]:
-    """Each encrypted text once, as it is stored; a batch has one for all of its orders."""
-    as_stored = model._base_manager.annotate(stored=Cast(name, TextField())).order_by()
-    texts = as_stored.filter(stored__contains="sealed:").values_list("stored", flat=True).distinct()
-    # Of a document each text.
-    return (found.group() for text in texts.iterator() for found in STORED.finditer(text))
+    """Each encrypted text as it is stored; of a document all of its texts."""
+    as_stored = model._base_manager.annotate(stored=Cast(name, TextField())).filter(stored__contains="sealed:")
+    rows = pages(as_stored.values_list("pk", "stored"), AT_ONCE)
+    return (found.group() for _, text in rows for found in STORED.finditer(text))
 
 
 def _naming(texts: Iterable[str], person: Person) -> set[UUID]:
     """The keys of those in which the person is named."""
     naming: set[UUID] = set()
     source = iter(texts if person.sought else ())
-    while some := list(islice(source, AT_ONCE)):
+    # A batch has one text for all of its orders.
+    while some := dict.fromkeys(islice(source, AT_ONCE)):
         keys = WordKey.objects.in_bulk([key for key in map(key_of, some) if key is not None])
         for stored in some:
             key = keys.get(key_of(stored))  # type: ignore[arg-type]
