@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import time_machine
 from django.apps import apps
-from django.db import connection
+from django.db import connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from backoffice.database_roles import Role
 from orders import keyring
 from orders.errors import WrongState
 from orders.keyring import Unreadable
@@ -22,6 +23,7 @@ from orders.services import exports, feeds
 from orders.services.exports import making
 from orders.services.feeds import keeping
 from orders.vocabulary import CommandKind, ExportStatus, FeedStatus, Topic
+from tests import rights
 from tests.factories import TEST_ACTOR, make_order
 from tests.orders import feed_files
 from tests.orders.api_calls import assert_problem, token_client
@@ -78,7 +80,7 @@ def test_a_file_and_its_rows_are_deleted_when_their_days_are_over(settings: Sett
     with in_days(2):
         young = feed_files.imported(feed_files.row("3"))
         assert feeds.expire() == 0
-    with in_days(3):
+    with in_days(3), rights.of(Role.WORKER):
         assert [feeds.expire(), feeds.expire()] == [1, 0]
     old.refresh_from_db()
     assert (old.file_gone_at is not None, old.key, old.documents.count()) == (True, None, 1)
@@ -118,7 +120,7 @@ def test_an_import_that_nobody_decides_about_does_not_keep_its_file_for_ever(set
     feed = feed_files.receive(feed_files.csv_of(feed_files.row("1")), dry_run=True)
     feed_files.run(feed)
     assert feed.status == FeedStatus.CHECKED
-    with in_days(3):
+    with in_days(3), rights.of(Role.WORKER):
         assert feeds.expire() == 0
     feed.refresh_from_db()
     assert feed.status == FeedStatus.DISCARDED
@@ -133,7 +135,8 @@ def test_an_import_that_nobody_decides_about_does_not_keep_its_file_for_ever(set
 def test_the_key_of_an_export_is_destroyed_with_its_file(status: ExportStatus) -> None:
     export = make_written() if status is ExportStatus.EXPIRED else make_export()
     assert FileKey.objects.count() == 1
-    making.end(making.lock(export.pk), status)
+    with transaction.atomic(), rights.of(Role.WORKER):
+        making.end(making.lock(export.pk), status)
     assert (FileKey.objects.count(), Export.objects.get().key) == (0, None)
 
 
