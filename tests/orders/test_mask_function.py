@@ -2,11 +2,13 @@
 
 import json
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import Model
 from django.db.utils import ProgrammingError
 from django.utils import timezone
 from hypothesis import given
@@ -17,6 +19,7 @@ from backoffice.database_roles import Role
 from backoffice.table_rights import models_by_table
 from orders.models import Approval, OrderTag, PartnerHealth
 from orders.services import erasing, seals
+from orders.services.texts import masking
 from orders.services.texts.masking import DIGESTS
 from orders.services.texts.person import Person
 from orders.services.texts.registry import MASKED, columns
@@ -230,6 +233,29 @@ def test_an_erasure_by_the_web_reaches_evidence_and_the_seals_hold() -> None:
     assert (row.reason, row.parameters["why"]) == ("erased called; pay 100 back",) * 2
     assert {"where": "orders.Approval", "found": 1, "stays": False} in done.command.details["report"]
     assert list(seals.compare(seals.export_lines(actor=TEST_ACTOR))) == []
+
+
+def test_what_is_written_between_search_and_masking_is_neither_lost_nor_missed(
+    monkeypatch: pytest.MonkeyPatch, tamper: Callable[..., None]
+) -> None:
+    row, plain, said = approval(), masking._digests, ["Bob wrote", "Ada Buyer called"]
+
+    def and_somebody_writes(model: type[Model], pk: Any, after: dict[str, Any]) -> dict[str, str]:
+        if model is Approval and said:
+            tamper("UPDATE orders_approval SET reason = %s", said.pop())
+        return plain(model, pk, after)
+
+    monkeypatch.setattr(masking, "_digests", and_somebody_writes)
+    assert masking.mask(Person(words=("Ada Buyer",)))["orders.Approval"] == 1
+    row.refresh_from_db()
+    assert (row.reason, row.parameters["why"], said) == ("Bob wrote", "erased called; pay 100 back", [])
+
+
+def test_a_text_that_is_refused_though_nobody_has_written_it_stops_the_erasure(monkeypatch: pytest.MonkeyPatch) -> None:
+    approval()
+    monkeypatch.setattr(Person, "clean", lambda self, text: f"{text}!")
+    with pytest.raises(RuntimeError, match=r"without the person was refused"):
+        masking.mask(Person(words=("Ada Buyer",)))
 
 
 def test_a_run_follows_its_version_under_the_new_hash() -> None:
