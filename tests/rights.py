@@ -46,6 +46,8 @@ def _become(name: str) -> str:
     try:
         (before,) = connection.connection.execute("SHOW role").fetchone()
         connection.connection.execute(f"SET ROLE {name}")
+        # A request of the same transaction may have left its context. The next begins its own, and a worker has none.
+        connection.connection.execute("SELECT set_config('pghistory.context_id', '', true)")
     except psycopg.Error:
         # A transaction that has failed is rolled back by whoever began it, and the account with it.
         return "none"
