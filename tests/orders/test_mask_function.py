@@ -142,6 +142,16 @@ def test_nobody_else_may_call_it(role: Role) -> None:
 
 
 @pytest.mark.parametrize("role", Role)
+def test_nobody_may_call_it_before_the_accounts_have_their_rights(role: Role) -> None:
+    row = approval()
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP FUNCTION {mask_function.SIGNATURE}")
+    mask_function.create()
+    with pytest.raises(ProgrammingError, match="permission denied for function"), transaction.atomic(), rights.of(role):
+        mask("orders_approval", row.pk, {"reason": "erased"})
+
+
+@pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize(
     "column", ["orders_approval.reason", "orders_approval.asked_digest", "orders_playbookrun.version_hash",
                "orders_playbookversion.document", "orders_maskedline.after_hash", "axes_accesslog.username",

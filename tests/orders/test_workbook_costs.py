@@ -65,8 +65,8 @@ CONTENTS: dict[str, Callable[[], bytes]] = {
 }
 
 
-#: runs a command and tells what it cost. In a process of its own, because the figure of a program begins with the memory
-#: of whoever started it, and that of a run of tests is larger than the limit.
+#: runs a command and tells what it cost; in a process of its own, because a program's figure begins with the memory of
+#: whoever started it, and that of a run of tests is larger than the limit
 MEASURE = """
 import json, os, sys
 program = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
