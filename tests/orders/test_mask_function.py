@@ -223,6 +223,24 @@ def test_what_is_let_through_is_the_text_with_marks_in_it(before: list[str], aft
     assert has_only_lost(old, new) == (old == new or could_become(old, new))
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("aba", "aberasedba"),
+        ("ab", "aberased"),
+        ("ab", "erasedab"),
+        ("ab", "aerasedb"),
+        ("ab", "erasederasederased"),
+        ("a-b-c", "erasedcerasedberased"),
+        ("ab", ""),
+        ("", "erased"),
+    ],
+)
+def test_no_part_counts_twice_and_no_mark_stands_for_nothing(before: str, after: str) -> None:
+    assert not has_only_lost(before, after)
+    assert not could_become(before, after)
+
+
 def could_become(old: str, new: str) -> bool:
     """The same, said as a pattern: whatever each mark stands for is something."""
     pieces = new.split("erased")

@@ -30,8 +30,8 @@ LOGS = {
 def sign(log: str, row_key: str, *, before: str, after: str) -> None:
     """Sign the note that the database made of a row, unless an earlier note of the row was not ours."""
     line = MaskedLine.objects.get(log=log, row_key=row_key)
-    is_first = line.before_hash == before and not line.keyed_digest
-    if is_first or _is_signed(line, after=before):
+    begins_here = line.before_hash == before
+    if begins_here or _is_signed(line, after=before):
         line.keyed_digest = signing.sign(PURPOSE, _covered(line, after))
         line.save(update_fields=["keyed_digest"])
 
