@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from orders import clock
 from orders.models.rules import append_only, check, one_of, word_field
-from orders.models.typed_words import TypedField
+from orders.models.typed_words import TypedField, TypedRows
 from orders.vocabulary import Currency, DateFormat, PriceMeaning
 
 
@@ -36,6 +36,8 @@ class FeedLayout(models.Model):
     made_by = models.CharField(max_length=150)
     reason = TypedField(max_length=500)
     created_at = models.DateTimeField(default=clock.now)
+
+    objects = TypedRows.as_manager()
 
     class Meta:
         ordering = ["-version"]

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from orders.models.order import Order
 from orders.models.rules import append_only, check, one_of, word_field
-from orders.models.typed_words import TypedField
+from orders.models.typed_words import TypedField, TypedRows
 from orders.vocabulary import OUTBOX_CHANNEL, ActorKind, Channel, EventType, Topic
 
 
@@ -58,6 +58,8 @@ class OrderEvent(models.Model):
     data = models.JSONField(default=dict, blank=True)
     previous_hash = models.CharField(max_length=64, blank=True)
     hash = models.CharField(max_length=64)
+
+    objects = TypedRows.as_manager()
 
     class Meta:
         ordering = ["order", "sequence"]

@@ -11,7 +11,7 @@ from orders import clock
 from orders.models.approval import Approval
 from orders.models.order import Order
 from orders.models.rules import append_only, check, never_deleted, one_of, word_field
-from orders.models.typed_words import TypedField
+from orders.models.typed_words import TypedField, TypedRows
 from orders.vocabulary import ReviewStatus
 
 
@@ -42,6 +42,8 @@ class FraudRules(models.Model):
     #: the two people; none for what the product comes with, and for versions of before two people were needed
     approval = models.OneToOneField(Approval, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(default=clock.now)
+
+    objects = TypedRows.as_manager()
 
     class Meta:
         ordering = ["-version"]

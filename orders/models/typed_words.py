@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -29,12 +31,28 @@ class WordKey(DataKey):
         pass
 
 
+class Keys:
+    """The keys of texts that one statement read: one more reads them all, when the first text is opened."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._ids = {key for key in map(key_of, texts) if key is not None}
+
+    @cached_property
+    def found(self) -> dict[UUID, WordKey]:
+        return WordKey.objects.in_bulk(self._ids) if self._ids else {}
+
+
 class Sealed(SimpleLazyObject):
     """What was typed, opened when somebody reads it; `stored` is what the table holds."""
 
     def __init__(self, stored: str) -> None:
-        super().__init__(lambda: opened(stored))
+        super().__init__(lambda: opened(stored, self.__dict__["keys"]))
         self.__dict__["stored"] = stored
+        self.__dict__["keys"] = None
+
+    def read_with(self, keys: Keys) -> None:
+        """Say where its key will be found."""
+        self.__dict__["keys"] = keys
 
 
 def sealed(text: str) -> Sealed:
@@ -45,12 +63,12 @@ def sealed(text: str) -> Sealed:
     return Sealed(f"sealed:{key.pk}:{base64.b64encode(content).decode()}")
 
 
-def opened(stored: str) -> str:
+def opened(stored: str, keys: Keys | None = None) -> str:
     """What was typed, or `GONE`. Raises `keyring.Unreadable`."""
-    found = STORED.fullmatch(stored)
-    if found is None:
+    key_id = key_of(stored)
+    if key_id is None:
         return stored
-    key = WordKey.objects.filter(pk=found["key"]).first()
+    key = (keys or Keys([stored])).found.get(key_id)
     return GONE if key is None else opened_with(key, stored)
 
 
@@ -70,6 +88,21 @@ def key_of(stored: str) -> UUID | None:
     """Of which key it is; None for a text that is not encrypted."""
     found = STORED.fullmatch(stored)
     return None if found is None else UUID(found["key"])
+
+
+class TypedRows(models.QuerySet[Any, Any]):
+    """Rows with such a text: a page of a hundred asks for their keys once."""
+
+    def _fetch_all(self) -> None:
+        is_read = self._result_cache is not None
+        super()._fetch_all()
+        if not is_read and self._result_cache and isinstance(self._result_cache[0], models.Model):
+            names = [field.attname for field in self.model._meta.concrete_fields if isinstance(field, TypedField)]
+            values = [row.__dict__.get(name) for row in self._result_cache for name in names]
+            texts = [value for value in values if isinstance(value, Sealed)]
+            keys = Keys(text.stored for text in texts)
+            for text in texts:
+                text.read_with(keys)
 
 
 class TypedField(models.TextField):
@@ -101,7 +134,8 @@ class TypedDocument(models.JSONField):
 
     def from_db_value(self, value: Any, *arguments: Any) -> Any:
         document = super().from_db_value(value, *arguments)
-        return {name: opened(one) if isinstance(one, str) else one for name, one in document.items()}
+        keys = Keys(one for one in document.values() if isinstance(one, str))
+        return {name: opened(one, keys) if isinstance(one, str) else one for name, one in document.items()}
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         document = getattr(model_instance, self.attname)

@@ -31,6 +31,7 @@ from orders.models import (
     GatewayEvent,
     IdempotencyRecord,
     LedgerTransfer,
+    MaskedLine,
     Notice,
     Order,
     OrderEvent,
@@ -129,6 +130,7 @@ def world() -> Order:
     FeedDocument.objects.create(feed=feed, reference="1", position=1, kind="order")
     FeedRow.objects.create(feed=feed, line=2, reference="1")
     seals.seal_history(actor=TEST_ACTOR)
+    MaskedLine.objects.create(log="sign_ins", row_key="1", before_hash="0", after_hash="1")
     make_token(user, "full")
     RefusedAction.objects.create(hour=NOW, actor="ada", channel="api", action="start", first_at=NOW, last_at=NOW)
     asking = get_user_model().objects.create_user("asking", pk=ASKING)
@@ -320,6 +322,7 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("feed_row_line", FeedRow, {}),
     ("sealed_head_once", SealedHead, {}),
     ("sealed_log_once", SealedLog, {}),
+    ("masked_line_once", MaskedLine, {}),
     ("refusal_once", RefusedAction, {}),
     ("task_one_open", StaffTask, {"id": "00000000-0000-4000-8000-000000000001"}),
     ("notice_once", Notice, {"id": "00000000-0000-4000-8000-000000000001"}),
@@ -495,9 +498,13 @@ def test_append_only_rows_can_neither_be_changed_nor_deleted(world: Order, table
     assert "Cannot update or delete" in refused(f"DELETE FROM {table}")
 
 
-@pytest.mark.parametrize("table", ["orders_orderline", "orders_order"])
-def test_orders_and_their_lines_cannot_be_deleted(world: Order, table: str) -> None:
+@pytest.mark.parametrize("table", ["orders_orderline", "orders_order", "orders_maskedline"])
+def test_orders_their_lines_and_notes_of_erasures_cannot_be_deleted(world: Order, table: str) -> None:
     assert "Cannot delete" in refused(f"DELETE FROM {table}")
+
+
+def test_what_a_row_was_before_an_erasure_stands(world: Order) -> None:
+    assert "Cannot update" in refused("UPDATE orders_maskedline SET before_hash = 'x'")
 
 
 def test_versions_of_a_product_can_neither_be_changed_nor_deleted(world: Order) -> None:
@@ -513,6 +520,7 @@ def test_versions_of_a_product_can_neither_be_changed_nor_deleted(world: Order) 
         "orders_historyseal",
         "orders_sealedhead",
         "orders_sealedlog",
+        "orders_maskedline",
         "orders_order",
         "orders_orderline",
     ],

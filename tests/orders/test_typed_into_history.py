@@ -50,6 +50,27 @@ def test_the_chain_is_verified_without_opening_anything(django_assert_num_querie
     assert OrderEvent.objects.get(type=EventType.HOLD_ASKED).reason == "erased"
 
 
+def test_a_page_of_reasons_is_opened_by_one_question(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    order = make_order(started=True)
+    for number in range(5):
+        holding.hold(order.number, actor=TEST_ACTOR, reason=f"{WORDS} {number}")
+        holding.release(order.number, actor=TEST_ACTOR, reason=f"Never mind {number}")
+    with django_assert_num_queries(2):
+        said = [str(event.reason) for event in OrderEvent.objects.filter(order=order)]
+    assert {f"{WORDS} {number}" for number in range(5)} < set(said)
+    with django_assert_num_queries(1):
+        assert len(OrderEvent.objects.filter(order=order)) == len(said)
+
+
+def test_a_document_is_opened_by_one_question(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    texts = {"condition": WORDS, "name": "late", "url": "there"}
+    change = AutomationChange.objects.create(
+        kind=AutomationKind.TRIGGER, subject="late", before={}, after=texts, actor="test"
+    )
+    with django_assert_num_queries(2):
+        assert AutomationChange.objects.get(pk=change.pk).after == texts
+
+
 def test_what_is_said_of_many_orders_has_one_key() -> None:
     orders = [make_order(), make_order()]
     sheet = Sheet(actor=TEST_ACTOR, reason=WORDS)
