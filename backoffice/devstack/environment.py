@@ -141,8 +141,8 @@ def environment(home: Home, wiring: Wiring, environ: Mapping[str, str] | None = 
         "BACKOFFICE_STATE_DIR": str(home.path),
         # A developer tries four eyes with an account of this minute; `bootstrap` says so.
         "FRESH_APPROVER_HOURS": "0",
-        # The demo login; the sign-in page says so.
-        "SECOND_FACTOR_EXEMPT": "admin",
+        # The two demo logins; the sign-in page says so.
+        "SECOND_FACTOR_EXEMPT": "admin,lead",
         "BACKOFFICE_ADMIN_PASSWORD": known["admin_password"],
         "BACKOFFICE_API_TOKEN": known["api_token"],
         # token_urlsafe is base64: the 32 bytes of an AES-256 key

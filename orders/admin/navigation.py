@@ -138,11 +138,14 @@ def _named(url: str) -> str:
 
 
 def _active(request: HttpRequest, url: str) -> bool:
-    if url == "orders_order_changelist" and request.path.startswith("/orders/"):
-        return not request.path.startswith("/orders/playbook")
-    if url == "orders:playbooks" and request.path.startswith("/orders/playbook"):
-        return True
-    return request.path.startswith(reverse(_named(url)))
+    path, own = request.path, reverse(_named(url))
+    if path.startswith("/orders/playbook"):
+        return url == "orders:playbooks"
+    if path.startswith("/orders/approvals/"):
+        return path == own or (url == "orders_approval_changelist" and path != reverse("orders:approvals-asked"))
+    if path.startswith("/orders/"):
+        return url == "orders_order_changelist"
+    return path.startswith(own)
 
 
 def search(request: HttpRequest, term: str) -> list[SearchResult]:

@@ -12,7 +12,6 @@ REPLACED = {
     "admin/base.html": "2ce9250b3c649e3a",
     "admin/change_list.html": "5885c39760f6085d",
     "admin/index.html": "9fdb849b7da18ccd",
-    "admin/login.html": "13deb7765ce36659",
     "admin/submit_line.html": "7a195a7b8beeda11",
     "unfold/helpers/actions_row.html": "a322f5b53d779840",
     "unfold/helpers/app_list.html": "6ab83ac498b2f50f",

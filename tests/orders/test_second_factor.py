@@ -160,6 +160,8 @@ def test_the_last_factor_of_a_role_that_needs_one_stays() -> None:
 
 def test_the_demo_login_is_exempt_and_the_sign_in_page_says_so(settings: Settings) -> None:
     assert b"needs no second factor" not in Client().get(LOGIN).content
+    settings.SECOND_FACTOR_EXEMPT = ["admin", "lead"]
+    assert b"admin and lead need no second factor here" in Client().get(LOGIN).content
     settings.SECOND_FACTOR_EXEMPT = ["admin"]
     User.objects.create_superuser("admin", password=PASSWORD)
     assert b"admin needs no second factor here" in Client().get(LOGIN).content

@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.contrib.auth import authenticate, get_user_model
@@ -14,7 +15,10 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 from rest_framework.exceptions import AuthenticationFailed
 
+from backoffice import second_factor
 from backoffice.database_roles import Role
+from backoffice.devstack.environment import environment, wire
+from backoffice.devstack.paths import Home
 from orders.api.authentication import TokenAuthentication
 from orders.models import ApiToken, Order, OrderLine, OutboxMessage, Product, StockItem
 from orders.services import demo, invariants, placing
@@ -144,6 +148,18 @@ def test_developer_gets_a_login_a_token_and_a_catalogue_told_as_json(dev: pytest
         assert authenticate(RequestFactory().post("/"), username=name, password=PASSWORD) is not None
     assert user_of(TOKEN) == "admin"
     assert Product.objects.filter(sku="DEMO-MUG").exists()
+
+
+def test_each_login_of_the_developer_signs_in_without_a_second_factor(
+    dev: pytest.MonkeyPatch, settings: Settings, tmp_path: Path
+) -> None:
+    home = Home(path=tmp_path)
+    settings.SECOND_FACTOR_ROLES = ["lead", "superuser"]
+    settings.SECOND_FACTOR_EXEMPT = environment(home, wire(home, {}), {})["SECOND_FACTOR_EXEMPT"].split(",")
+    run("bootstrap")
+
+    needing = [user.get_username() for user in get_user_model().objects.all() if second_factor.is_required(user)]
+    assert needing == [], "who follows the README as them would need an authenticator app"
 
 
 def test_bootstrap_runs_at_every_start_and_changes_nothing_more(dev: pytest.MonkeyPatch) -> None:
