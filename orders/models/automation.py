@@ -9,7 +9,7 @@ from django.db import models
 from orders import clock
 from orders.models.approval import Approval
 from orders.models.rules import append_only, one_of, word_field
-from orders.models.typed_words import TypedDocument
+from orders.models.typed_words import TypedDocument, TypedRows
 from orders.vocabulary import AutomationKind
 
 
@@ -28,6 +28,8 @@ class AutomationChange(models.Model):
     #: the two people, where it took two
     approval = models.ForeignKey(Approval, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     at = models.DateTimeField(default=clock.now, editable=False)
+
+    objects = TypedRows.as_manager()
 
     class Meta:
         ordering = ["-id"]

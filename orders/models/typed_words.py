@@ -91,18 +91,33 @@ def key_of(stored: str) -> UUID | None:
 
 
 class TypedRows(models.QuerySet[Any, Any]):
-    """Rows with such a text: a page of a hundred asks for their keys once."""
+    """Rows with such texts: a page of a hundred asks for their keys once."""
 
     def _fetch_all(self) -> None:
         is_read = self._result_cache is not None
         super()._fetch_all()
         if not is_read and self._result_cache and isinstance(self._result_cache[0], models.Model):
-            names = [field.attname for field in self.model._meta.concrete_fields if isinstance(field, TypedField)]
-            values = [row.__dict__.get(name) for row in self._result_cache for name in names]
-            texts = [value for value in values if isinstance(value, Sealed)]
-            keys = Keys(text.stored for text in texts)
-            for text in texts:
-                text.read_with(keys)
+            _read_together(self._result_cache)
+
+
+def _read_together(rows: list[Any]) -> None:
+    fields = rows[0]._meta.concrete_fields
+    words = [field.attname for field in fields if isinstance(field, TypedField)]
+    documents = [field.attname for field in fields if isinstance(field, TypedDocument)]
+    read: list[Any] = [row.__dict__.get(name) for row in rows for name in words]
+    for document in (row.__dict__.get(name, {}) for row in rows for name in documents):
+        read += document.values()
+    texts = [one for one in read if isinstance(one, Sealed)]
+    keys = Keys(text.stored for text in texts)
+    for text in texts:
+        text.read_with(keys)
+    for row in rows:
+        for name in documents:
+            if name in row.__dict__:
+                document = row.__dict__[name]
+                row.__dict__[name] = {
+                    key: str(one) if isinstance(one, Sealed) else one for key, one in document.items()
+                }
 
 
 class TypedField(models.TextField):
@@ -134,12 +149,15 @@ class TypedDocument(models.JSONField):
 
     def from_db_value(self, value: Any, *arguments: Any) -> Any:
         document = super().from_db_value(value, *arguments)
-        keys = Keys(one for one in document.values() if isinstance(one, str))
-        return {name: opened(one, keys) if isinstance(one, str) else one for name, one in document.items()}
+        return {name: Sealed(one) if _is_sealed(one) else one for name, one in document.items()}
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         document = getattr(model_instance, self.attname)
         return {name: sealed(one).stored if isinstance(one, str) else one for name, one in document.items()}
+
+
+def _is_sealed(value: Any) -> bool:
+    return isinstance(value, str) and key_of(value) is not None
 
 
 def _place(key_id: UUID) -> str:

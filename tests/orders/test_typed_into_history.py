@@ -1,5 +1,6 @@
 """What people type into rows that must not change is encrypted, and read as if it were not."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -62,13 +63,20 @@ def test_a_page_of_reasons_is_opened_by_one_question(django_assert_num_queries: 
         assert len(OrderEvent.objects.filter(order=order)) == len(said)
 
 
-def test_a_document_is_opened_by_one_question(django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    texts = {"condition": WORDS, "name": "late", "url": "there"}
-    change = AutomationChange.objects.create(
-        kind=AutomationKind.TRIGGER, subject="late", before={}, after=texts, actor="test"
-    )
+def test_a_page_of_documents_is_opened_by_one_question(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    texts = {"condition": WORDS, "name": "late", "enabled": True}
+    for before in ({}, texts, texts):
+        change = AutomationChange.objects.create(
+            kind=AutomationKind.TRIGGER, subject="late", before=before, after=texts, actor="test"
+        )
     with django_assert_num_queries(2):
-        assert AutomationChange.objects.get(pk=change.pk).after == texts
+        rows = list(AutomationChange.objects.order_by("pk"))
+        assert [(row.before, row.after) for row in rows] == [({}, texts), (texts, texts), (texts, texts)]
+        assert json.loads(json.dumps(rows[0].after)) == texts
+    change.refresh_from_db()
+    assert change.after == texts
+    WordKey.objects.all().delete()
+    assert AutomationChange.objects.latest("pk").after == texts | {"condition": "erased", "name": "erased"}
 
 
 def test_what_is_said_of_many_orders_has_one_key() -> None:
