@@ -33,7 +33,7 @@ ROLE_PREFIX = "backoffice"
 #: what only migrate and bootstrap may know
 OWNERS = {"DATABASE_OWNER_URL", *(f"DATABASE_{role}_PASSWORD" for role in ("WEB", "WORKER", "READER"))}
 #: the developer's own login
-LOGIN = {"BACKOFFICE_ADMIN_PASSWORD", "BACKOFFICE_API_TOKEN"}
+LOGIN = {"BACKOFFICE_ADMIN_PASSWORD", "BACKOFFICE_API_TOKEN", "BACKOFFICE_SECOND_API_TOKEN"}
 #: what else a process has no business with: only the web checks what the gateway has signed
 NOT_FOR = {"web": LOGIN, "worker": LOGIN | {"STRIPE_WEBHOOK_SECRETS"}}
 

@@ -150,6 +150,14 @@ def test_developer_gets_a_login_a_token_and_a_catalogue_told_as_json(dev: pytest
     assert Product.objects.filter(sku="DEMO-MUG").exists()
 
 
+def test_a_program_that_plays_two_people_gets_a_token_of_the_second(dev: pytest.MonkeyPatch) -> None:
+    second = "s" * 48
+    dev.setenv("BACKOFFICE_SECOND_API_TOKEN", second)
+    run("bootstrap")
+    run("bootstrap")
+    assert user_of(second) == "lead"
+
+
 def test_each_login_of_the_developer_signs_in_without_a_second_factor(
     dev: pytest.MonkeyPatch, settings: Settings, tmp_path: Path
 ) -> None:

@@ -25,7 +25,8 @@ SECOND = "lead"
 class Command(BaseCommand):
     help = (
         "Make the roles and the shipped playbooks that are missing; what somebody changed stays. With "
-        "BACKOFFICE_ENV=dev also the logins of BACKOFFICE_ADMIN_PASSWORD and BACKOFFICE_API_TOKEN."
+        "BACKOFFICE_ENV=dev also the logins of BACKOFFICE_ADMIN_PASSWORD and BACKOFFICE_API_TOKEN, and the second "
+        "person's of BACKOFFICE_SECOND_API_TOKEN."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -61,7 +62,11 @@ class Command(BaseCommand):
     def login(self) -> dict[str, str]:
         password, token = os.environ["BACKOFFICE_ADMIN_PASSWORD"], os.environ["BACKOFFICE_API_TOKEN"]
         user = self.user(USERNAME, password, is_superuser=True)
-        self.user(SECOND, password).groups.add(Group.objects.get(name=Role.LEAD))
+        second = self.user(SECOND, password)
+        second.groups.add(Group.objects.get(name=Role.LEAD))
+        if second_token := os.environ.get("BACKOFFICE_SECOND_API_TOKEN"):
+            # Of programs that play two people, as ./dev chaos does.
+            tokens.remember(second_token, user=second, name="./dev", days=settings.TOKEN_DEFAULT_DAYS)
         # ./dev remembers the token, so it is stored as given. It ends, and the next `./dev up` lets it live on.
         tokens.remember(token, user=user, name="./dev", days=settings.TOKEN_DEFAULT_DAYS)
         # Neither password nor token: what is printed here is kept in a log.
