@@ -31,7 +31,7 @@ from orders.playbooks.catalogue import CATALOGUE
 from orders.playbooks.definition import ActivityStep, walk
 from orders.playbooks.difference import Change, changes, of_values
 from orders.selectors import playbooks
-from orders.vocabulary import CommandKind
+from orders.vocabulary import ApprovalStatus, CommandKind
 from orders.wording import order_word
 
 
@@ -136,12 +136,16 @@ def _playbook(approval: Approval) -> list[Fact]:
     name, address = _version_page(approval)
     steps = [step for _, step, _ in walk(playbooks.read(version).steps) if isinstance(step, ActivityStep)]
     does = dict.fromkeys(CATALOGUE[step.activity].title for step in steps)
-    return [
+    facts = [
         Fact(label="Playbook", value=f"{version.title}, {name.lower()}", address=address),
         Fact(label="Written by", value=version.created_by.get_username() if version.created_by else "nobody known"),
-        Fact(label="Instead of", value=f"version {published.number}" if published else "nothing: none is published"),
         Fact(label="What it does", value=", ".join(does) or "nothing by itself"),
     ]
+    if approval.status == ApprovalStatus.WAITING:
+        # Afterwards the published one is this version, or any that came later.
+        instead = f"version {published.number}" if published else "nothing: none is published"
+        facts.insert(2, Fact(label="Instead of", value=instead))
+    return facts
 
 
 def _playbook_changes(approval: Approval) -> list[Change]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import cache
+from django.core.cache import caches
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
@@ -36,7 +36,7 @@ class Office:
 
     def client(self, name: str) -> Client:
         # The sidebar's counter is kept for some seconds, whoever asked.
-        cache.clear()
+        caches["process"].clear()
         client = Client(raise_request_exception=False)
         client.force_login(User.objects.get(username=name))
         return client

@@ -294,7 +294,16 @@ def test_a_new_version_is_shown_beside_the_one_that_runs_follow() -> None:
 
     assert "old words" in shown
     assert "new words" in shown
+    assert "Instead of" in shown
     assert "version 1" in shown
+
+
+def test_a_published_version_is_not_said_to_stand_instead_of_itself() -> None:
+    approval = ask("publish_playbook", asker("publish_playbook"))
+    client = browser(approver("publish_playbook"))
+    said = client.post(f"{page_of(approval)}approve/", {"reason": "Saw it"}, follow=True).content.decode()
+    assert "Done by ben" in said
+    assert "Instead of" not in said
 
 
 def test_a_program_is_told_that_its_refund_waits_and_where_to_follow_it() -> None:
