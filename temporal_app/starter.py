@@ -25,6 +25,7 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError
 
+from orders.services.predecessors import UNDO
 from orders.services.reviving import AGAIN
 from orders.vocabulary import BatchMode, CommandKind, StepName, Topic
 from temporal_app.deliveries import (
@@ -85,16 +86,23 @@ TRY_AT_ONCE = {CommandKind.STEP_RETRY, CommandKind.STEP_SKIP, CommandKind.PAYMEN
 
 
 async def start_order(client: Client, body: dict[str, Any]) -> None:
+    again = bool(body.get(AGAIN))
     await start_once(
         client,
         OrderWorkflow.run,
-        OrderInput(order_id=body["order_id"], number=body["number"], customer=body["customer"]),
+        OrderInput(
+            order_id=body["order_id"],
+            number=body["number"],
+            customer=body["customer"],
+            # The run before may have got to any step: should this one be cancelled early, the parcel is recalled first.
+            undos=len(UNDO) if again else 0,
+        ),
         id=order_workflow_id(body["order_id"]),
         task_queue=TaskQueue.ORDERS,
         search_attributes=of_order(body["number"], body["customer"]),
         static_summary=f"Order {body['number']}",
         # Only by a lead's word, after the database was restored.
-        **({"id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE} if body.get(AGAIN) else {}),
+        **({"id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE} if again else {}),
         # Relay and worker share the client: the first task skips a trip through the task queue.
         request_eager_start=True,
     )

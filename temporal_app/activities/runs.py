@@ -105,8 +105,6 @@ async def _in_trouble(client: Client) -> set[tuple[RunKind, str]]:
 
 async def other_sweeps(client: Client, known: set[str]) -> tuple[str, ...]:
     """Sweeps of late that say of themselves that they settled, and are not known. Raises `RPCError`."""
-    if not known:
-        return ()
     since = (await database_now() - SWEEPS_OF).isoformat()
     query = f"WorkflowType = 'SweepWorkflow' AND ExecutionStatus = 'Completed' AND CloseTime > '{since}'"
     listed = client.list_workflows(query, limit=MOST, page_size=MOST, rpc_timeout=RPC_TIMEOUT)

@@ -38,9 +38,25 @@ def incident() -> StaffTask:
     return StaffTask.objects.get(kind=TaskKind.RESTORED)
 
 
-def test_a_database_that_has_seen_no_sweep_yet_has_forgotten_none() -> None:
-    assert not swept("run-4", unknown=("run-2", "run-3"))
+def test_a_new_database_beside_a_new_temporal_has_forgotten_nothing() -> None:
+    assert not swept("run-1")
+    assert not swept("run-2")
     assert not StaffTask.objects.exists()
+
+
+def test_a_copy_that_was_made_before_any_sweep_is_recognised_with_all_that_was_placed_since() -> None:
+    """As a backup of the first minute, or an empty database in the place of a lost one."""
+    order = under_way()
+    assert swept("run-4", unknown=("run-2", "run-3"))
+    assert incident().level == TaskLevel.LEAD
+    assert restoring.lost_since() == (order.created_at - restoring.SETTLES_WITHIN).isoformat()
+    assert processes.settle([Seen(order_id=str(order.pk), state=RunState.CLOSED)], actor=SWEEPER) == 0
+    assert not Finding.objects.exists()
+
+
+def test_an_empty_database_in_the_place_of_a_lost_one_has_forgotten_every_order() -> None:
+    assert swept("run-4", unknown=("run-2",))
+    assert restoring.lost_since() < "1971"
 
 
 def test_a_sweep_that_ended_since_the_question_is_not_forgotten() -> None:

@@ -64,6 +64,11 @@ def test_every_way_to_wait_is_recorded() -> None:
     assert {path.stem for path in HISTORIES if path.parent.name == "0.5.0"} == WAITING
 
 
+def test_an_undo_that_was_proved_late_is_recorded() -> None:
+    """Of a step that another run had claimed."""
+    assert {path.stem for path in HISTORIES if path.parent.name == "0.6.0"} == {"undo_of_every_step"}
+
+
 async def test_every_recorded_history_replays() -> None:
     diverged = await replay.replay(replay.stored(HISTORIES))
     assert not diverged, told(diverged)

@@ -82,6 +82,17 @@ async def test_an_undo_that_was_reported_and_not_done_is_done_again_before_the_o
     assert world.log.count("undo_payment") == world.log.count("undo_shipment") == 2
 
 
+async def test_an_undo_that_is_not_proved_undoes_steps_too_that_another_run_has_begun(
+    skipping: WorkflowEnvironment, world: OrderWorld
+) -> None:
+    """As after a restored backup, where a lead had the order finished and the carrier had its parcel."""
+    world.fail("charge_payment", final(FailureType.PAYMENT_DECLINED))
+    world.fail("close_order", final(FailureType.STEP_MISSING))
+    async with world.order(skipping) as order:
+        assert (await order.result()).status is OrderStatus.FAILED
+    assert world.log[-4:] == ["undo_shipment", "undo_payment", "release_stock", "close_order"]
+
+
 @pytest.mark.parametrize("failure", [FailureType.PARTNER_DOWN, FailureType.REQUEST_REFUSED])
 async def test_a_step_that_is_parked_for_longer_than_its_time_is_begun_again(
     skipping: WorkflowEnvironment, world: OrderWorld, failure: FailureType

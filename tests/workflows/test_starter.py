@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.converter import WorkflowSerializationContext
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
-from orders.services import dead_letters
+from orders.services import dead_letters, reviving
 from orders.vocabulary import Topic
 from temporal_app import relay, starter
+from temporal_app.payloads import OrderInput
 from temporal_app.search_attributes import REQUIRED
 from temporal_app.workflow_ids import order_workflow_id
 from tests.workflows.conftest import PROGRAMS
@@ -56,6 +58,20 @@ async def test_a_process_that_an_operator_terminated_is_not_there_either(dev_ser
     for tell in (starter.tell_order, starter.cancel_order):
         with pytest.raises(starter.NotThere):
             await tell(dev_server.client, order)
+
+
+@pytest.mark.parametrize(("again", "undos"), [(False, 0), (True, 3)])
+async def test_an_order_that_is_started_again_undoes_what_any_run_before_may_have_done(
+    dev_server: WorkflowEnvironment, again: bool, undos: int
+) -> None:
+    order = body() | ({reviving.AGAIN: True} if again else {})
+    await starter.start_order(dev_server.client, order)
+    client, name = dev_server.client, order_workflow_id(order["order_id"])
+    history = await client.get_workflow_handle(name).fetch_history()
+    given = history.events[0].workflow_execution_started_event_attributes.input.payloads
+    context = WorkflowSerializationContext(namespace=client.namespace, workflow_id=name)
+    (started,) = await client.data_converter.with_context(context).decode(given, [OrderInput])
+    assert started.undos == undos
 
 
 @pytest.mark.parametrize("tell", [starter.tell_order, starter.cancel_order])

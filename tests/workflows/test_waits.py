@@ -113,6 +113,8 @@ WAITS = {
         {
             "prepare_order": final(FailureType.OUT_OF_STOCK),
             "begin_undo": True,
+            "undo_shipment": None,
+            "undo_payment": None,
             "release_stock": None,
             "close_order": final(FailureType.STEP_MISSING),
         },

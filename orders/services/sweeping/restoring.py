@@ -15,11 +15,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from orders.actor import Actor
 from orders.errors import NoSuchOrder
@@ -109,14 +109,21 @@ def recognise(unknown: Iterable[str], *, actor: Actor, run_id: str = "") -> bool
         row = progress.locked(SweepPart.RUNS)
         known = list(row.places.get("sweeps", ()))
         # One that has ended since the question stands here by now.
-        forgotten = [one for one in unknown if one not in known] if known else []
+        forgotten = [one for one in unknown if one not in known]
         row.places = {**row.places, "sweeps": [*known, *forgotten, *([run_id] if run_id else [])][-REMEMBERED:]}
         if forgotten and not is_standing():
-            row.places |= {"lost_since": (row.ran_at - SETTLES_WITHIN).isoformat(), "compared": 0}
+            since = row.ran_at if known else _newest_order_at()
+            row.places |= {"lost_since": (since - SETTLES_WITHIN).isoformat(), "compared": 0}
         row.save(update_fields=["places"])
     if forgotten:
         tasks.open_task(TaskKind.RESTORED, SUBJECT, level=TaskLevel.LEAD, says=_says(), actor=actor)
     return bool(forgotten)
+
+
+def _newest_order_at() -> datetime:
+    """Until when a database that remembers no sweep remembers orders; one without any has forgotten all of them."""
+    newest = Order.objects.aggregate(newest=Max("created_at"))["newest"]
+    return newest or datetime(1970, 1, 2, tzinfo=UTC)
 
 
 def compare(
