@@ -18,7 +18,7 @@ from orders.actor import Actor, person, system
 from orders.errors import WrongState
 from orders.models import Order, OutboxMessage, RestoreDifference, StaffTask
 from orders.services import invariants, placing, process, recovering, resolving, restored
-from orders.services.sweeping import processes, restoring
+from orders.services.sweeping import processes, restoring, runs
 from orders.services.sweeping.processes import Seen
 from orders.vocabulary import (
     Channel,
@@ -26,6 +26,7 @@ from orders.vocabulary import (
     OrderStatus,
     RestoreDecision,
     RestoreKind,
+    RunKind,
     RunState,
     TaskKind,
     Topic,
@@ -37,6 +38,7 @@ from tests.orders.relaying import Temporal, new_relay, relay_once
 from tests.orders.staff import make_user
 from tests.orders.test_every_failpoint import FORWARD, UNDO, retried
 from tests.orders.test_sweep_processes import under_way
+from tests.orders.test_sweep_runs import open_run
 from tests.simulator.talk import Http
 
 pytestmark = pytest.mark.django_db
@@ -271,6 +273,28 @@ def test_a_database_that_is_set_back_while_a_sweep_settles_gets_no_task_about_it
     processes.settle([Seen(order_id=str(order.pk), state=RunState.CLOSED)], actor=mine)
 
     assert [task.kind for task in StaffTask.objects.exclude(status="done")] == [TaskKind.RESTORED]
+
+
+def test_a_database_that_is_set_back_while_a_sweep_settles_has_no_run_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mine, export = system("sweeper", run_id="run-2"), open_run(RunKind.EXPORT)
+    marks, is_standing = [transaction.savepoint()], restoring.is_standing
+    restoring.compare((), orders=(), run_id="run-2", actor=mine)
+
+    def set_back() -> bool:
+        """Between the first look at the rows and the runs one by one."""
+        standing = is_standing()
+        if marks:
+            transaction.savepoint_rollback(marks.pop())
+        return standing
+
+    monkeypatch.setattr(restoring, "is_standing", set_back)
+    seen = runs.Seen(kind=RunKind.EXPORT, key=str(export.pk), state=RunState.MISSING)
+    assert runs.settle([seen], actor=mine) == 0
+
+    assert [task.kind for task in StaffTask.objects.exclude(status="done")] == [TaskKind.RESTORED]
+    assert not OutboxMessage.objects.filter(delivered_at=None).exists()
 
 
 def test_no_message_leaves_until_the_lead_has_decided(monkeypatch: pytest.MonkeyPatch) -> None:

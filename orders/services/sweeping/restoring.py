@@ -95,8 +95,7 @@ def holds_back(memory: Memory, *, actor: Actor) -> bool:
 
 def require_remembered(sweep: Actor) -> None:
     """Notice that the database was set back while this sweep was under way: its first part had written its id here."""
-    known = sweeps()
-    if known and sweep.run_id and sweep.run_id not in known:
+    if sweep.run_id and sweep.run_id not in sweeps():
         recognise([sweep.run_id], actor=sweep)
 
 

@@ -94,6 +94,11 @@ def settle(seen: Sequence[Seen], *, skipped: str = "", actor: Actor) -> int:
         name = reviving.reference(one.kind, one.key)
         if one.state is RunState.CLOSED:
             ended.append(name)
+        if one.state is not RunState.RUNNING:
+            # A database set back meanwhile shows open again what has ended, and has forgotten us.
+            restoring.require_remembered(actor)
+            if restoring.is_standing():
+                return new
         with transaction.atomic():
             is_new = _settle(KINDS[one.kind], one, ended_before=name in before, actor=actor)
         if is_new:
