@@ -22,6 +22,7 @@ from temporalio.service import RPCError
 
 from backoffice.database_roles import Role
 from backoffice.devstack import http_probe, paths, ports, services, temporal
+from orders import clock
 from orders.models import StaffTask
 from orders.services.sweeping import progress, restoring
 from orders.vocabulary import SweepPart, TaskKind
@@ -233,6 +234,8 @@ class Engine:
             row = progress.locked(SweepPart.RUNS)
             since = [one for one in row.places.get("sweeps", ()) if one not in sweeps]
             row.places = {**row.places, "sweeps": [*sweeps, *since][-restoring.REMEMBERED :]}
+            # And whatever a worker has seen of the databases of other tests.
+            row.places |= {"recognised_at": clock.now().isoformat()}
             row.save(update_fields=["places"])
 
     async def _end_what_runs(self) -> None:

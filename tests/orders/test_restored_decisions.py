@@ -224,6 +224,30 @@ def test_the_relay_holds_everything_back_from_the_moment_that_a_worker_notices()
     assert not restoring.holds_back(memory, actor=SWEEPER)
 
 
+def test_a_database_that_is_set_back_between_two_sweeps_is_noticed_by_workers_that_run_and_told_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(restoring, "LOOK_EVERY", 0.0)
+    running, frozen = restoring.Memory(), restoring.Memory()
+    actor = task_lead()
+    restoring.compare((), orders=(), run_id="run-1", actor=SWEEPER)
+    with forgotten_by_the_database():
+        for memory in (running, frozen):
+            under_way()
+            assert not restoring.holds_back(memory, actor=SWEEPER)
+    under_way()
+    assert restoring.holds_back(running, actor=SWEEPER)
+    for run_id in ("run-2", "run-3"):
+        restoring.compare((), orders=(), run_id=run_id, actor=SWEEPER)
+    resolving.resolve(StaffTask.objects.get(kind=TaskKind.RESTORED).pk, note="Restored to 10:02", actor=actor)
+    assert not restoring.holds_back(running, actor=SWEEPER)
+    assert not restoring.holds_back(frozen, actor=SWEEPER), "it saw what was gone before anybody noticed"
+    with forgotten_by_the_database():
+        under_way()
+        assert not restoring.holds_back(frozen, actor=SWEEPER)
+    assert restoring.holds_back(frozen, actor=SWEEPER), "once more"
+
+
 def test_no_number_is_given_twice_from_the_moment_that_a_worker_notices() -> None:
     memory = restoring.Memory()
     restoring.compare((), orders=(), run_id="run-1", actor=SWEEPER)

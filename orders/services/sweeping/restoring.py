@@ -6,8 +6,8 @@ were shipped and charged of which no row is left. Whoever repaired by such rows 
 nothing is undone or started again by itself, the relay keeps its messages, and no new order gets a number that was
 given before, until a lead has looked.
 
-The id of the newest sweep is the mark by which a worker notices before it acts: one that runs remembers the newest
-that it has seen, and one that starts asks Temporal, before its relay hands over the first message.
+A worker notices it before it acts: one that runs remembers the newest sweep and the newest line of any order's history
+that it has seen, which is never deleted, and one that starts asks Temporal, before its relay hands over a message.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Max, Q
 
+from orders import clock
 from orders.actor import Actor
 from orders.errors import NoSuchOrder
-from orders.models import Order, RestoreDifference, StaffTask
+from orders.models import Order, OrderEvent, RestoreDifference, StaffTask
 from orders.services import placing, tasks
 from orders.services.sweeping import progress
 from orders.vocabulary import OrderStatus, RestoreKind, SweepPart, TaskKind, TaskLevel, TaskStatus
@@ -74,6 +75,8 @@ class Memory:
     """What one process has seen of the database."""
 
     newest_sweep: str = ""
+    #: of the histories: id and time. Between two sweeps it is all that tells a restored database from ours
+    newest_event: tuple[int, datetime] | None = None
     #: of the orders, and when it was looked up by this machine's timer
     newest_number: int = 0
     looked_at: float = float("-inf")
@@ -82,15 +85,24 @@ class Memory:
 def holds_back(memory: Memory, *, actor: Actor) -> bool:
     """Whether nothing may be handed to Temporal; notices when the database has forgotten what this process saw."""
     known = sweeps()
-    if memory.newest_sweep and memory.newest_sweep not in known:
-        if recognise([memory.newest_sweep], actor=actor):
+    unknown = [memory.newest_sweep] if memory.newest_sweep and memory.newest_sweep not in known else []
+    looks = time.monotonic() - memory.looked_at > LOOK_EVERY
+    seen = memory.newest_event[1] if looks and memory.newest_event and not _stands(memory.newest_event) else None
+    if unknown or seen:
+        if recognise(unknown, seen=seen, actor=actor):
             # At once: web processes give out numbers that were given before. The sweep compares with Temporal later.
             move_numbers_ahead([f"SO-{memory.newest_number + GIVEN_SINCE}"])
         known = sweeps()
     memory.newest_sweep = known[-1] if known else ""
-    if time.monotonic() - memory.looked_at > LOOK_EVERY:
+    if looks:
+        memory.newest_event = OrderEvent.objects.order_by("-pk").values_list("pk", "at").first()
         memory.newest_number, memory.looked_at = placing.newest_number(), time.monotonic()
     return is_standing()
+
+
+def _stands(event: tuple[int, datetime]) -> bool:
+    """Whether it is there; a restored database gives its id to another one."""
+    return OrderEvent.objects.filter(pk=event[0], at=event[1]).exists()
 
 
 def require_remembered(sweep: Actor) -> None:
@@ -99,24 +111,28 @@ def require_remembered(sweep: Actor) -> None:
         recognise([sweep.run_id], actor=sweep)
 
 
-def recognise(unknown: Iterable[str], *, actor: Actor, run_id: str = "") -> bool:
-    """Remember these sweeps, and this one; answers whether the database had forgotten some. Opens the one task.
+def recognise(unknown: Iterable[str], *, actor: Actor, run_id: str = "", seen: datetime | None = None) -> bool:
+    """Remember these sweeps, and this one; answers whether the database had forgotten anything. Opens the one task.
 
-    `unknown` are run ids of sweeps that had settled their answers.
+    `unknown` are run ids of sweeps that had settled their answers; `seen` is when something was written that is gone.
+    Who had seen it before the database was last recognised, as a worker that was frozen, has nothing new to tell.
     """
     with transaction.atomic():
         row = progress.locked(SweepPart.RUNS)
         known = list(row.places.get("sweeps", ()))
         # One that has ended since the question stands here by now.
         forgotten = [one for one in unknown if one not in known]
+        is_older = bool(forgotten) or (seen is not None and seen.isoformat() > row.places.get("recognised_at", ""))
         row.places = {**row.places, "sweeps": [*known, *forgotten, *([run_id] if run_id else [])][-REMEMBERED:]}
-        if forgotten and not is_standing():
+        if is_older:
+            row.places |= {"recognised_at": clock.now().astimezone(UTC).isoformat()}
+        if is_older and not is_standing():
             since = row.ran_at if known else _newest_order_at()
             row.places |= {"lost_since": (since - SETTLES_WITHIN).isoformat(), "compared": 0}
         row.save(update_fields=["places"])
-    if forgotten:
+    if is_older:
         tasks.open_task(TaskKind.RESTORED, SUBJECT, level=TaskLevel.LEAD, says=_says(), actor=actor)
-    return bool(forgotten)
+    return is_older
 
 
 def _newest_order_at() -> datetime:
