@@ -105,6 +105,7 @@ STEPS = """
     SELECT s.name, s.token, s.status, s.last_error, s.claimed_at, s.finished_at
     FROM orders_step s JOIN orders_order o ON o.id = s.order_id WHERE o.number = %s ORDER BY s.claimed_at
 """
+RECOVERED = "SELECT o.number FROM orders_recovery r JOIN orders_order o ON o.id = r.order_id"
 #: open orders, but no message and no workflow that could close them: waiting longer changes nothing. The sweep, which
 #: finds what an operator terminated, comes every 30 seconds and passes over what is younger than ten
 ASLEEP_SECONDS = 90.0
@@ -217,6 +218,7 @@ def gather(
                 " WHERE delivered_at IS NULL AND parked_at IS NULL AND due_at <= now()"
             ).fetchone()
             again = cursor.execute("SELECT count(*) FROM orders_step WHERE token > 1").fetchone()
+            recovered = cursor.execute(RECOVERED).fetchall()
     return Facts(
         acknowledged=read_acknowledgements(clients.acknowledgements),
         orders=orders,
@@ -237,6 +239,7 @@ def gather(
         returns=list(clients.clerk.returns),
         ended=frozenset(clients.clerk.ended) | {number for number, one in orders.items() if one.id in ended_orders},
         terminated=_terminated(arena),
+        recovered=frozenset(recovered),
         invoices=frozenset(clients.office.invoices),
         runs=_runs(arena, clients),
         payments=payment_facts.payments(arena),

@@ -220,6 +220,8 @@ class Facts:
     #: numbers of the orders whose workflow an operator tried to terminate, and ids of the workflows that were
     ended: frozenset[str] = frozenset()
     terminated: frozenset[str] = frozenset()
+    #: numbers of the orders of which another run had to take over
+    recovered: frozenset[str] = frozenset()
     #: invoices of the files that were taken: an order each
     invoices: frozenset[str] = frozenset()
     runs: list[RunRow] = field(default_factory=list)

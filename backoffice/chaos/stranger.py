@@ -21,6 +21,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution, WorkflowType
@@ -95,10 +96,14 @@ class Stranger:
             file.write(json.dumps(told) + "\n")
 
     async def work(self, pause: float) -> None:
-        """Until it is cancelled: signals and the like, and beside them both kinds of worker."""
+        """Until it is cancelled: signals and the like, and beside them both kinds of worker.
+
+        One poller waits at each queue, as each worker of ours has five there: fewer would be handed next to no task.
+        """
+        pollers = [partial(self.answer_an_activity, queue) for queue in QUEUES]
         await asyncio.gather(
             self._again_and_again(self.act, pause),
-            self._again_and_again(self.answer_an_activity, ACTIVITY_PAUSES * pause),
+            *(self._again_and_again(poller, ACTIVITY_PAUSES * pause) for poller in pollers),
             self._again_and_again(self.refuse_a_workflow_task, WORKFLOW_PAUSES * pause),
         )
 
@@ -180,10 +185,9 @@ class Stranger:
         )
         await self.client.workflow_service.start_workflow_execution(request, timeout=CALL)
 
-    async def answer_an_activity(self) -> None:
+    async def answer_an_activity(self, queue: str) -> None:
         """As a worker on a queue of ours."""
-        queue = TaskQueue(name=self.draw.choice(QUEUES))
-        request = PollActivityTaskQueueRequest(namespace=self.namespace, task_queue=queue)
+        request = PollActivityTaskQueueRequest(namespace=self.namespace, task_queue=TaskQueue(name=queue))
         task = await self.client.workflow_service.poll_activity_task_queue(request, timeout=POLL)
         if not task.task_token:
             return

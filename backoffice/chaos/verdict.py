@@ -153,6 +153,10 @@ def _operator(facts: Facts) -> Iterable[Violation]:
     allowed |= facts.struck | (facts.deeds.started if facts.deeds else frozenset())
     for workflow in facts.terminated - allowed:
         yield Violation(rule="engine", subject=workflow, detail="it was terminated, and nobody says that they did it")
+    # After a restored backup a lead has many an order undone by another run.
+    for number in facts.recovered - facts.ended if facts.setback is None else ():
+        detail = "another run had to undo it, and nobody had ended its own"
+        yield Violation(rule="engine", subject=number, detail=detail)
     for number in facts.ended & facts.orders.keys():
         order = facts.orders[number]
         if order.status == "failed" and order.failure_type not in GENUINE | {RECOVERED}:

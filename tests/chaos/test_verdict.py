@@ -127,6 +127,7 @@ def test_a_broken_promise_is_counted_under_its_name(counter: str, facts: Facts) 
         ("returns", replace(SOUND, returns=[("SO-1", 1)])),
         ("returns", with_order("SO-1", pieces_back=1)),
         ("engine", replace(SOUND, terminated=frozenset({"order:b"}))),
+        ("engine", replace(SOUND, recovered=frozenset({"SO-2"}))),
         ("engine", replace(terminated("SO-2"), terminated=frozenset({"order:b", "batch:1"}))),
         ("engine", terminated("SO-2", status="failed", failure_type="outcome_unknown")),
         ("stuck", terminated("SO-2", status="shipping")),
@@ -185,6 +186,7 @@ def test_what_the_clerk_did_may_end_so() -> None:
     "facts",
     [
         terminated("SO-1"),
+        replace(terminated("SO-2"), recovered=frozenset({"SO-2"})),
         terminated("SO-2"),
         terminated("SO-2", status="failed", failure_type="process_ended"),
         replace(
