@@ -154,10 +154,6 @@ STANDING: Mapping[str, tuple[Maker, ...]] = {
     **_standing("admin:orders_partnerrun_live", "admin:orders_partnerrun_cancel", on=_last(PartnerRun)),
     **_standing("admin:orders_historyseal_download", on=_last(HistorySeal, "sequence")),
     **_standing("admin:app_list", on=lambda: "orders"),
-    # A command, an address that is closed, and a letter that does not hold any more; no row is looked for.
-    **_standing("account_end_session", on=lambda: 0),
-    **_standing("account_confirm_email", on=lambda: "key"),
-    **_standing("account_reset_password_from_key", on=lambda: ("0", "0-0")),
     # Nothing of ours has an address on another site.
     **_standing("admin:view_on_site", on=lambda: ("0", "0")),
 }
