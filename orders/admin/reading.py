@@ -35,8 +35,6 @@ COUNT_CAP = 10_000
 class EstimatedPaginator(Paginator):
     """Counts without reading the table: the planner's estimate for all rows, a capped count for a filtered list."""
 
-    template_name = "admin/orders/pagination.html"
-
     @cached_property
     def count(self) -> int:
         if not self._is_filtered:

@@ -21,6 +21,7 @@ REPLACED = {
     "unfold/helpers/navigation.html": "fd819dae3473c0be",
     "unfold/helpers/navigation_header.html": "35139b9d94580be9",
     "unfold/helpers/navigation_user.html": "4c9ba58b3f215326",
+    "unfold/helpers/pagination_default.html": "a6c793aea686e443",
     "unfold/helpers/search.html": "91996c27181d14ad",
     "unfold/helpers/theme_switch.html": "c8e659df65f5aa78",
     "unfold/helpers/theme_switch_dropdown.html": "90421e9a3524b57f",

@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from allauth.account.app_settings import PASSWORD_RESET_TOKEN_GENERATOR
+from allauth.account.utils import user_pk_to_url_str
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.admin.utils import quote
+from django.contrib.auth.models import User
 from django.db.models import Model
-from django.urls import URLPattern, get_resolver, reverse
+from django.urls import NoReverseMatch, URLPattern, get_resolver, reverse
 
 from orders.models import (
     Approval,
@@ -66,8 +70,13 @@ def takes_a_row(pattern: URLPattern) -> bool:
     return list(pattern.pattern.converters) in (["object_id"], ["id"])
 
 
-def takes_arguments(pattern: URLPattern) -> bool:
-    return bool(pattern.pattern.converters) or "(?P" in str(pattern.pattern)
+def takes_arguments(name: str) -> bool:
+    """Of its own, or of what it is included under."""
+    try:
+        reverse(name)
+    except NoReverseMatch:
+        return True
+    return False
 
 
 def _of(name: str, argument: Callable[[], Any]) -> Maker:
@@ -95,6 +104,12 @@ def _version() -> tuple[str, int]:
 
 def _slug() -> str:
     return _version()[0]
+
+
+def _invited() -> tuple[str, str]:
+    """Of the letter to somebody who has not chosen a password yet."""
+    user = User.objects.get(username="invited")
+    return user_pk_to_url_str(user), PASSWORD_RESET_TOKEN_GENERATOR().make_token(user)
 
 
 def _order() -> str:
@@ -154,6 +169,15 @@ STANDING: Mapping[str, tuple[Maker, ...]] = {
     **_standing("admin:orders_partnerrun_live", "admin:orders_partnerrun_cancel", on=_last(PartnerRun)),
     **_standing("admin:orders_historyseal_download", on=_last(HistorySeal, "sequence")),
     **_standing("admin:app_list", on=lambda: "orders"),
+    # A command, and addresses that are closed or off; no row is looked for.
+    **_standing("account_end_session", on=lambda: 0),
+    **_standing("account_confirm_email", on=lambda: "key"),
+    **_standing("openid_connect_login", "openid_connect_callback", on=lambda: "sso"),
+    **_standing("mfa_edit_webauthn", "mfa_remove_webauthn", on=lambda: Authenticator.objects.get(type="webauthn").pk),
+    # Of a letter that holds, and of one that does not any more.
+    "account_reset_password_from_key": tuple(
+        _of("account_reset_password_from_key", key) for key in (_invited, lambda: ("0", "0-0"))
+    ),
     # Nothing of ours has an address on another site.
     **_standing("admin:view_on_site", on=lambda: ("0", "0")),
 }
@@ -168,7 +192,7 @@ def standing(name: str, pattern: URLPattern) -> list[str]:
     """Where an address is looked at that is not in `MADE`."""
     if name in STANDING:
         return [make() for make in STANDING[name]]
-    if not takes_arguments(pattern):
+    if not takes_arguments(name):
         return [reverse(name)]
     model = model_of(name)
     assert model is not None, f"STANDING has nothing for {name}"
@@ -183,6 +207,6 @@ def without_subject() -> list[str]:
     missing = [
         name
         for name, pattern in known.items()
-        if takes_arguments(pattern) and name not in {*MADE, *STANDING} and not (takes_a_row(pattern) and model_of(name))
+        if takes_arguments(name) and name not in {*MADE, *STANDING} and not (takes_a_row(pattern) and model_of(name))
     ]
     return [*missing, *({*MADE, *STANDING} - known.keys())]

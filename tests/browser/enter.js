@@ -10,7 +10,9 @@
   document.addEventListener("submit", note, { capture: true });
   for (const details of document.querySelectorAll("details")) details.open = true;
   const TEXT = ["text", "search", "number", "email", "url", "tel", "password", "date", "time", "datetime-local"];
-  const fields = [...document.querySelectorAll("#page input")].filter(
+  // Pages about one's account are outside of the frame.
+  const page = document.querySelector("#page") ?? document.body;
+  const fields = [...page.querySelectorAll("input")].filter(
     (field) => TEXT.includes(field.type) && !field.disabled && !field.readOnly && field.checkVisibility(),
   );
   fields.forEach((field, index) => (field.dataset.tried = index));

@@ -31,6 +31,7 @@ from orders.models import (
 from orders.services.playbooks import setting
 from orders.services.roles import ensure_roles
 from orders.vocabulary import EventType
+from tests.browser import factors
 from tests.orders import open_runs, playbooks
 from tests.orders.access_attempts import Attempt
 from tests.orders.test_access_matrix import ATTEMPTS
@@ -45,7 +46,8 @@ def fill() -> None:
     ensure_roles()
     for role in Role:
         User.objects.create_user(role.value, is_staff=True).groups.add(Group.objects.get(name=role))
-    User.objects.create_superuser(SUPERUSER)
+    User.objects.create_user("invited")
+    factors.give_all(User.objects.create_superuser(SUPERUSER))
     for prepare in dict.fromkeys(one.prepare for one in sorted(ATTEMPTS, key=_is_last)):
         with transaction.atomic():
             prepare()

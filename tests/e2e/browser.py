@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
+# As long as playwright waits for a click: against hanging, not against slowness.
+expect.set_options(timeout=30_000)
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",

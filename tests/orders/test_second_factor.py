@@ -171,7 +171,8 @@ def test_the_demo_login_is_exempt_and_the_sign_in_page_says_so(settings: Setting
 
 def test_nobody_signs_up_or_changes_the_address_of_the_account() -> None:
     client = Client()
-    for path in ("/accounts/signup/", "/accounts/email/", "/accounts/3rdparty/", "/accounts/password/set/"):
+    for path in ("signup/", "email/", "confirm-email/", "confirm-email/a:b/", "3rdparty/", "password/set/"):
+        path = f"/accounts/{path}"
         assert client.get(path).status_code == 404, path
         assert client.post(path, {"username": "eve", "password1": PASSWORD}).status_code == 404, path
     assert not User.objects.exists()
