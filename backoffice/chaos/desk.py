@@ -26,6 +26,11 @@ AT_THE_GATEWAY = {"Authorization": "Bearer sk_test_desk"}
 NEEDS_AN_ANSWER = frozenset({"needs_response", "warning_needs_response"})
 #: what a lead decides about each kind of what a restored database does not have
 DECIDED = {"order_behind": "finish", "order_unknown": "undo", "run_behind": "again"}
+#: what an order that goes through its steps again may wait for a second time: list, filter, command, name of its order
+WAITS: tuple[tuple[str, dict[str, str], str, str], ...] = (
+    ("reviews", {}, "review/approve", "order"),
+    ("orders", {"status": "on_hold"}, "release", "number"),
+)
 DISPUTED = """
     SELECT count(*) FROM orders_dispute d JOIN orders_order o ON o.id = d.order_id
     WHERE o.number = %s AND d.status IN ('inquiry', 'open')
@@ -40,7 +45,7 @@ class Desk:
     #: (order number, unix time) of each order that was cancelled because a partner refuses it for good
     cancelled: list[tuple[str, float]] = field(default_factory=list)
     _retried: set[str] = field(default_factory=set)
-    #: orders that go through their steps again after the database was set back, a review of theirs too
+    #: orders that go through their steps again after the database was set back
     _finished: set[str] = field(default_factory=set)
     _thread: threading.Thread | None = None
 
@@ -61,7 +66,7 @@ class Desk:
         while not self.asker.over.wait(PAUSE):
             if self.asker.undecided.is_set():
                 continue
-            for look in (self._look_at_disputes, self._look_at_tasks, self._look_at_reviews):
+            for look in (self._look_at_disputes, self._look_at_tasks, self._look_at_what_waits):
                 self._guarded(look)
 
     def _guarded(self, look: Callable[[], None]) -> None:
@@ -100,16 +105,16 @@ class Desk:
                 self._finished |= {one["name"]} if decision == "finish" else set()
         return not found
 
-    def _look_at_reviews(self) -> None:
-        """Approve once more what the restored database has as never decided; other reviews are the clerk's."""
+    def _look_at_what_waits(self) -> None:
+        """Decide once more what the restored database has as never decided; of other orders the clerk does that."""
         if not self._finished:
             return
-        told = self.asker.ask("GET", f"{self.asker.doors.api}reviews/")
-        if told is None or told.status_code != 200:
-            return
-        for number in [one["order"] for one in told.json()["results"] if one["order"] in self._finished]:
-            if self._post(f"orders/{number}/review/approve", f"approve-{number}", {"reason": "Approved before"}):
-                self.settled["reviews after a restore"] += 1
+        for path, where, command, key in WAITS:
+            told = self.asker.ask("GET", f"{self.asker.doors.api}{path}/", params=where)
+            rows = told.json()["results"] if told is not None and told.status_code == 200 else ()
+            for number in [row[key] for row in rows if row[key] in self._finished]:
+                if self._post(f"orders/{number}/{command}", f"{command}-{number}", {"reason": "As before"}):
+                    self.settled[f"after a restore: {command}"] += 1
 
     def _look_at(self, task: dict[str, Any]) -> None:
         if self.asker.over.is_set():

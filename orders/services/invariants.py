@@ -180,9 +180,10 @@ def numbers_and_statuses(order_ids: Iterable[str]) -> dict[str, tuple[str, str]]
 
 
 def recovered_orders() -> set[str]:
-    """Ids of the orders that a recovery run has brought to their end."""
+    """Ids of the orders that a recovery run has brought to their end, or a lead after the database was restored."""
     ended = Recovery.objects.filter(order__status__in=TERMINAL_STATUSES).exclude(run_id="")
-    return {str(pk) for pk in ended.values_list("order_id", flat=True)}
+    decided = RestoreDifference.objects.exclude(decision="").values_list("reference", flat=True)
+    return {*(str(pk) for pk in ended.values_list("order_id", flat=True)), *decided}
 
 
 def finished_after_a_restore() -> set[str]:

@@ -29,14 +29,16 @@ class Asked(Asker):
     doors: Doors = DOORS
     tasks: list[dict[str, Any]] = field(default_factory=list)
     disputes: list[dict[str, Any]] = field(default_factory=list)
-    reviews: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
     disputed: int = 0
     no: set[str] = field(default_factory=set)
     posts: list[tuple[str, Any]] = field(default_factory=list)
 
     def ask(self, method: str, url: str, **options: Any) -> Any:
-        if url.endswith("reviews/"):
-            return Answer({"results": [{"order": number} for number in self.reviews]})
+        if url.endswith("/api/reviews/"):
+            return Answer({"results": [{"order": number} for number in self.waiting]})
+        if url.endswith("/api/orders/"):
+            return Answer({"results": [{"number": number} for number in self.waiting]})
         if method == "GET":
             return Answer({"results": self.tasks} if url.endswith("tasks/") else {"data": self.disputes})
         path = url.removeprefix(DOORS.api).removeprefix(DOORS.simulator)
@@ -157,15 +159,15 @@ def test_a_restored_database_is_decided_about_before_its_task_is_resolved() -> N
                 return Answer({"results": found})
             return super().ask(method, url, **options)
 
-    asked = Restored(tasks=[task("restored") | {"order": None}], reviews=["SO-1", "SO-9"])
+    asked = Restored(tasks=[task("restored") | {"order": None}], waiting=["SO-1", "SO-9"])
     desk = Desk(asker=asked)
-    desk._look_at_reviews()
-    assert not asked.posts, "reviews are the clerk's"
+    desk._look_at_what_waits()
+    assert not asked.posts, "that is the clerk's"
     desk._look_at_tasks()
     assert [body["decision"] for _, body in asked.posts] == ["finish", "undo", "keep", "again"]
     asked.posts.clear()
-    desk._look_at_reviews()
-    assert [path for path, _ in asked.posts] == ["orders/SO-1/review/approve/"]
+    desk._look_at_what_waits()
+    assert [path for path, _ in asked.posts] == ["orders/SO-1/review/approve/", "orders/SO-1/release/"]
     found.clear()
     Desk(asker=asked)._look_at_tasks()
     assert asked.posts[-1][0] == "tasks/12345678-0/resolve/"

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
+from uuid import uuid4
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -14,13 +15,13 @@ from django.db.models import Model
 from django.utils import timezone
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from orders.models import Batch, Export, FeedImport, Order, PartnerRun, PlaybookRun, ProcessRun
+from orders.models import Batch, Export, FeedImport, Order, PartnerRun, PlaybookRun, ProcessRun, RestoreDifference
 from orders.services import batches, invariants, partner_calls, partner_runs
 from orders.services.batches.working import Where
 from orders.services.playbooks import following
 from orders.services.run_kinds import KINDS
 from orders.services.runs_invariants import PARTS, check_runs
-from orders.vocabulary import BatchAction, PartnerCode, PlaybookEnding, RunKind
+from orders.vocabulary import BatchAction, PartnerCode, PlaybookEnding, RestoreDecision, RestoreKind, RunKind
 from temporal_app import invariants as engine
 from temporal_app.runs import RUNS
 from tests.factories import TEST_ACTOR, make_order
@@ -204,3 +205,18 @@ def test_runs_of_one_order_are_two_unless_one_continues_the_other(
     listed = [Listed(f"order:{order.pk}", before), Listed(f"order:{order.pk}")]
     violations = async_to_sync(engine.check_orders)(cast(Client, Temporal(listed)))
     assert [(one.subject, one.detail) for one in violations] == [(order.number, detail) for detail in found]
+
+
+@pytest.mark.parametrize("decision", ["", RestoreDecision.KEEP])
+def test_a_terminated_process_that_the_database_has_forgotten_is_named_until_a_lead_has_decided(decision: str) -> None:
+    forgotten = str(uuid4())
+    RestoreDifference.objects.create(
+        kind=RestoreKind.ORDER_UNKNOWN,
+        reference=forgotten,
+        name="SO-7",
+        decision=decision,
+        **({"decided_at": timezone.now(), "decided_by": "lea", "note": "It was ended"} if decision else {}),
+    )
+    listed = [Listed(f"order:{forgotten}", WorkflowExecutionStatus.TERMINATED)]
+    violations = async_to_sync(engine.check_orders)(cast(Client, Temporal(listed)))
+    assert [one.subject for one in violations] == ([] if decision else [forgotten])
