@@ -167,7 +167,11 @@ def test_a_relay_that_is_stopped_first_ends_what_is_on_its_way(
             await ending.wait()
             await temporal.deliver(client, body)
 
+        async def no_other_sweeps(client: object, known: set[str]) -> tuple[str, ...]:
+            return ()
+
         running.listen = listen  # type: ignore[method-assign]
+        monkeypatch.setattr(relay, "other_sweeps", no_other_sweeps)
         monkeypatch.setitem(relay.DELIVER, Topic.START_ORDER, answer_late)
         async with asyncio.timeout(PATIENCE):
             await running.run()
