@@ -132,7 +132,7 @@ class Left:
 
     orders: int
     messages: int
-    #: lines in all histories, apart from tries that failed and what people are told; while it grows, something gets ahead
+    #: lines in all histories, without tries that failed and what people are told; while it grows, something gets ahead
     events: int
 
     def is_ahead_of(self, earlier: "Left") -> bool:
