@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.urls import reverse
@@ -52,6 +53,15 @@ def test_a_copy_that_was_made_before_any_sweep_is_recognised_with_all_that_was_p
     assert restoring.lost_since() == (order.created_at - restoring.SETTLES_WITHIN).isoformat()
     assert processes.settle([Seen(order_id=str(order.pk), state=RunState.CLOSED)], actor=SWEEPER) == 0
     assert not Finding.objects.exists()
+
+
+def test_a_worker_that_dies_before_it_has_told_leaves_it_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as dies:
+        dies.setattr(restoring.tasks, "open_task", mock.Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            swept("run-4", unknown=("run-2",))
+    assert swept("run-5", unknown=("run-2",))
+    assert restoring.is_standing()
 
 
 def test_an_empty_database_in_the_place_of_a_lost_one_has_forgotten_every_order() -> None:

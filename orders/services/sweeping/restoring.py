@@ -130,8 +130,9 @@ def recognise(unknown: Iterable[str], *, actor: Actor, run_id: str = "", seen: d
             since = row.ran_at if known else _newest_order_at()
             row.places |= {"lost_since": (since - SETTLES_WITHIN).isoformat(), "compared": 0}
         row.save(update_fields=["places"])
-    if is_older:
-        tasks.open_task(TaskKind.RESTORED, SUBJECT, level=TaskLevel.LEAD, says=_says(), actor=actor)
+        if is_older:
+            # Together: whoever remembered and died before it told would have nobody told, ever.
+            tasks.open_task(TaskKind.RESTORED, SUBJECT, level=TaskLevel.LEAD, says=_says(), actor=actor)
     return is_older
 
 
