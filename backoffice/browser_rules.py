@@ -4,6 +4,7 @@ Unfold's Alpine evaluates expressions and sets inline styles, so pages inside it
 else (API, its docs, error pages, static files) gets no such leave, and a policy for all of them would give it to all.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from csp.middleware import CSPMiddleware, PolicyParts
@@ -12,6 +13,7 @@ from django.http import HttpRequest, HttpResponseBase
 
 #: pages drawn inside Unfold's frame
 FRAMED = ("/admin/", "/orders/")
+SIGN_OUT = ("/admin/logout/", "/accounts/logout/")
 
 
 class BrowserRules(CSPMiddleware):
@@ -27,4 +29,25 @@ class BrowserRules(CSPMiddleware):
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> Any:
         response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
+        response.headers.setdefault("Reporting-Endpoints", settings.REPORTING_ENDPOINTS)
         return super().process_response(request, response)
+
+
+class PrivatePages:
+    """Nothing that a view answers is kept by a browser or a proxy; who signs out leaves nothing behind.
+
+    Stands behind whitenoise: static files are everybody's, and may be kept.
+    """
+
+    sync_capable, async_capable = True, False
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if "no-store" not in response.get("Cache-Control", ""):
+            response["Cache-Control"] = "no-store"
+        if request.path_info in SIGN_OUT and request.method == "POST":
+            response["Clear-Site-Data"] = '"cache", "cookies", "storage"'
+        return response

@@ -1,6 +1,6 @@
 """System checks: a wrong configuration stops the start with an id and a hint, not an order halfway through."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -212,10 +212,17 @@ def database_is_the_one_we_mean(**_: object) -> list[CheckMessage]:
             hint="Add ?sslmode=verify-full&sslrootcert=FILE to its address (DATABASE_URL, DATABASE_DIRECT_URL).",
             id="backoffice.W006",
         )
-        for alias, entry in settings.DATABASES.items()
-        if (mode := entry.get("OPTIONS", {}).get("sslmode", "prefer")) != "verify-full"
-        and any(host not in HERE and not host.startswith("/") for host in entry.get("HOST", "").split(","))
+        for alias, mode in unverified_databases()
     ]
+
+
+def unverified_databases() -> Iterator[tuple[str, str]]:
+    """Alias and sslmode of each database on another machine whose certificate is not verified."""
+    for alias, entry in settings.DATABASES.items():
+        mode = entry.get("OPTIONS", {}).get("sslmode", "prefer")
+        is_elsewhere = any(host not in HERE and not host.startswith("/") for host in entry.get("HOST", "").split(","))
+        if mode != "verify-full" and is_elsewhere:
+            yield alias, mode
 
 
 #: processes that have a pool, and the connections that one has besides: a worker's relay listens, and its gate looks
@@ -234,6 +241,23 @@ def personal_data_can_be_encrypted(**_: object) -> list[CheckMessage]:
                 hint='Set it to "id:key"; `openssl rand -base64 32` makes a key. ./dev sets it for you. '
                 "Keep it apart from the database's backups: docs/personal-data.md.",
                 id="backoffice.E005",
+            )
+        ]
+    return []
+
+
+@register()
+def digests_can_be_keyed(**_: object) -> list[CheckMessage]:
+    """Without a key nobody could ask for a second person, and nothing that was agreed to could be verified."""
+    try:
+        parse_keys(settings.DIGEST_KEYS)
+    except InvalidKeys as error:
+        return [
+            Error(
+                f"BACKOFFICE_DIGEST_KEYS cannot be used: {error}.",
+                hint='Set it to "id:key", for web, workers and commands alike; `openssl rand -base64 32` makes a key. '
+                "./dev sets it for you. Keep it where nobody who reads the database finds it: docs/secrecy.md.",
+                id="backoffice.E027",
             )
         ]
     return []

@@ -1,24 +1,25 @@
 """The database accounts of the product, and what each may do with every table.
 
 The owner migrates. Web and worker run as accounts that own nothing: a stolen session of theirs cannot rewrite history,
-put a trigger to sleep or drop a table, whatever our code or an attacker sends. What may happen to a table is not listed
-here but read from its model: a table whose trigger refuses UPDATE and DELETE grants neither.
+put a trigger to sleep or drop a table, whatever our code or an attacker sends. What each may do with each table stands
+in `table_rights`; here it is granted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import pgtrigger
 from django.apps import apps
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import connection, transaction
-from django.db.models import Model
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
+from backoffice import mask_function
+from backoffice.table_rights import TABLES, Rights, models_by_table, refused_by_triggers, rights
 from orders.connections import LIMITS
 
 
@@ -30,13 +31,35 @@ class Role(StrEnum):
 
 
 APPLICATION = (Role.WEB, Role.WORKER)
-ALL = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
-#: written by migrations only
-READ_ONLY = frozenset({"django_migrations", "django_content_type", "auth_permission"})
 #: tables of orders that are no business of a report
-NOT_FOR_REPORTS = frozenset({"orders_apitoken", "orders_customerkey", "orders_refusedaction", "orders_requestcount"})
+NOT_FOR_REPORTS = frozenset(
+    {
+        *("orders_apitoken", "orders_customerkey", "orders_filekey", "orders_wordkey"),
+        "orders_maskedline",
+        *("orders_refusedaction", "orders_requestcount", "orders_sharednote"),
+    }
+)
 #: in per cent of max_connections: workers at their limit leave connections to the web, and both leave some to the owner
 CONNECTION_SHARE = {Role.WORKER: 65, Role.WEB: 20, Role.READER: 5}
+#: where pgtrigger's functions are
+SCHEMA = Identifier("public")
+#: functions with the rights of the owner, and who may call them: what takes words out of texts, and the seal over logs
+#: that the worker may not read (migration 0113)
+FUNCTIONS = {
+    mask_function.SIGNATURE: Role.WEB,
+    "public.orders_seal_logs(integer)": Role.WORKER,
+}
+SWITCH = SQL(
+    """
+    CREATE OR REPLACE FUNCTION public._pgtrigger_should_ignore(trigger_name name) RETURNS boolean LANGUAGE sql AS $$
+        SELECT coalesce(
+            trigger_name = ANY (nullif(current_setting('pgtrigger.ignore', true), '')::text[])
+            AND pg_has_role(current_user, (
+                SELECT proowner FROM pg_proc WHERE oid = to_regprocedure('public._pgtrigger_should_ignore(name)')
+            ), 'USAGE'), false)
+    $$
+    """
+)
 SESSION: dict[Role, dict[str, str]] = {
     Role.WEB: LIMITS,
     Role.WORKER: LIMITS,
@@ -60,35 +83,23 @@ def name_of(role: Role) -> str:
     return f"{settings.DATABASE_ROLE_PREFIX}_{role}"
 
 
-def privileges() -> dict[str, frozenset[str]]:
-    """What web and worker may do with each table."""
-    decided = {
-        model._meta.db_table: ALL - refused_by_triggers(model)
-        for model in apps.get_models(include_auto_created=True)
-        if model._meta.managed and not model._meta.proxy
-    }
-    return decided | {table: frozenset({"SELECT"}) for table in READ_ONLY}
-
-
-def refused_by_triggers(model: type[Model]) -> frozenset[str]:
-    """The operations that a trigger of the table refuses for every row."""
-    triggers: Iterable[Any] = getattr(model._meta, "triggers", ())
-    return frozenset(
-        operation
-        for trigger in triggers
-        if isinstance(trigger, pgtrigger.Protect) and trigger.get_condition(model) is None  # type: ignore[arg-type]
-        for operation in str(trigger.operation).split(" OR ")
-    )
+def privileges(role: Role) -> dict[str, Rights]:
+    """What web or worker may do with each table."""
+    models, place = models_by_table(), APPLICATION.index(role)
+    return {table: rights(spelled[place], models.get(table)) for table, spelled in TABLES.items()}
 
 
 def append_only_tables() -> list[str]:
-    return sorted(table for table, granted in privileges().items() if granted == {"SELECT", "INSERT"})
+    """Tables of which a trigger refuses every change."""
+    return sorted(
+        table for table, model in models_by_table().items() if refused_by_triggers(model) >= {"UPDATE", "DELETE"}
+    )
 
 
 def undecided_tables() -> list[str]:
-    """Tables that no model knows; nobody but the owner gets to them."""
+    """Tables that nobody decided about; nobody but the owner gets to them."""
     with connection.cursor() as cursor:
-        return sorted(set(connection.introspection.table_names(cursor)) - set(privileges()))
+        return sorted(set(connection.introspection.table_names(cursor)) - set(TABLES))
 
 
 def grant(passwords: Mapping[Role, str]) -> None:
@@ -183,26 +194,71 @@ def _scram(name: str, password: str) -> str:
 
 
 def _grant_tables() -> None:
-    ((schema,),) = _rows(SQL("SELECT current_schema()"))
     everybody = SQL(", ").join(Identifier(name_of(role)) for role in Role)
-    writers = SQL(", ").join(Identifier(name_of(role)) for role in APPLICATION)
-    where = Identifier(schema)
     # Before PostgreSQL 15 everybody may make tables, and a table in front of ours in the path would be read instead.
-    _run(SQL("REVOKE CREATE ON SCHEMA {} FROM PUBLIC").format(where))
+    _run(SQL("REVOKE CREATE ON SCHEMA {} FROM PUBLIC").format(SCHEMA))
     for kind in ("TABLES", "SEQUENCES"):
-        _run(SQL("REVOKE ALL ON ALL {} IN SCHEMA {} FROM {}").format(SQL(kind), where, everybody))
-    _run(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(where, everybody))
-    _run(SQL("GRANT USAGE ON ALL SEQUENCES IN SCHEMA {} TO {}").format(where, writers))
+        _run(SQL("REVOKE ALL ON ALL {} IN SCHEMA {} FROM {}").format(SQL(kind), SCHEMA, everybody))
+    _run(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(SCHEMA, everybody))
     with connection.cursor() as cursor:
         present = set(connection.introspection.table_names(cursor))
-    for table, granted in privileges().items():
-        if table in present:
-            rights = SQL(", ").join(SQL(word) for word in sorted(granted))
-            _run(SQL("GRANT {} ON {} TO {}").format(rights, Identifier(schema, table), writers))
+    for role in APPLICATION:
+        account = Identifier(name_of(role))
+        _run(SQL("GRANT USAGE ON ALL SEQUENCES IN SCHEMA {} TO {}").format(SCHEMA, account))
+        for table, granted in privileges(role).items():
+            if table in present:
+                _grant_table(table, granted, account)
+    for function, caller in FUNCTIONS.items():
+        _run(SQL("REVOKE ALL ON FUNCTION {} FROM PUBLIC, {}").format(SQL(function), everybody))
+        _run(SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(SQL(function), Identifier(name_of(caller))))
     for model in apps.get_app_config("orders").get_models(include_auto_created=True):
         if model._meta.db_table in present - NOT_FOR_REPORTS:
             reader = Identifier(name_of(Role.READER))
-            _run(SQL("GRANT SELECT ON {} TO {}").format(Identifier(schema, model._meta.db_table), reader))
+            _run(SQL("GRANT SELECT ON {} TO {}").format(_in_schema(model._meta.db_table), reader))
+    _show_people()
+
+
+def _grant_table(table: str, granted: Rights, account: Identifier) -> None:
+    # What an earlier version granted for single columns goes with the rights to the table, which are all revoked.
+    words: list[Composable] = [SQL(word) for word in granted.spelled]
+    if not granted.is_whole:
+        columns = SQL(", ").join(Identifier(column) for column in sorted(granted.columns))
+        words.append(SQL("UPDATE ({})").format(columns))
+    if words:
+        _run(SQL("GRANT {} ON {} TO {}").format(SQL(", ").join(words), _in_schema(table), account))
+
+
+def _show_people() -> None:
+    """Show the accounts to the worker without their passwords, which are nothing to it.
+
+    PostgreSQL looks into the schema of the account's own name first, so the worker asks for `auth_user` as all do.
+    """
+    table = get_user_model()._meta.db_table
+    columns = [
+        SQL("'!'::text AS password") if field.column == "password" else Identifier(str(field.column))
+        for field in get_user_model()._meta.concrete_fields
+    ]
+    own = Identifier(name_of(Role.WORKER))
+    _run(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(own))
+    view = Identifier(name_of(Role.WORKER), table)
+    # Anew, for its columns are those of the table as it is now. A migration that changes the type of one must drop it.
+    _run(SQL("DROP VIEW IF EXISTS {}").format(view))
+    _run(SQL("CREATE VIEW {} AS SELECT {} FROM {}").format(view, SQL(", ").join(columns), _in_schema(table)))
+    _run(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(own, own))
+    _run(SQL("GRANT SELECT ON {} TO {}").format(view, own))
+
+
+def lock_the_switch(**_: object) -> None:
+    """After migrations: only the owner can put a trigger to sleep with `pgtrigger.ignore`.
+
+    Anybody may set that variable, and nobody can be forbidden to; each migration that installs a trigger writes
+    pgtrigger's own function anew, which believes it from everybody.
+    """
+    _run(SWITCH)
+
+
+def _in_schema(table: str) -> Identifier:
+    return Identifier("public", table)
 
 
 def _run(statement: Composable) -> None:

@@ -22,10 +22,17 @@ class TrustedProxies:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        count: int = settings.TRUSTED_PROXIES
-        passed = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
-        if count and len(passed) >= count:
-            # What is no address leaves the proxy's own, which is at least true.
-            with suppress(ValueError):
-                request.META["REMOTE_ADDR"] = str(ip_address(passed[-count]))
+        connected = request.META.get("REMOTE_ADDR", "")
+        request.META["REMOTE_ADDR"] = caller(request.headers.get("X-Forwarded-For", ""), connected)
         return self.get_response(request)
+
+
+def caller(forwarded: str, connected: str) -> str:
+    """The address that a request comes from, by its `X-Forwarded-For` and by the connection's other end."""
+    count: int = settings.TRUSTED_PROXIES
+    passed = [part.strip() for part in forwarded.split(",")]
+    if count and len(passed) >= count:
+        # What is no address leaves the proxy's own, which is at least true.
+        with suppress(ValueError):
+            return str(ip_address(passed[-count]))
+    return connected

@@ -65,10 +65,10 @@ READINESS = Readiness()
 def readyz(request: HttpRequest) -> HttpResponse:
     trouble = READINESS.trouble()
     if not trouble:
-        return HttpResponse("ready\n", content_type="text/plain")
+        return HttpResponse("ready\n", content_type="text/plain; charset=utf-8")
     return HttpResponse(
         f"not ready: {trouble}\n",
-        content_type="text/plain",
+        content_type="text/plain; charset=utf-8",
         status=503,
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )

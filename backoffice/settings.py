@@ -1,4 +1,4 @@
-"""All settings but those of the partners (`partner_settings`), read from the environment; `./dev` sets what it needs.
+"""All settings but those of accounts, partners and requests, read from the environment; `./dev` sets what it needs.
 
 Nothing here has a default that would be dangerous in production: the secret key, the hosts and the database must be
 given, and `backoffice.checks` stops the start with a hint where they are not.
@@ -8,8 +8,10 @@ from pathlib import Path
 
 import environ
 
+from backoffice.account_settings import *
 from backoffice.database_url import database
 from backoffice.partner_settings import *
+from backoffice.request_settings import *
 from backoffice.theme import UNFOLD as UNFOLD
 
 env = environ.Env()
@@ -37,6 +39,12 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "django.contrib.postgres",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
     "axes",
     "csp",
     "django_filters",
@@ -53,12 +61,14 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "backoffice.web_clock.NoteClock",
     "backoffice.proxies.TrustedProxies",
-    "django.middleware.security.SecurityMiddleware",
     "backoffice.browser_rules.BrowserRules",
+    "django.middleware.security.SecurityMiddleware",
+    "backoffice.transport.EncryptedCalls",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "backoffice.browser_rules.PrivatePages",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "backoffice.session_age.SessionAge",
-    "django.middleware.common.CommonMiddleware",
+    "backoffice.transport.NamedHosts",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -66,6 +76,9 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "pghistory.middleware.HistoryMiddleware",
     "axes.middleware.AxesMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "backoffice.second_factor.SecondFactor",
+    "backoffice.asking_again.AskAgain",
     "orders.request_ids.RememberRequestId",
     "orders.refused_requests.RefusedRequests",
 ]
@@ -109,31 +122,16 @@ if DATABASE_DIRECT_URL:
 DATABASE_OWNER_URL = env("DATABASE_OWNER_URL", default="")
 DATABASE_ROLE_PREFIX = env("DATABASE_ROLE_PREFIX", default="backoffice")
 
+CACHES = {
+    # What allauth counts must hold for all web processes together.
+    "default": {"BACKEND": "backoffice.shared_cache.SharedCache"},
+    "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+}
+
 #: "id:base64key,id2:base64key": the first wraps new customers' keys, all unwrap (docs/personal-data.md)
 PERSONAL_DATA_KEYS = env("BACKOFFICE_PERSONAL_DATA_KEYS", default="")
-
-# --- Sign-in ----------------------------------------------------------------------------------------------------------
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
-]
-AUTH_PASSWORD_VALIDATORS.append({"NAME": "orders.services.accounts.RevokesTokens"})
-LOGIN_URL = "/admin/login/"
-LOGIN_REDIRECT_URL = "/admin/"
-AXES_FAILURE_LIMIT = 10
-AXES_COOLOFF_TIME = 0.25  # hours
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_RESET_ON_SUCCESS = True
-# A try during the lock does not prolong it, else a forgotten script keeps a colleague out for ever.
-AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_ENABLE_ACCESS_FAILURE_LOG = True
-AXES_LOCKOUT_CALLABLE = "backoffice.sign_in.locked_out"
+#: "id:base64key,id2:base64key": the first signs approvals and playbooks, all verify (docs/secrecy.md)
+DIGEST_KEYS = env("BACKOFFICE_DIGEST_KEYS", default="")
 
 # --- Browser security -------------------------------------------------------------------------------------------------
 #: how many proxies of ours stand before the web process; 0 means that no forwarded header is believed
@@ -149,11 +147,18 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 PERMISSIONS_POLICY = "camera=(), microphone=(), geolocation=(), payment=(), usb=()"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = IS_PRODUCTION
+#: probes come by address and in clear text, and hear nothing secret; calls are refused (backoffice/transport.py)
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^api/"]
 if IS_PRODUCTION:
+    # No other host of the domain can set a cookie of such a name.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
     if TRUSTED_PROXIES:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+#: backoffice/policy_reports.py
+REPORTS = "/csp-reports"
+REPORTING_ENDPOINTS = f'policy="{REPORTS}"'
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         # No page has an inline script, and nothing is loaded from elsewhere.
@@ -163,8 +168,11 @@ CONTENT_SECURITY_POLICY = {
         "img-src": ["'self'", "data:"],
         "object-src": ["'none'"],
         "frame-ancestors": ["'none'"],
-        "base-uri": ["'self'"],
-        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'", *SSO_ORIGINS],
+        # Browsers know one or the other; `Reporting-Endpoints` says where the name leads.
+        "report-uri": [REPORTS],
+        "report-to": ["policy"],
     }
 }
 #: what pages inside Unfold's frame need besides; see backoffice/browser_rules.py
@@ -198,6 +206,15 @@ DOWNLOADS_AT_ONCE = env.int("DOWNLOADS_AT_ONCE", default=3)
 DOWNLOAD_STALL_SECONDS = env.float("DOWNLOAD_STALL_SECONDS", default=300)
 #: refunds of an order that add up to more than this many minor units take a second person
 REFUND_SECOND_PERSON_OVER_MINOR = env.int("REFUND_SECOND_PERSON_OVER_MINOR", default=50_000)
+#: hours after which a new account, a new password or a new role may approve what others ask for
+FRESH_APPROVER_HOURS = env.int("FRESH_APPROVER_HOURS", default=24)
+#: what goes out without a second person, in minor units: refunds of one person in a day, and to one customer in 30 days
+REFUND_ALONE_PER_DAY_MINOR = env.int("REFUND_ALONE_PER_DAY_MINOR", default=200_000)
+REFUND_ALONE_PER_CUSTOMER_MINOR = env.int("REFUND_ALONE_PER_CUSTOMER_MINOR", default=100_000)
+#: the most that vouchers come to, in minor units: of an order, of a customer in 30 days, of one person in a day
+VOUCHERS_PER_ORDER_MINOR = env.int("VOUCHERS_PER_ORDER_MINOR", default=10_000)
+VOUCHERS_PER_CUSTOMER_MINOR = env.int("VOUCHERS_PER_CUSTOMER_MINOR", default=20_000)
+VOUCHERS_PER_DAY_MINOR = env.int("VOUCHERS_PER_DAY_MINOR", default=50_000)
 #: how long a paused step stands still unless the person says how long, and how long at most; holds may be longer
 STEP_PAUSE_MINUTES = env.int("STEP_PAUSE_MINUTES", default=60)
 STEP_PAUSE_MAX_MINUTES = env.int("STEP_PAUSE_MAX_MINUTES", default=7 * 24 * 60)
@@ -248,22 +265,25 @@ SPECTACULAR_SETTINGS = {
         )
     },
 }
-#: refusals name this limit; it is checked before the body is parsed
-API_MAX_BODY_BYTES = 2 * 1024 * 1024
-API_MAX_JSON_DEPTH = 32
-DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024
 
 # --- Order feeds ------------------------------------------------------------------------------------------------------
 FEED_UPLOAD_MAX_BYTES = 5 * 1024 * 1024
 FEED_UPLOAD_MAX_ROWS = 5_000
 #: orders of imports that are under way at once; more wait in the outbox, where everything else overtakes them
 BULK_ORDERS_UNDER_WAY = env.int("BULK_ORDERS_UNDER_WAY", default=100)
+#: how long the file of an import, and its rows, are kept after the import has ended
+FEED_FILES_KEPT_DAYS = env.int("FEED_FILES_KEPT_DAYS", default=30)
 FEED_COMMAND_MAX_BYTES = 200 * 1024 * 1024
 FEED_COMMAND_MAX_ROWS = 1_000_000
 
 # --- Exports ----------------------------------------------------------------------------------------------------------
 #: rows of one export; a sheet of a workbook ends at 1,048,576
 EXPORT_MAX_ROWS = env.int("EXPORT_MAX_ROWS", default=500_000)
+#: of one person, that are not made yet
+EXPORTS_OPEN_PER_PERSON = env.int("EXPORTS_OPEN_PER_PERSON", default=5)
+#: of one person, that have not ended
+IMPORTS_OPEN_PER_PERSON = env.int("IMPORTS_OPEN_PER_PERSON", default=10)
+BATCHES_OPEN_PER_PERSON = env.int("BATCHES_OPEN_PER_PERSON", default=10)
 #: how long the file of an export is kept
 EXPORT_KEEP_DAYS = env.int("EXPORT_KEEP_DAYS", default=7)
 
@@ -354,11 +374,11 @@ LOGGING = {
     "formatters": {
         "line": {"()": "backoffice.logs.WithoutValues", "format": "%(asctime)s %(levelname)s %(name)s %(message)s"}
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without_names"]}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", default="INFO")},
-    "filters": {"without_query": {"()": "backoffice.logs.WithoutQuery"}},
+    "filters": {"without_names": {"()": "backoffice.logs.WithoutNames"}},
     "loggers": {
-        "uvicorn.access": {"handlers": ["console"], "filters": ["without_query"], "propagate": False},
+        "uvicorn.access": {"handlers": ["console"], "propagate": False},
         "uvicorn.error": {"handlers": ["console"], "propagate": False},
         "httpx": {"level": "WARNING"},
         "stripe": {"level": "WARNING"},

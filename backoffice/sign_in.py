@@ -1,7 +1,7 @@
 """Too many wrong sign-ins: what the caller hears.
 
-axes counts wrong passwords by user and address together, so that a stranger elsewhere cannot lock out a colleague. Its
-own answer is a bare line without the time after which to come back.
+axes counts wrong passwords by user and address together, so that a stranger elsewhere cannot lock out a colleague, and
+`backoffice.guessing` in three more ways. Its own answer is a bare line without the time after which to come back.
 """
 
 import math
@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 
+from backoffice.guessing import seconds_left
 from orders.api.problems import TOO_MANY_REQUESTS, Refused, problem_response
 
 
@@ -33,6 +34,8 @@ def locked_out(request: HttpRequest, response: HttpResponseBase, credentials: di
 
 def _seconds_left(request: HttpRequest, credentials: dict | None) -> int:
     username = get_client_username(request, credentials)
+    if spread := seconds_left(request, credentials):
+        return spread
     attempts = AccessAttempt.objects.filter(username=username, ip_address=request.META.get("REMOTE_ADDR"))
     last: datetime = attempts.aggregate(last=Max("attempt_time"))["last"] or timezone.now()
     end: datetime = last + get_cool_off(request)

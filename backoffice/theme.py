@@ -1,6 +1,7 @@
 """How the admin looks: names, symbols and colours of Unfold. A setting, apart from those that an operator sets."""
 
 from django.templatetags.static import static
+from django.urls import reverse_lazy
 
 UNFOLD = {
     "SITE_TITLE": "Backoffice",
@@ -15,7 +16,11 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "orders.dashboard.fill",
     "STYLES": [lambda request: static("orders/backoffice.css")],
-    "SCRIPTS": [lambda request: static("orders/live.js")],
+    "SCRIPTS": [
+        lambda request: static("orders/vendor/idiomorph-0.8.0.min.js"),
+        lambda request: static("orders/live.js"),
+        lambda request: static("orders/frame.js"),
+    ],
     "SIDEBAR": {
         "show_search": True,
         "command_search": True,
@@ -24,6 +29,12 @@ UNFOLD = {
     },
     # Model search would walk every table row by row; the callback asks two indexes.
     "COMMAND": {"search_models": False, "search_callback": "orders.admin.navigation.search", "show_history": True},
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Second factor", "link": reverse_lazy("mfa_index")},
+            {"title": "Sessions", "link": reverse_lazy("usersessions_list")},
+        ]
+    },
     "BORDER_RADIUS": "6px",
     "COLORS": {
         "primary": {

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Maker:
+    """Somebody who made an automated act happen."""
+
+    user_id: int
+    #: what they did, after "You": "published refund_all v2"
+    part: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Actor:
     kind: ActorKind
     #: shown in the timeline: a username or the name of a process
@@ -27,6 +36,8 @@ class Actor:
     user: AbstractBaseUser | AnonymousUser | None = None
     #: the API token a person came with, whose scopes narrow what they may do; None for a session
     token: Any = None
+    #: of an automated act: everybody who made it happen, beside the person it acts for
+    makers: tuple[Maker, ...] = ()
     #: where the engine acted from; empty for people
     workflow_id: str = ""
     run_id: str = ""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from orders.command_views import BUTTONS, give
+from orders.amounts import money
+from orders.command_forms import Refused, empty, page_command, with_words
+from orders.command_views import BUTTONS, ask_or_press, order_of
 from orders.frames import in_frame, order_not_found
 from orders.models import Order
 from orders.vocabulary import SKIPPABLE_STEPS, StepName, StepStatus
@@ -24,7 +24,9 @@ class Page:
     title: str
     #: what will happen, as a sentence; None when the order is not in a state for it
     says: Callable[[Order], str | None]
-    button: str
+    #: what the button says
+    verb: Callable[[Order], str]
+    icon: str
     #: the fields of the button's form that this order needs besides the reason
     fields: Callable[[Order], tuple[str, ...]]
 
@@ -49,11 +51,16 @@ def _skips(order: Order) -> str | None:
     return SKIPS[step] if step else None
 
 
+def _skip_verb(order: Order) -> str:
+    return "The parcel is booked: go on" if _failing(order) is StepName.SHIP else "Skip the fraud partner"
+
+
 PAGES: dict[str, Page] = {
     "step-skip": Page(
         title="Do without the partner",
         says=_skips,
-        button="Skip",
+        verb=_skip_verb,
+        icon="skip_next",
         fields=lambda order: ("carrier", "tracking_number") if _failing(order) is StepName.SHIP else (),
     ),
     "payment-method": Page(
@@ -62,7 +69,8 @@ PAGES: dict[str, Page] = {
             "What was begun with the old one is cancelled at the gateway before the new one is charged. If "
             "the old one has paid meanwhile, nothing is changed and the history says so."
         ),
-        button="Change",
+        verb=lambda order: f"Change and charge {money(order.total_minor, order.currency)}",
+        icon="credit_card",
         fields=lambda order: ("payment_method",),
     ),
 }
@@ -72,19 +80,30 @@ PAGES: dict[str, Page] = {
 @login_required
 def ask(request: HttpRequest, number: str, command: str) -> HttpResponse:
     """GET asks; POST gives the command."""
-    if request.method == "POST":
-        return give(request, number, command)
     page, button = PAGES[command], BUTTONS[command]
-    if not request.user.has_perm(button.permission):  # type: ignore[union-attr]
-        raise PermissionDenied(f"This needs the permission {button.permission}.")
-    order = None if "\x00" in number else Order.objects.filter(number=number).first()
-    if order is None:
-        return order_not_found(request, number)
-    says = page.says(order)
-    if says is None:
-        messages.warning(request, f"Order {number}: no step is failing that could be skipped.")
-        return redirect("orders:page", number=number)
-    form = button.form()
-    shown: list[forms.BoundField] = [form[name] for name in (*page.fields(order), "reason")]
-    context = {"order": order, "page": page, "says": says, "fields": shown}
-    return in_frame(request, "orders/command.html", f"{page.title}: {order.number}", context)
+
+    def shown(refused: Refused | None = None, status: int = 200) -> HttpResponse:
+        order = order_of(number)
+        if order is None:
+            return order_not_found(request, number)
+        says = page.says(order)
+        if says is None:
+            nothing = f"Order {number}: no step is failing that could be skipped."
+            messages.warning(request, with_words(refused.form) if refused else nothing)
+            return redirect("orders:page", number=number)
+        form = empty(button.form, command, refused)
+        needed = page.fields(order)
+        for name in [name for name in form.fields if name not in {*needed, "reason"}]:
+            del form.fields[name]
+        for name in needed:
+            form.fields[name].widget.is_required = form.fields[name].required = True
+        form.order_fields([*needed, "reason"])
+        context = {
+            "order": order,
+            "page": page,
+            "says": says,
+            "command": page_command(command, page.verb(order), page.icon, form),
+        }
+        return in_frame(request, "orders/command.html", f"{page.title}: {order.number}", context, status=status)
+
+    return ask_or_press(request, number, command, shown)

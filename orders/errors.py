@@ -40,6 +40,10 @@ class TooManyDownloads(DomainError):
     """You have too many downloads under way. Wait until one of them has ended."""
 
 
+class TooManyWorkbooks(DomainError):
+    """Too many workbooks are being read at the moment. Send it again in a minute, or send CSV."""
+
+
 class WrongState(DomainError):
     """The order is not in a state that allows this."""
 

@@ -20,6 +20,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
+TAG_BYTES = 16
+#: of a file in one block, and what stands in the table for it
+BLOCK_BYTES = 1 << 20
+SEALED_BLOCK_BYTES = NONCE_BYTES + BLOCK_BYTES + TAG_BYTES
 KEY_ID_WORDS = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -67,7 +71,7 @@ def _secret(key_id: str, text: str) -> bytes:
     return secret
 
 
-def encrypt(secret: bytes, plain: bytes, *, place: str) -> bytes:
+def encrypt(secret: bytes, plain: bytes | memoryview, *, place: str) -> bytes:
     """AES-256-GCM. `place` says where the text belongs (table, column, row); moved elsewhere it cannot be read."""
     nonce = os.urandom(NONCE_BYTES)
     return nonce + AESGCM(secret).encrypt(nonce, plain, place.encode())
@@ -79,6 +83,35 @@ def decrypt(secret: bytes, sealed: bytes, *, place: str) -> bytes:
         return AESGCM(secret).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place.encode())
     except (InvalidTag, ValueError):
         raise Unreadable(f"{place} was changed or moved, or was encrypted with another key.") from None
+
+
+def encrypt_blocks(secret: bytes, plain: bytes, *, place: str) -> bytes:
+    """A file, block by block, so that one is read without the others; none can be moved or left out."""
+    count = -(-len(plain) // BLOCK_BYTES)
+    view, sealed = memoryview(plain), bytearray()
+    for number in range(count):
+        block = view[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES]
+        sealed += encrypt(secret, block, place=_block_place(place, number, count))
+    return bytes(sealed)
+
+
+def decrypt_block(secret: bytes, sealed: bytes, *, place: str, number: int, count: int) -> bytes:
+    """One of the blocks, the first being 0. Raises `Unreadable`."""
+    return decrypt(secret, sealed, place=_block_place(place, number, count))
+
+
+def blocks_in(size: int) -> int:
+    """Of an encrypted file of so many bytes."""
+    return -(-size // SEALED_BLOCK_BYTES)
+
+
+def sealed_size(size: int) -> int:
+    """How many bytes `encrypt_blocks` makes of so many."""
+    return size + -(-size // BLOCK_BYTES) * (NONCE_BYTES + TAG_BYTES)
+
+
+def _block_place(place: str, number: int, count: int) -> str:
+    return f"{place}, block {number + 1} of {count}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +145,15 @@ class Keyring:
     def digests(self, text: str, *, purpose: str) -> list[str]:
         """Keyed digests of `text`, the one of the first key first: to find a text again without storing it."""
         return [hmac.new(key.secret, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest() for key in self.keys]
+
+    def sign(self, text: str, *, purpose: str) -> str:
+        """ "key id:digest" with the first key: `text` was written by somebody who holds it."""
+        return f"{self.keys[0].id}:{self.digests(text, purpose=purpose)[0]}"
+
+    def is_signed(self, text: str, digest: str, *, purpose: str) -> bool:
+        """Whether `digest` is that of `text` under the key that it names."""
+        signatures = zip(self.keys, self.digests(text, purpose=purpose), strict=True)
+        return any(hmac.compare_digest(f"{key.id}:{made}", digest) for key, made in signatures)
 
 
 @lru_cache(maxsize=8)

@@ -16,17 +16,18 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orders.actor import person
+from orders.command_forms import OfferedCommand, ReasonForm, Refused, bound, empty, take, told_if_gone
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame
-from orders.models import Playbook, PlaybookVersion
+from orders.models import Approval, Playbook, PlaybookVersion
 from orders.playbook_sentences import RUN_TONES, VERSION_TONES
 from orders.playbooks import difference
 from orders.playbooks.expressions import MAX_LENGTH
 from orders.playbooks.facts import ORDER_FACTS
 from orders.playbooks.graph import draw
 from orders.playbooks.outline import outline
-from orders.selectors import playbooks
-from orders.services.playbooks import publishing, triggering
+from orders.selectors import approvals, playbooks
+from orders.services.playbooks import publishing, setting
 from orders.vocabulary import Channel, EventType, PlaybookRunStatus, VersionStatus
 from orders.wording import EVENT_TITLES, status_word
 
@@ -36,10 +37,6 @@ SEE, SEE_VERSIONS, PUBLISH, SET = (
     "orders.publish_playbook",
     "orders.set_trigger",
 )
-
-
-class ReasonForm(forms.Form):
-    reason = forms.CharField(max_length=500)
 
 
 class EventForm(forms.Form):
@@ -71,7 +68,7 @@ class Button:
 BUTTONS: dict[str, Button] = {
     "publish": Button(
         service=publishing.publish,
-        taken="Version {number} of {slug} waits for a second person; it is in the list “Second person”.",
+        taken="Version {number} of {slug} waits for a second person; runs do not follow it until then.",
     ),
     "retire": Button(
         service=publishing.retire,
@@ -91,10 +88,21 @@ def playbook_list(request: HttpRequest) -> HttpResponse:
 @login_required
 def playbook_page(request: HttpRequest, slug: str) -> HttpResponse:
     """One version of it, the newest unless another is asked for, and the list of all."""
+    return _shown(request, slug, request.GET.get("version"))
+
+
+def _shown(
+    request: HttpRequest, slug: str, number: str | None, refused: Refused | None = None, status: int = 200
+) -> HttpResponse:
     _require(request, SEE_VERSIONS)
-    version = _version(slug, request.GET.get("version"))
+    version = _version(slug, number)
     if version is None:
         return _not_found(request, slug)
+    reader = person(request.user, Channel.ADMIN)
+    waiting = approvals.waiting_on(version, reader=reader)
+    # What waits is not asked for again.
+    commands = _commands(version, refused) if _may(request, PUBLISH) and not waiting else []
+    told_if_gone(request, refused, commands)
     definition = playbooks.read(version)
     shown = {
         "version": version,
@@ -112,10 +120,33 @@ def playbook_page(request: HttpRequest, slug: str) -> HttpResponse:
             for run in (playbooks.runs_of_playbook(slug) if _may(request, "orders.view_playbookrun") else [])
         ],
         "permissions": list(dict.fromkeys(entry.permission for entry in publishing.entries_of(definition))),
+        "waiting": waiting + approvals.waiting_on(version.playbook, reader=reader),
         "is_draft": version.status == VersionStatus.DRAFT,
-        "is_published": version.status == VersionStatus.PUBLISHED,
+        "commands": commands,
     }
-    return in_frame(request, "orders/playbooks/playbook.html", version.title, shown)
+    return in_frame(request, "orders/playbooks/playbook.html", version.title, shown, status=status)
+
+
+def _commands(version: PlaybookVersion, refused: Refused | None) -> list[OfferedCommand]:
+    offered = {
+        VersionStatus.DRAFT: ("publish", "Ask to publish", "publish"),
+        VersionStatus.PUBLISHED: ("retire", "Retire", "archive"),
+    }
+    found = offered.get(VersionStatus(version.status))
+    if found is None:
+        return []
+    name, title, icon = found
+    return [
+        OfferedCommand(
+            key=name,
+            title=f"{title}…",
+            verb=f"{title}: version {version.number}",
+            icon=icon,
+            address=reverse(f"orders:playbook-{name}", args=[version.playbook.slug, version.number]),
+            form=empty(ReasonForm, name, refused),
+            primary=name == "publish",
+        )
+    ]
 
 
 @require_POST
@@ -126,17 +157,21 @@ def give(request: HttpRequest, slug: str, number: int, command: str) -> HttpResp
     button = BUTTONS[command]
     if number >= 2**31 or _version(slug, str(number)) is None:
         return _not_found(request, slug)
-    form = ReasonForm(request.POST)
-    if not form.is_valid():
-        messages.error(request, f"Nothing was done. Reason: {' '.join(map(str, form.errors['reason']))}")
-    else:
-        try:
-            button.service(slug, number, actor=person(request.user, Channel.ADMIN), **form.cleaned_data)
-        except (WrongState, InvalidInput, NotPermitted) as refusal:
-            messages.warning(request, str(refusal))
-        else:
-            messages.success(request, button.taken.format(number=number, slug=slug))
-    return redirect(f"{reverse('orders:playbook', args=[slug])}?version={number}")
+
+    def work(reason: str) -> HttpResponse:
+        button.service(slug, number, actor=person(request.user, Channel.ADMIN), reason=reason)
+        messages.success(request, button.taken.format(number=number, slug=slug))
+        return redirect(f"{reverse('orders:playbook', args=[slug])}?version={number}")
+
+    def page(refused: Refused, status: int) -> HttpResponse:
+        return _shown(request, slug, str(number), refused, status)
+
+    form = bound(ReasonForm, command, request.POST)
+    try:
+        return take(request, form, command, work, page)
+    except NotPermitted as refusal:
+        form.add_error(None, str(refusal))
+        return page(Refused(key=command, form=form), 403)
 
 
 @require_safe
@@ -179,11 +214,11 @@ def starts(request: HttpRequest, slug: str) -> HttpResponse:
     standing = {name: getattr(schedule, name) for name in ScheduleForm.base_fields} if schedule else None
     on_event = EventForm(request.POST if wanted == "event" else None, auto_id="event_%s")
     on_schedule = ScheduleForm(request.POST if wanted == "schedule" else None, initial=standing, auto_id="schedule_%s")
-    if (wanted == "event" and _set(request, slug, on_event, triggering.set_trigger)) or (
-        wanted == "schedule" and _set(request, slug, on_schedule, triggering.set_schedule)
+    if (wanted == "event" and _set(request, slug, on_event, setting.set_trigger)) or (
+        wanted == "schedule" and _set(request, slug, on_schedule, setting.set_schedule)
     ):
         return redirect("orders:playbook-trigger", slug=slug)
-    shown = {
+    shown: dict[str, Any] = {
         "slug": slug,
         "triggers": [
             {"trigger": one, "title": EVENT_TITLES[EventType(one.event)]}
@@ -191,6 +226,7 @@ def starts(request: HttpRequest, slug: str) -> HttpResponse:
         ],
         "schedule": schedule,
         "has_published": publishing.newest_published(slug) is not None,
+        "waiting": approvals.waiting_on(playbook, reader=person(request.user, Channel.ADMIN)),
         "facts": ORDER_FACTS.items(),
         "forms": (
             ("event", "When something happens to an order", on_event),
@@ -205,14 +241,17 @@ def _set(request: HttpRequest, slug: str, form: forms.Form, service: Callable[..
     if not form.is_valid():
         return False
     try:
-        service(slug, **form.cleaned_data, actor=person(request.user, Channel.ADMIN))
+        made = service(slug, **form.cleaned_data, actor=person(request.user, Channel.ADMIN))
     except InvalidInput as refusal:
         form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         return False
-    except NotPermitted as refusal:
+    except (NotPermitted, WrongState) as refusal:
         form.add_error(None, str(refusal))
         return False
-    messages.success(request, f"What starts {slug} was changed.")
+    if isinstance(made, Approval):
+        messages.warning(request, f"{made.says} This waits for a second person.")
+    else:
+        messages.success(request, f"What starts {slug} was changed.")
     return True
 
 

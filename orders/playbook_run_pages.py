@@ -20,6 +20,17 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
 from orders.actor import person
+from orders.command_forms import (
+    OfferedCommand,
+    ReasonForm,
+    Refused,
+    bound,
+    empty,
+    key_of,
+    line,
+    take,
+    told_if_gone,
+)
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame, order_not_found
 from orders.models import Order, PlaybookRun
@@ -35,18 +46,14 @@ from orders.wording import status_word
 VIEW, RUN = "orders.view_playbookrun", "orders.run_playbook"
 
 
-class ReasonForm(forms.Form):
-    reason = forms.CharField(max_length=500)
-
-
 class StepForm(ReasonForm):
-    path = forms.CharField(max_length=200)
+    path = forms.CharField(max_length=200, widget=forms.HiddenInput)
 
 
 class AnswerForm(forms.Form):
-    path = forms.CharField(max_length=200)
-    option = forms.CharField(max_length=40)
-    reason = forms.CharField(max_length=500, required=False)
+    path = forms.CharField(max_length=200, widget=forms.HiddenInput)
+    option = forms.CharField(max_length=40, widget=forms.HiddenInput)
+    reason = forms.CharField(max_length=500, required=False, label="Note (may be left out)", widget=line())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,29 +88,70 @@ def give(request: HttpRequest, pk: UUID, command: str) -> HttpResponse:
     run = playbook_runs.find(pk)
     if run is None:
         return _no_run(request, pk)
-    form = button.form(request.POST)
-    if not form.is_valid():
-        for field, problems in form.errors.items():
-            messages.error(request, f"Nothing was done. {field.capitalize()}: {' '.join(map(str, problems))}")
-        return redirect("orders:playbook-run", pk=pk)
-    try:
-        button.service(pk, actor=person(request.user, Channel.ADMIN), **form.cleaned_data)
-    except (WrongState, InvalidInput, NotPermitted) as refusal:
-        messages.warning(request, str(refusal))
-    else:
+    key = key_of(command, request.POST.get("path", ""), request.POST.get("option", ""))
+
+    def work(**given: Any) -> HttpResponse:
+        button.service(pk, actor=person(request.user, Channel.ADMIN), **given)
         messages.success(request, button.taken.format(run=run.version))
-    return redirect("orders:playbook-run", pk=pk)
+        return redirect("orders:playbook-run", pk=pk)
+
+    def page(refused: Refused, status: int) -> HttpResponse:
+        return _shown(request, pk, refused, status)
+
+    form = bound(button.form, key, request.POST)
+    try:
+        return take(request, form, key, work, page)
+    except NotPermitted as refusal:
+        form.add_error(None, str(refusal))
+        return page(Refused(key=key, form=form), 403)
 
 
 @require_safe
 @login_required
 def run_page(request: HttpRequest, pk: UUID) -> HttpResponse:
+    return _shown(request, pk)
+
+
+def _shown(request: HttpRequest, pk: UUID, refused: Refused | None = None, status: int = 200) -> HttpResponse:
     _require(request, VIEW)
     run = playbook_runs.find(pk)
     if run is None:
         return _no_run(request, pk)
-    shown = {"view": playbook_runs.view(run, may=_may(request)), "run": run}
-    return in_frame(request, "orders/playbooks/run.html", f"{run.version.title} on {run.order.number}", shown)
+    shown = _context(request, run, refused)
+    told_if_gone(request, refused, [*shown["buttons"], *(one for _, found in shown["decisions"] for one in found)])
+    return in_frame(
+        request, "orders/playbooks/run.html", f"{run.version.title} on {run.order.number}", shown, status=status
+    )
+
+
+def _context(request: HttpRequest, run: PlaybookRun, refused: Refused | None = None) -> dict[str, Any]:
+    view = playbook_runs.view(run, may=_may(request))
+    return {
+        "view": view,
+        "run": run,
+        "buttons": [_command(button, refused) for button in view.buttons],
+        "decisions": [
+            (decision, [_command(button, refused, decision) for button in decision.buttons])
+            for decision in view.decisions
+        ],
+    }
+
+
+def _command(
+    button: playbook_runs.Button, refused: Refused | None, decision: playbook_runs.Decision | None = None
+) -> OfferedCommand:
+    path = decision.path if decision else ""
+    key = key_of(button.name, path, button.option)
+    verb = f"Answer: {button.title}" if button.option else button.title
+    return OfferedCommand(
+        key=key,
+        title=f"{button.title}…",
+        verb=f"{verb} ({decision.title})" if decision else f"{verb} the run" if button.name != "cancel" else verb,
+        icon=button.icon,
+        address=button.address,
+        form=empty(BUTTONS[button.name].form, key, refused, path=path, option=button.option),
+        primary=button.primary,
+    )
 
 
 @require_GET
@@ -114,11 +162,12 @@ def run_live(request: HttpRequest, pk: UUID) -> HttpResponse:
     run = playbook_runs.find(pk)
     if run is None:
         return HttpResponse(status=404)
-    view = playbook_runs.view(run, may=_may(request))
+    context = _context(request, run)
+    view = context["view"]
     etag = f'"{view.etag}"'
     if request.headers.get("If-None-Match") == etag and not view.is_over:
         return HttpResponse(status=304, headers={"ETag": etag})
-    response = render(request, "orders/playbooks/run_live.html", {"view": view, "run": run, "polled": True})
+    response = render(request, "orders/playbooks/run_live.html", {**context, "polled": True})
     response["ETag"] = etag
     if view.is_over:
         response.status_code = STOP_POLLING

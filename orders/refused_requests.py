@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -24,6 +25,8 @@ from orders.vocabulary import Channel
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 API = "/api/"
+#: the admin's own address leads on to the one sign-in
+TO_SIGN_IN = (settings.LOGIN_URL, "/admin/login/")
 
 
 class RefusedRequests:
@@ -42,7 +45,7 @@ class RefusedRequests:
                 refusal,
                 user=request.user,
                 channel=channel,
-                door=_door(request, match, channel) if match else "(no address)",
+                door=door_of(request, match, channel) if match else "(no address)",
                 subject=_subject(request, match, channel),
                 address=request.META.get("REMOTE_ADDR", ""),
                 request_id=request_id(request),
@@ -77,11 +80,11 @@ def _refusal(request: HttpRequest, response: HttpResponse) -> NotPermitted | Non
         return noted
     if response.status_code in {401, 403}:
         return NotPermitted("Sign-in is needed." if not is_signed_in else None)
-    to_sign_in = response.status_code == 302 and response["Location"].startswith("/admin/login/")
+    to_sign_in = response.status_code == 302 and response["Location"].startswith(TO_SIGN_IN)
     return NotPermitted("Sign-in is needed.") if to_sign_in and not is_signed_in else None
 
 
-def _door(request: HttpRequest, match: ResolverMatch, channel: Channel) -> str:
+def door_of(request: HttpRequest, match: ResolverMatch, channel: Channel) -> str:
     """The door's name as `orders.access` has it; one of a bounded number of names, whatever the request says."""
     view = getattr(match.func, "cls", None)
     if view is not None:

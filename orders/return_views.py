@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
@@ -19,24 +18,17 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from orders.actor import Actor, person
 from orders.amounts import money
-from orders.command_views import Button, ReasonForm, press
+from orders.command_forms import ReasonForm, Refused, empty, page_command, with_words
+from orders.command_views import Button, asked_refund, press
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame, order_not_found
 from orders.models import Order, ReturnCase
 from orders.models.rules import choices
+from orders.order_commands import ReturnForm, ReturnRefundForm
 from orders.selectors import returns as selectors
 from orders.services import returning
 from orders.services.returning import Announced, Received
 from orders.vocabulary import MAX_LINE_QUANTITY, Channel, OrderStatus, ReturnStatus, UnsellableReason
-
-
-class ReturnForm(ReasonForm):
-    return_id = forms.UUIDField()
-
-
-class RefundForm(ReturnForm):
-    #: the sum that the person saw and confirms
-    amount_minor = forms.IntegerField(min_value=1)
 
 
 def _of(number: str, return_id: Any) -> Any:
@@ -70,47 +62,56 @@ CLOSE = Button(
 )
 REFUND = Button(
     service=_refund,
-    form=RefundForm,
+    form=ReturnRefundForm,
     permission="orders.refund_order",
-    taken="The refund of what came back of {number} is recorded: it goes to the gateway, or to a second person above "
-    "the limit.",
+    taken=asked_refund,
 )
 
 
 @require_POST
 @login_required
 def withdraw(request: HttpRequest, number: str) -> HttpResponse:
-    return press(request, number, WITHDRAW)
+    return press(request, number, "return-withdraw", WITHDRAW)
 
 
 @require_POST
 @login_required
 def close(request: HttpRequest, number: str) -> HttpResponse:
-    return press(request, number, CLOSE)
+    return press(request, number, "return-close", CLOSE)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def refund(request: HttpRequest, number: str) -> HttpResponse:
     """GET shows what came and what is due for it; POST asks for the refund."""
-    if request.method == "POST":
-        return press(request, number, REFUND)
-    order = _order(request, number, "orders.refund_order")
-    if order is None:
-        return order_not_found(request, number)
-    case = selectors.open_return(order, ReturnStatus.RECEIVED)
-    if case is None:
-        return _nothing(request, number, "No return of order {} waits for a refund.")
-    payable, due = case.payable_minor(order.payment.left_minor), case.due_minor()
-    shown = {
-        "order": order,
-        "case": case,
-        "amount_minor": payable,
-        "amount": money(payable, order.currency),
-        "due": money(due, order.currency) if due != payable else "",
-        "lines": [(line, money(line.refund_minor, order.currency)) for line in case.lines.all() if line.received],
-    }
-    return in_frame(request, "orders/return_refund.html", f"Refund the return of {order.number}", shown)
+
+    def page(refused: Refused | None = None, status: int = 200) -> HttpResponse:
+        order = _order(request, number, "orders.refund_order")
+        if order is None:
+            return order_not_found(request, number)
+        case = selectors.open_return(order, ReturnStatus.RECEIVED)
+        if case is None:
+            nothing = f"No return of order {number} waits for a refund."
+            return _nothing(request, number, with_words(refused.form) if refused else nothing)
+        payable, due = case.payable_minor(order.payment.left_minor), case.due_minor()
+        if refused is not None and not payable:
+            messages.warning(request, with_words(refused.form))
+        amount = money(payable, order.currency)
+        form = empty(ReturnRefundForm, "return-refund", refused, return_id=case.pk, amount_minor=payable)
+        if refused is not None:
+            # Whoever sends it again has read what is due now.
+            form.data = {**form.data.dict(), "return_id": str(case.pk), "amount_minor": str(payable)}  # type: ignore[attr-defined]
+        shown = {
+            "order": order,
+            "amount": amount if payable else "",
+            "due": money(due, order.currency) if due != payable else "",
+            "lines": [(line, money(line.refund_minor, order.currency)) for line in case.lines.all() if line.received],
+            "command": page_command("return-refund", f"Refund {amount}", "undo", form),
+        }
+        title = f"Refund the return of {order.number}"
+        return in_frame(request, "orders/return_refund.html", title, shown, status=status)
+
+    return press(request, number, "return-refund", REFUND, page) if request.method == "POST" else page()
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -139,7 +140,7 @@ def announce(request: HttpRequest, number: str) -> HttpResponse:
     if request.method == "POST":
         return _give(request, number, work, form)
     if order.status != OrderStatus.COMPLETED:
-        return _nothing(request, number, "Order {} is not completed, so nothing can come back.")
+        return _nothing(request, number, f"Order {number} is not completed, so nothing can come back.")
     return form("")
 
 
@@ -168,7 +169,7 @@ def receive(request: HttpRequest, number: str) -> HttpResponse:
 
     def form(said: str) -> HttpResponse:
         if case is None:
-            return _nothing(request, number, "No return of order {} waits to be received.")
+            return _nothing(request, number, f"No return of order {number} waits to be received.")
         rows = [
             {
                 "line": line,
@@ -240,7 +241,7 @@ def _order(request: HttpRequest, number: str, permission: str) -> Order | None:
 
 
 def _nothing(request: HttpRequest, number: str, says: str) -> HttpResponse:
-    messages.warning(request, says.format(number))
+    messages.warning(request, says)
     return redirect("orders:page", number=number)
 
 

@@ -15,6 +15,7 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from itertools import chain
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -27,6 +28,7 @@ from orders.errors import TooManyDownloads
 logger = logging.getLogger(__name__)
 
 CSV = "text/csv; charset=utf-8"
+BYTE_ORDER_MARK = "\ufeff"
 #: what is read at once; smaller pieces are put together
 PIECE_BYTES = 256 * 1024
 #: what is sent at once, so that a slow reader is seen to take something
@@ -42,10 +44,11 @@ def attachment(
 ) -> StreamingHttpResponse:
     """A file to be saved under `name`, which is made by us and not by whoever asks.
 
+    CSV begins with a byte-order mark, or a spreadsheet takes it for another encoding than UTF-8.
     Raises `TooManyDownloads` when the person has `DOWNLOADS_AT_ONCE` of them under way in this process.
     """
     _begin(request)
-    large = _large(pieces)
+    large = _large(chain([BYTE_ORDER_MARK], pieces) if content_type == CSV else pieces)
     response = _Download(
         _in_threads(large, name) if isinstance(request, ASGIRequest) else large,
         content_type=content_type,

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from orders import (
+    approval_pages,
     command_pages,
     command_views,
     engine_views,
@@ -16,6 +17,10 @@ from orders import (
 app_name = "orders"
 urlpatterns = [
     path("dashboard/live/", views.dashboard_live, name="dashboard-live"),
+    path("approvals/", approval_pages.asked, name="approvals-asked"),
+    path("approvals/<uuid:pk>/", approval_pages.approval_page, name="approval"),
+    path("approvals/<uuid:pk>/approve/", approval_pages.approve, name="approval-approve"),
+    path("approvals/<uuid:pk>/decline/", approval_pages.decline, name="approval-decline"),
     path("playbooks/", playbook_pages.playbook_list, name="playbooks"),
     path("playbooks/<slug:slug>/", playbook_pages.playbook_page, name="playbook"),
     path("playbooks/<slug:slug>/edit/", playbook_editor_pages.edit, name="playbook-edit"),

@@ -16,14 +16,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_safe
 
+from orders.actor import person
 from orders.amounts import money
+from orders.command_forms import Refused, is_offered
 from orders.frames import in_frame, order_not_found
 from orders.models import Order
+from orders.order_commands import offered
 from orders.polling import STOP_POLLING, polled
+from orders.selectors import approvals, partner_answers
 from orders.selectors import orders as selectors
-from orders.selectors import partner_answers
 from orders.selectors.dashboard import dashboard
 from orders.selectors.queues import counts_for
+from orders.vocabulary import Channel
 
 
 @require_safe
@@ -33,10 +37,24 @@ def order_page(request: HttpRequest, number: str) -> HttpResponse:
     order = selectors.find(number)
     if order is None:
         return order_not_found(request, number)
-    context = _live_context(request, order)
+    return _page(request, order, _live_context(request, order))
+
+
+def order_page_with(request: HttpRequest, number: str, refused: Refused, *, status: int) -> HttpResponse | None:
+    """The order's page with a command that was refused; None where it does not offer that command to the reader."""
+    order = selectors.find(number) if request.user.has_perm("orders.view_order") else None  # type: ignore[union-attr]
+    if order is None:
+        return None
+    context = _live_context(request, order, refused=refused)
+    if not is_offered(refused.key, context["commands"].all()):
+        return None
+    return _page(request, order, context, status)
+
+
+def _page(request: HttpRequest, order: Order, context: dict[str, Any], status: int = 200) -> HttpResponse:
     context["lines"] = selectors.lines(order, request.GET.get("page"))
     context["partner_answers"] = partner_answers.shown_for(order)
-    return in_frame(request, "orders/page.html", f"Order {order.number}", context)
+    return in_frame(request, "orders/page.html", f"Order {order.number}", context, status=status)
 
 
 @require_GET
@@ -71,12 +89,17 @@ def dashboard_live(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _live_context(request: HttpRequest, order: Order, steps: list[Any] | None = None) -> dict[str, Any]:
+def _live_context(
+    request: HttpRequest, order: Order, steps: list[Any] | None = None, refused: Refused | None = None
+) -> dict[str, Any]:
     steps = selectors.steps_of(order) if steps is None else steps
+    live = selectors.live_part(order, steps, may=_may(request))
     return {
-        "live": selectors.live_part(order, steps, may=_may(request)),
+        "live": live,
+        "commands": offered(order, live, refused),
         "order": order,
         "total": money(order.total_minor, order.currency),
+        "waiting": approvals.waiting_on(order, reader=person(request.user, Channel.ADMIN)),
     }
 
 

@@ -142,6 +142,10 @@ EVENT_TITLES: dict[EventType, str] = {
     EventType.COUNTRY_CHANGED: "Country corrected",
     EventType.PARTNER_CALLED: "Partner called",
     EventType.MAIL_ASKED: "Mail to the customer",
+    EventType.APPROVAL_ASKED: "A second person is asked",
+    EventType.APPROVAL_GIVEN: "Approved by a second person",
+    EventType.APPROVAL_DECLINED: "Declined by a second person",
+    EventType.APPROVAL_LAPSED: "Approval lapsed",
     EventType.PLAYBOOK_STARTED: "Playbook started",
     EventType.PLAYBOOK_STEP_DONE: "Step of a playbook done",
     EventType.PLAYBOOK_STEP_FAILED: "Step of a playbook failed",
@@ -150,6 +154,8 @@ EVENT_TITLES: dict[EventType, str] = {
     EventType.PLAYBOOK_TOLD: "Command to a playbook",
     EventType.PLAYBOOK_ENDED: "Playbook ended",
 }
+#: of an event that carries out what two people agreed on: it was asked for earlier, and says when
+AGREED_TITLES: dict[EventType, str] = {EventType.REFUND_ASKED: "Refund begun"}
 EVENT_TONES: dict[EventType, Tone] = {
     EventType.STEP_RETRYING: Tone.WAITING,
     EventType.STEP_PAUSED: Tone.WAITING,
@@ -161,6 +167,9 @@ EVENT_TONES: dict[EventType, Tone] = {
     EventType.TASK_OPENED: Tone.TROUBLE,
     EventType.PLAYBOOK_STEP_FAILED: Tone.TROUBLE,
     EventType.PLAYBOOK_ASKED: Tone.WAITING,
+    EventType.APPROVAL_ASKED: Tone.WAITING,
+    EventType.APPROVAL_DECLINED: Tone.TROUBLE,
+    EventType.APPROVAL_LAPSED: Tone.WAITING,
     EventType.REFUND_REFUSED: Tone.TROUBLE,
     EventType.REFUND_FAILED: Tone.TROUBLE,
     EventType.REFUNDED_OUTSIDE: Tone.TROUBLE,
@@ -280,6 +289,10 @@ OTHER_FAILURE = ("the process could not go on", "Read the timeline below; the la
 def status_word(status: str) -> str:
     """`on_hold` as "On hold"."""
     return status.replace("_", " ").capitalize()
+
+
+def event_title(kind: EventType, data: dict[str, object]) -> str:
+    return AGREED_TITLES.get(kind, EVENT_TITLES[kind]) if "approval" in data else EVENT_TITLES[kind]
 
 
 def order_word(status: str, *, refund_outstanding: bool) -> str:

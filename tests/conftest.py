@@ -25,6 +25,8 @@ if not settings.TEMPORAL_PAYLOAD_KEYS:
 if not settings.PERSONAL_DATA_KEYS:
     # Called without ./dev; the environment is for the processes that tests start.
     os.environ["BACKOFFICE_PERSONAL_DATA_KEYS"] = settings.PERSONAL_DATA_KEYS = f"test:{secrets.token_urlsafe(32)}"
+if not settings.DIGEST_KEYS:
+    os.environ["BACKOFFICE_DIGEST_KEYS"] = settings.DIGEST_KEYS = f"test:{secrets.token_urlsafe(32)}"
 
 # How long an example takes to be made says more about the machine than about the test.
 hypothesis.settings.register_profile("shared machine", suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -77,6 +79,14 @@ def history_can_be_emptied_between_tests() -> None:
                 return
 
     DatabaseOperations.execute_sql_flush = beside_a_worker  # type: ignore[method-assign]
+
+
+# People of tests are made in the test that needs them; how long they must wait has tests of its own.
+os.environ["FRESH_APPROVER_HOURS"] = "0"
+settings.FRESH_APPROVER_HOURS = 0
+# They sign in without a factor and are not asked again; what asks has tests of its own.
+os.environ["SECOND_FACTOR_ROLES"], os.environ["ASK_AGAIN_AFTER_SECONDS"] = "", "0"
+settings.SECOND_FACTOR_ROLES, settings.ASK_AGAIN_AFTER_SECONDS = [], 0
 
 
 def pytest_configure() -> None:

@@ -14,12 +14,22 @@ from django.core.management import call_command
 from django.db import connection
 
 from orders.connections import parameters
+from tests import rights
 
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "migrated_for_tests_"
 UNFINISHED = f"{PREFIX}unfinished"
-#: which tables, triggers and permissions there are
-MADE_FROM = ("requirements.lock", "backoffice/settings.py", "orders/models/**/*.py", "orders/migrations/*.py")
+#: which tables, triggers, permissions and rights there are
+MADE_FROM = (
+    "requirements.lock",
+    "backoffice/settings.py",
+    "backoffice/database_roles.py",
+    "backoffice/mask_function.py",
+    "backoffice/table_rights.py",
+    "orders/services/texts/registry.py",
+    "orders/models/**/*.py",
+    "orders/migrations/*.py",
+)
 
 
 @contextlib.contextmanager
@@ -63,6 +73,7 @@ def migrate(name: str) -> None:
     mine, connection.settings_dict["NAME"] = connection.settings_dict["NAME"], name
     try:
         call_command("migrate", verbosity=0, interactive=False)
+        rights.grant()
     finally:
         connection.close()
         connection.settings_dict["NAME"] = mine

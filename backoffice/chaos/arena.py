@@ -80,6 +80,7 @@ class Arena:
         return Doors(
             api=f"{self.wiring.web_url}/api/",
             token=self.variables["BACKOFFICE_API_TOKEN"],
+            second_token=self.variables["BACKOFFICE_SECOND_API_TOKEN"],
             temporal_http=f"http://127.0.0.1:{self.wiring.ports['temporal_http']}/api/v1/namespaces/{NAMESPACE}",
             database_url=self.wiring.database_url,
             simulator=self.wiring.simulator_url,
@@ -170,7 +171,7 @@ class Arena:
 
 
 def _members(home: Home, wiring: environment.Wiring, variables: dict[str, str], program: str) -> dict[str, Member]:
-    plan = services.build(home, wiring, variables)
+    plan = services.build(home, wiring, variables, temporal_http=True)
     found = {item.name: item for item in plan.items if isinstance(item, Service)}
     for name in WORKERS:
         found[name] = _worker(found["worker"], home, name, program)
@@ -214,6 +215,7 @@ def variables_for(home: Home, wiring: environment.Wiring, extra: dict[str, str])
         **environment.environment(home, wiring, _outside()),
         "BACKOFFICE_ENV": "chaos",
         "LOG_LEVEL": "INFO",
+        "BACKOFFICE_SECOND_API_TOKEN": secrets.token_urlsafe(36),
         "STRIPE_WEBHOOK_SECRETS": f"whsec_{secrets.token_hex(16)}",
         **extra,
     }

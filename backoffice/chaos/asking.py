@@ -32,6 +32,8 @@ class Doors:
 
     api: str
     token: str
+    #: of a second person; nobody decides about an order that they placed themselves
+    second_token: str
     temporal_http: str
     database_url: str
     simulator: str

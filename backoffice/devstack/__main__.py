@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from backoffice.bench.run import bench
 from backoffice.chaos.run import chaos
-from backoffice.devstack import lifecycle, project_commands
+from backoffice.devstack import lifecycle, project_commands, supply
 from backoffice.devstack.doctor import doctor
 from backoffice.devstack.errors import DevstackError
 
@@ -22,6 +22,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "manage": project_commands.manage,
     "reset": lifecycle.reset,
     "doctor": doctor,
+    "sbom": supply.sbom,
+    "audit": supply.audit,
     "chaos": chaos,
     "bench": bench,
 }

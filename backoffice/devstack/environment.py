@@ -5,6 +5,7 @@ One place decides which services are ours and which the caller brought along (`D
 different databases.
 """
 
+import hashlib
 import os
 import secrets
 from collections.abc import Mapping
@@ -25,11 +26,16 @@ SECRETS = {
     "api_token": 36,
     "payload_key": 32,
     "personal_data_key": 32,
+    "digest_key": 32,
     "gateway_events_secret": 32,
 }
 ROLE_PREFIX = "backoffice"
 #: what only migrate and bootstrap may know
 OWNERS = {"DATABASE_OWNER_URL", *(f"DATABASE_{role}_PASSWORD" for role in ("WEB", "WORKER", "READER"))}
+#: the developer's own login
+LOGIN = {"BACKOFFICE_ADMIN_PASSWORD", "BACKOFFICE_API_TOKEN", "BACKOFFICE_SECOND_API_TOKEN"}
+#: what else a process has no business with: only the web checks what the gateway has signed
+NOT_FOR = {"web": LOGIN, "worker": LOGIN | {"STRIPE_WEBHOOK_SECRETS"}}
 
 
 def remembered_secrets(home: Home) -> dict[str, str]:
@@ -133,11 +139,16 @@ def environment(home: Home, wiring: Wiring, environ: Mapping[str, str] | None = 
         "BACKOFFICE_ENV": "dev",
         "DJANGO_SETTINGS_MODULE": "backoffice.settings",
         "BACKOFFICE_STATE_DIR": str(home.path),
+        # A developer tries four eyes with an account of this minute; `bootstrap` says so.
+        "FRESH_APPROVER_HOURS": "0",
+        # The two demo logins; the sign-in page says so.
+        "SECOND_FACTOR_EXEMPT": "admin,lead",
         "BACKOFFICE_ADMIN_PASSWORD": known["admin_password"],
         "BACKOFFICE_API_TOKEN": known["api_token"],
         # token_urlsafe is base64: the 32 bytes of an AES-256 key
         "BACKOFFICE_PAYLOAD_KEYS": f"dev:{known['payload_key']}",
         "BACKOFFICE_PERSONAL_DATA_KEYS": f"dev:{known['personal_data_key']}",
+        "BACKOFFICE_DIGEST_KEYS": f"dev:{known['digest_key']}",
         "WORKER_READY_FILE": str(home.worker_ready),
         "PYTHONUNBUFFERED": "1",
     }
@@ -155,13 +166,17 @@ def gateway_events_secret(home: Home) -> str:
 
 
 def as_role(given: Mapping[str, str], role: str) -> dict[str, str]:
-    """The environment of a process that runs as `role`: its own database account, and nothing of the owner's.
+    """The environment of a process that runs as `role`: its own database account, and no secret of others.
 
     A process that knows the owner's password is as good as the owner. Without an owner of its own the database is used
     with the account that the caller gave.
     """
     owner, password = given.get("DATABASE_OWNER_URL"), given.get(f"DATABASE_{role.upper()}_PASSWORD")
-    result = {name: value for name, value in given.items() if name not in OWNERS}
+    result = {name: value for name, value in given.items() if name not in OWNERS | NOT_FOR[role]}
+    if role == "worker":
+        # It signs no session, and must not be able to.
+        of_the_web = given.get("DJANGO_SECRET_KEY", "")
+        result["DJANGO_SECRET_KEY"] = hashlib.sha512(f"worker {of_the_web}".encode()).hexdigest()
     if owner and password:
         prefix = given.get("DATABASE_ROLE_PREFIX", ROLE_PREFIX)
         address = urlsplit(owner)

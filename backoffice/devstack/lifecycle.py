@@ -68,7 +68,7 @@ def _print_table(now: dict[str, Any]) -> None:
         if now.get(key):
             print(f"  {label:<12} {now[key]}")
     if now.get("login"):
-        print(f"  {'sign in':<12} {now['login']['username']}  {now['login']['password']}")
+        print(f"  {'sign in':<12} {state.login_words(now['login'])}")
     for name, entry in now["processes"].items():
         print(f"  {name:<12} {entry['state']:<11} {entry['pid'] or ''}".rstrip())
 

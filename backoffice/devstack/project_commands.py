@@ -86,7 +86,7 @@ def find_browser() -> str | None:
 #: fast ones first: a broken rule shows in seconds, not after servers have started
 WITHOUT_SERVERS = ("tests/architecture", "tests/orders", "tests/activities", "tests/replay", "tests/chaos")
 #: tests that start servers, the longest ones first
-WITH_SERVERS = ("tests/e2e", "tests/workflows", "tests/devstack", "tests/simulator")
+WITH_SERVERS = ("tests/browser", "tests/e2e", "tests/workflows", "tests/devstack", "tests/simulator")
 CORES = os.cpu_count() or 2
 #: one process a core
 COMPUTING = ("-n", str(CORES))
@@ -136,9 +136,11 @@ def _production() -> dict[str, str]:
         "DJANGO_CSRF_TRUSTED_ORIGINS": "https://backoffice.example",
         "BACKOFFICE_BASE_URL": "https://backoffice.example",
         "TEMPORAL_ADDRESS": "temporal.example:7233",
+        "TEMPORAL_TLS": "true",
         "BACKOFFICE_PAYLOAD_KEYS": f"check:{secrets.token_urlsafe(32)}",
         "BACKOFFICE_PERSONAL_DATA_KEYS": f"check:{secrets.token_urlsafe(32)}",
-        "STRIPE_API_KEY": "sk_test_check",
+        "BACKOFFICE_DIGEST_KEYS": f"check:{secrets.token_urlsafe(32)}",
+        "STRIPE_API_KEY": "sk_live_check",
         "PAYMENTS_URL": "https://payments.example",
         "PAYMENT_RETURN_URL": "https://shop.example/paid",
         "STRIPE_WEBHOOK_SECRETS": "whsec_check",
@@ -147,6 +149,8 @@ def _production() -> dict[str, str]:
         "RATES_URL": "https://rates.example",
         "ADDRESSES_URL": "https://addresses.example",
         "SIMULATOR_URL": "",
+        "EMAIL_HOST": "mail.example",
+        "EMAIL_USE_TLS": "1",
     }
 
 

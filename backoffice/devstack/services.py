@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ class Step:
     seconds: float = 300
     #: receives the last line of the output
     result: Callable[[str], None] | None = None
+    #: None: the supervisor's own environment
+    environment: Mapping[str, str] | None = None
 
 
 @dataclass(kw_only=True)
@@ -76,8 +79,18 @@ def _manage(*arguments: str) -> list[str]:
     return [sys.executable, str(ROOT / "manage.py"), *arguments]
 
 
-def build(home: Home, wiring: Wiring, environment: dict[str, str], only: frozenset[str] = frozenset()) -> Plan:
-    """Return the plan of the product; services that belong to somebody else are left out."""
+def build(
+    home: Home,
+    wiring: Wiring,
+    environment: dict[str, str],
+    only: frozenset[str] = frozenset(),
+    *,
+    temporal_http: bool = False,
+) -> Plan:
+    """Return the plan of the product; services that belong to somebody else are left out.
+
+    `temporal_http` is for tools that ask Temporal over HTTP, on servers of their own.
+    """
     facts: dict[str, Any] = {
         "web": wiring.web_url,
         "api": f"{wiring.web_url}/api/",
@@ -91,9 +104,16 @@ def build(home: Home, wiring: Wiring, environment: dict[str, str], only: frozens
 
     def keep_login(line: str) -> None:
         answer = json.loads(line)
-        facts["login"], facts["sample_order"] = answer["login"], answer["sample_order"]
+        # The command prints no secret, for its output is a log.
+        secret = {"password": "BACKOFFICE_ADMIN_PASSWORD", "api_token": "BACKOFFICE_API_TOKEN"}
+        facts["login"] = answer["login"] | {name: environment[variable] for name, variable in secret.items()}
+        facts["sample_order"] = answer["sample_order"]
 
-    ours = {"postgres": _postgres, "temporal": _temporal, "simulator": _simulator}
+    ours: dict[str, Callable[[Home, Wiring], Service]] = {
+        "postgres": _postgres,
+        "temporal": partial(_temporal, http_api=temporal_http),
+        "simulator": _simulator,
+    }
     items: list[Service | Step] = [make(home, wiring) for name, make in ours.items() if name not in wiring.external]
     manage = ROOT / "manage.py"
     items += [
@@ -124,6 +144,7 @@ def build(home: Home, wiring: Wiring, environment: dict[str, str], only: frozens
         Step(
             name="seed_demo",
             command=lambda: _manage("seed_demo"),
+            environment=as_role(environment, "web"),
             needs=("worker", "web"),
             source=manage,
             required=False,
@@ -154,10 +175,12 @@ def _postgres(home: Home, wiring: Wiring) -> Service:
     )
 
 
-def _temporal(home: Home, wiring: Wiring) -> Service:
+def _temporal(home: Home, wiring: Wiring, *, http_api: bool = False) -> Service:
     return Service(
         name="temporal",
-        command=lambda: temporal.command(home, wiring.ports, codec_endpoint=f"{wiring.web_url}/codec"),
+        command=lambda: temporal.command(
+            home, wiring.ports, codec_endpoint=f"{wiring.web_url}/codec", http_api=http_api
+        ),
         ready=lambda: temporal.answers(wiring.ports),
         environment=temporal.minimal_environment(home),
     )
@@ -196,6 +219,8 @@ def web_options(port: int) -> list[str]:
         *("--host", "127.0.0.1", "--port", str(port)),
         # Without it one open streaming client blocks the stop for ever.
         *("--timeout-graceful-shutdown", "3"),
+        *("--http", "backoffice.http_protocol:TimedHeaders"),
+        "--no-server-header",
         # uvicorn would believe X-Forwarded-For from this machine; backoffice/proxies.py decides whom to believe.
         "--no-proxy-headers",
     ]

@@ -25,6 +25,12 @@ def supervisor_runs(home: Home) -> bool:
     return False
 
 
+def login_words(login: dict[str, str]) -> str:
+    """Both people of `./dev`; a state file of before has one."""
+    names = [login["username"], login.get("second_username")]
+    return f"{' or '.join(name for name in names if name)}  {login['password']}"
+
+
 def read(home: Home) -> dict[str, Any]:
     return private_json.read(home.state)
 

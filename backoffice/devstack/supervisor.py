@@ -24,7 +24,7 @@ from backoffice.devstack.errors import DevstackError
 from backoffice.devstack.paths import ROOT, Home, open_lock
 from backoffice.devstack.processes import Identity, wrap
 from backoffice.devstack.services import Plan, Service, Step
-from backoffice.devstack.state import read
+from backoffice.devstack.state import login_words, read
 
 FIRST_BACKOFF, LONGEST_BACKOFF, HEALTHY_AFTER = 0.2, 10.0, 30.0
 LOG_LIMIT, LOGS_KEPT = 10 * 1024 * 1024, 3
@@ -141,12 +141,11 @@ class Supervisor:
         except (DevstackError, OSError) as error:
             self._failed_once(child, str(error))
             return
-        environment = self.plan.environment
+        environment = dict(self.plan.environment if item.environment is None else item.environment)
         uid = gid = None
         # A step that is cut off is repeated by the next `up`, so it may die at once with the supervisor.
         death_signal = signal.SIGTERM
         if isinstance(item, Service):
-            environment = dict(environment if item.environment is None else item.environment)
             uid, gid, death_signal = item.uid, item.gid, item.stop_signal
         with self._log(child) as log:
             child.process = subprocess.Popen(
@@ -339,7 +338,7 @@ def announce(plan: Plan) -> None:
     parts = {item.name for item in plan.items} | plan.external
     rows = [("back office", facts.get("web")), ("api", facts.get("api"))] if "web" in parts else []
     rows += [("temporal ui", facts.get("temporal_ui"))] if "temporal" in parts else []
-    rows += [("sign in", f"{login['username']}  {login['password']}")] if login else []
+    rows += [("sign in", login_words(login))] if login else []
     for label, value in rows:
         if value:
             terminal.say("", f"{label:<12} {value}")

@@ -6,6 +6,7 @@ here because a workflow that sets an unknown attribute fails its task forever.
 """
 
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ DYNAMIC_CONFIG = {
     "history.transferProcessorMaxPollHostRPS": "2000",
     "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute": "2",
 }
+#: The program always listens for HTTP; of a host that there is not it takes no call, and no browser can name another.
+NO_HTTP = {"frontend.httpAllowedHosts": '["there-is-no-http-here.invalid"]'}
 PRAGMAS = {"journal_mode": "WAL", "synchronous": "2"}
 
 
@@ -35,16 +38,19 @@ def program(name: str = "temporal") -> Path:
     return found
 
 
-def command(home: Home, ports: Mapping[str, int], *, codec_endpoint: str = "") -> list[str]:
+def command(home: Home, ports: Mapping[str, int], *, codec_endpoint: str = "", http_api: bool = False) -> list[str]:
+    """`http_api` opens the HTTP interface at its port: whatever page a browser on this machine shows could call it."""
     line = [str(program()), "server", "start-dev", "--ip", "127.0.0.1", "--log-level", "warn"]
     line += ["--port", str(ports["temporal"]), "--ui-port", str(ports["temporal_ui"])]
-    line += ["--http-port", str(ports["temporal_http"]), "--metrics-port", str(ports["temporal_metrics"])]
+    line += ["--metrics-port", str(ports["temporal_metrics"])]
+    if http_api:
+        line += ["--http-port", str(ports["temporal_http"])]
     line += ["--db-filename", str(home.path / "temporal.sqlite3"), "--namespace", NAMESPACE]
     if codec_endpoint:
         line += ["--ui-codec-endpoint", codec_endpoint]
     for name, value in PRAGMAS.items():
         line += ["--sqlite-pragma", f"{name}={value}"]
-    for name, value in DYNAMIC_CONFIG.items():
+    for name, value in (DYNAMIC_CONFIG if http_api else DYNAMIC_CONFIG | NO_HTTP).items():
         line += ["--dynamic-config-value", f"{name}={value}"]
     for name, value in SEARCH_ATTRIBUTES.items():
         line += ["--search-attribute", f"{name}={value}"]
@@ -53,13 +59,23 @@ def command(home: Home, ports: Mapping[str, int], *, codec_endpoint: str = "") -
 
 def answers(ports: Mapping[str, int]) -> bool:
     """True when the frontend serves our namespace with its search attributes, and the Web UI is up."""
-    api = f"http://127.0.0.1:{ports['temporal_http']}/api/v1"
-    body = http_probe.fetch(f"{api}/namespaces/{NAMESPACE}/search-attributes")
-    if body is None or any(name not in body for name in SEARCH_ATTRIBUTES):
+    if not http_probe.accepts("127.0.0.1", ports["temporal"]):
         return False
-    return http_probe.answers(f"http://127.0.0.1:{ports['temporal_ui']}/") and http_probe.accepts(
-        "127.0.0.1", ports["temporal"]
-    )
+    if not http_probe.answers(f"http://127.0.0.1:{ports['temporal_ui']}/"):
+        return False
+    told = _ask("operator", "search-attribute", "list", "--address", f"127.0.0.1:{ports['temporal']}")
+    return all(name in told for name in SEARCH_ATTRIBUTES)
+
+
+def _ask(*words: str) -> str:
+    """What Temporal's own client says; nothing when it fails. The SDK would take the supervisor with it at its exit."""
+    line = [str(program()), *words, "--namespace", NAMESPACE, "--command-timeout", "2s", "-o", "json"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
+    try:
+        done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
 
 
 def minimal_environment(home: Home) -> dict[str, str]:

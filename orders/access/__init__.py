@@ -24,9 +24,19 @@ from orders.access.quality import QUALITY_COMMANDS
 from orders.access.queues import QUEUE_COMMANDS
 from orders.access.returns import RETURN_COMMANDS
 from orders.access.rules import CHANNELS, CommandRule, Role
-from orders.vocabulary import Channel
+from orders.vocabulary import Channel, CommandKind
 
-__all__ = ["CHANNELS", "COMMANDS", "DOORS", "MACHINE_CALLS", "MACHINE_COMMANDS", "RULES", "CommandRule", "Role"]
+__all__ = [
+    "ASKS_AGAIN",
+    "CHANNELS",
+    "COMMANDS",
+    "DOORS",
+    "MACHINE_CALLS",
+    "MACHINE_COMMANDS",
+    "RULES",
+    "CommandRule",
+    "Role",
+]
 
 COMMANDS: tuple[CommandRule, ...] = (
     *ORDER_COMMANDS,
@@ -65,6 +75,22 @@ MACHINE_CALLS: Mapping[str, str] = {
 }
 
 RULES: Mapping[str, CommandRule] = {rule.name: rule for rule in COMMANDS}
+#: commands that move money without being four-eyed themselves, or that let others do so
+MOVES_MONEY = frozenset(
+    {
+        CommandKind.REFUND_RETRY,
+        CommandKind.RETURN_REFUND,
+        CommandKind.REVIEW_APPROVE,
+        CommandKind.BATCH_RUN,
+        "decide_approval",
+        # A run may give refunds and vouchers.
+        "playbook_start",
+        "playbook_answer",
+        "playbook_retry",
+    }
+)
+#: commands at which a person shows again who they are (`backoffice.asking_again`)
+ASKS_AGAIN = MOVES_MONEY | frozenset(rule.name for rule in COMMANDS if rule.four_eyes or rule in ACCOUNT_COMMANDS)
 
 
 #: (channel, door) -> the commands that are given through it
@@ -100,6 +126,11 @@ def as_markdown() -> str:
         ]
         lines.append(_row((rule.name, rule.says, f"`{rule.permission}`", *holders, rule.four_eyes, *doors)))
     return "\n".join(lines)
+
+
+def asking_again() -> str:
+    """The sentence of docs/access.md."""
+    return f"{', '.join(f'`{rule.name}`' for rule in COMMANDS if rule.name in ASKS_AGAIN)}."
 
 
 def _row(cells: tuple[str, ...] | list[str]) -> str:

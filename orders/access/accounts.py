@@ -3,10 +3,13 @@
 from orders.access.rules import BY_SUPERUSERS, LEADS, SUPERUSERS, CommandRule
 from orders.vocabulary import Channel
 
+#: nobody who can make accounts is a second person, so those who decide about accounts cannot change one
+DECIDE = "orders.decide_approval"
+
 ACCOUNT_COMMANDS: tuple[CommandRule, ...] = (
     CommandRule(
         name="add_user",
-        says="Create an account",
+        says="Make an account, and mail its owner a link to choose a password",
         permission="auth.add_user",
         roles=SUPERUSERS,
         doors={Channel.ADMIN: ("UserAdmin.add",)},
@@ -14,10 +17,36 @@ ACCOUNT_COMMANDS: tuple[CommandRule, ...] = (
     ),
     CommandRule(
         name="change_user",
-        says="Change an account: its roles, its password, whether it is active",
+        says="Change an account: its roles, its mail address, whether it is active",
         permission="auth.change_user",
         roles=SUPERUSERS,
-        doors={Channel.ADMIN: ("UserAdmin.change", "admin:auth_user_password_change")},
+        doors={Channel.ADMIN: ("UserAdmin.change",), Channel.CLI: ("give_role",)},
+        not_offered={Channel.API: BY_SUPERUSERS},
+        four_eyes="when it gives the account a role, a permission or superuser rights, or switches it on again",
+        approved_with=DECIDE,
+    ),
+    CommandRule(
+        name="send_password_link",
+        says="Mail the owner of an account a link to choose a new password",
+        permission="auth.change_user",
+        roles=SUPERUSERS,
+        doors={Channel.ADMIN: ("UserAdmin.send_link",)},
+        not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
+    ),
+    CommandRule(
+        name="remove_factor",
+        says="Remove the second factor of somebody who lost it",
+        permission="mfa.delete_authenticator",
+        roles=SUPERUSERS,
+        doors={Channel.ADMIN: ("UserAdmin.remove_factor",)},
+        not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
+    ),
+    CommandRule(
+        name="end_session",
+        says="End a session of anybody",
+        permission="usersessions.delete_usersession",
+        roles=SUPERUSERS,
+        doors={Channel.ADMIN: ("UserSessionAdmin.end",)},
         not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
     ),
     CommandRule(
@@ -35,6 +64,8 @@ ACCOUNT_COMMANDS: tuple[CommandRule, ...] = (
         roles=SUPERUSERS,
         doors={Channel.ADMIN: ("GroupAdmin.change",)},
         not_offered={Channel.API: BY_SUPERUSERS, Channel.CLI: BY_SUPERUSERS},
+        four_eyes="when it gives the group a permission",
+        approved_with=DECIDE,
     ),
     CommandRule(
         name="delete_group",

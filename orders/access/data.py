@@ -60,7 +60,7 @@ DATA_COMMANDS: tuple[CommandRule, ...] = (
             Channel.API: "the catalogue is not part of the API",
             Channel.CLI: "a price is changed by a person who sees the old one",
         },
-        four_eyes="when the price more than doubles or halves",
+        four_eyes="when the price more than doubles or halves, within one change, a day or a month",
     ),
     CommandRule(
         name=CommandKind.ERASE_CUSTOMER,

@@ -90,6 +90,8 @@ ORDER_COMMANDS: tuple[CommandRule, ...] = (
         roles=AGENTS,
         doors={Channel.ADMIN: ("orders:refund",), Channel.API: ("Refunds.create",)},
         not_offered={Channel.CLI: ON_A_PAGE},
-        four_eyes="when the refunds of the order that one person asked for exceed `REFUND_SECOND_PERSON_OVER_MINOR`",
+        four_eyes="when the refunds without a second person exceed a limit: of the order "
+        "`REFUND_SECOND_PERSON_OVER_MINOR`, of the customer in 30 days `REFUND_ALONE_PER_CUSTOMER_MINOR`, of the asker "
+        "in a day `REFUND_ALONE_PER_DAY_MINOR`",
     ),
 )

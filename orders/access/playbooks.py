@@ -51,6 +51,7 @@ PLAYBOOK_COMMANDS: tuple[CommandRule, ...] = (
             Channel.API: ("PlaybookStarts.trigger", "PlaybookStarts.schedule"),
         },
         not_offered={Channel.CLI: BY_A_PERSON},
+        four_eyes="when the playbook gives money, except for switching off",
     ),
     CommandRule(
         name="add_endpoint",
@@ -59,6 +60,7 @@ PLAYBOOK_COMMANDS: tuple[CommandRule, ...] = (
         roles=LEADS,
         doors={Channel.ADMIN: ("PartnerEndpointAdmin.add",)},
         not_offered={Channel.API: ENDPOINTS, Channel.CLI: ENDPOINTS},
+        four_eyes="when a playbook that gives money calls it, except for switching off",
     ),
     CommandRule(
         name="change_endpoint",
@@ -67,6 +69,7 @@ PLAYBOOK_COMMANDS: tuple[CommandRule, ...] = (
         roles=LEADS,
         doors={Channel.ADMIN: ("PartnerEndpointAdmin.change",)},
         not_offered={Channel.API: ENDPOINTS, Channel.CLI: ENDPOINTS},
+        four_eyes="when a playbook that gives money calls it, except for switching off",
     ),
     CommandRule(
         name=CommandKind.PLAYBOOK_START,

@@ -66,6 +66,7 @@ QUEUE_COMMANDS: tuple[CommandRule, ...] = (
         roles=LEADS,
         doors={Channel.ADMIN: ("FraudRulesAdmin.add",)},
         not_offered={Channel.API: RULES_BY_PEOPLE, Channel.CLI: RULES_BY_PEOPLE},
+        four_eyes="always",
     ),
     CommandRule(
         name="decide_approval",
@@ -73,7 +74,7 @@ QUEUE_COMMANDS: tuple[CommandRule, ...] = (
         permission="orders.decide_approval",
         roles=LEADS,
         doors={
-            Channel.ADMIN: ("ApprovalAdmin.approve_one", "ApprovalAdmin.decline_one"),
+            Channel.ADMIN: ("orders:approval-approve", "orders:approval-decline"),
             Channel.API: ("Approvals.approve", "Approvals.decline"),
         },
         not_offered={Channel.CLI: "the second pair of eyes is that of a person who signed in"},

@@ -42,6 +42,12 @@ class CommandRule:
     not_offered: Mapping[Channel, str] = field(default_factory=dict)
     #: when a second person must agree; empty for never
     four_eyes: str = ""
+    #: what the second person needs beside `orders.decide_approval`; as the first one unless it says something else
+    approved_with: str = ""
+
+    @property
+    def second_needs(self) -> str:
+        return self.approved_with or self.permission
 
 
 #: the doors that people use; feeds and the engine act for somebody who came through one of them

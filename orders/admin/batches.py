@@ -24,8 +24,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin, badge
-from orders.admin.selecting import selection_of
-from orders.amounts import money, number
+from orders.admin.selecting import refused_selection, selection_of
+from orders.amounts import counted, money, number
+from orders.command_forms import OfferedCommand, ReasonForm, Refused, bound, empty, take, told_if_gone
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame
 from orders.models import Batch
@@ -36,28 +37,35 @@ from orders.selectors import batches as reading
 from orders.selectors import playbooks
 from orders.services import batches
 from orders.services.batches.downloading import items_csv
-from orders.services.batches.freezing import Drifted
 from orders.services.batches.selecting import Seen
+from orders.services.selection import in_words
 from orders.streaming import CSV, attachment
 from orders.vocabulary import DEFAULT_AUTO_PAUSE_PERCENT, BatchAction, BatchStatus, Channel, ItemStatus
 from orders.wording import status_word
 
 
-class BatchForm(forms.Form):
-    reason = forms.CharField(max_length=500)
-    auto_pause_percent = forms.IntegerField(min_value=0, max_value=100, initial=DEFAULT_AUTO_PAUSE_PERCENT)
-    seen_count = forms.IntegerField(min_value=0)
-    seen_sums = forms.JSONField()
+class BatchForm(ReasonForm):
+    auto_pause_percent = forms.IntegerField(
+        min_value=0,
+        max_value=100,
+        initial=DEFAULT_AUTO_PAUSE_PERCENT,
+        label="Pause by itself when this many per cent fail (0 for never)",
+    )
+    seen_count = forms.IntegerField(min_value=0, widget=forms.HiddenInput(attrs={"id": False}))
+    seen_sums = forms.JSONField(widget=forms.HiddenInput(attrs={"id": False}))
+
+    def show(self, seen: Seen) -> None:
+        """Whoever sends the form again has seen this count and these sums, and not those of before."""
+        self.initial.update(seen_count=seen.count, seen_sums=dict(seen.sums))
+        if self.is_bound:
+            now = {"seen_count": str(seen.count), "seen_sums": json.dumps(dict(seen.sums))}
+            self.data = {**self.data.dict(), **now}  # type: ignore[attr-defined]
 
     def clean_seen_sums(self) -> dict[str, int]:
         sums = self.cleaned_data["seen_sums"]
         if not isinstance(sums, dict):
             raise forms.ValidationError("The sums that were shown are missing.")
         return sums
-
-
-class ReasonForm(forms.Form):
-    reason = forms.CharField(max_length=500)
 
 
 def _chosen(playbook: playbooks.Choice | None, inputs: InputsForm | None) -> batches.ChosenPlaybook | None:
@@ -110,14 +118,18 @@ class BatchAdmin(ReadOnlyAdmin):
         actor.require("orders.run_batch")
         if not request.user.has_perm("orders.view_order"):  # type: ignore[union-attr]
             raise PermissionDenied("This needs the permission orders.view_order.")
-        selection, offered = selection_of(request, self.admin_site), self._offered(request)
+        try:
+            selection = selection_of(request, self.admin_site)
+        except InvalidInput as mistake:
+            return refused_selection(request, "Batch", mistake)
         wanted = request.GET.get("action", "")
         action = BatchAction(wanted) if wanted in set(BatchAction) else None
         form = BatchForm(request.POST or None)
         playbook = playbooks.choice(request.GET.get("playbook", "").replace("\x00", "")) if self._runs(action) else None
         inputs = InputsForm(playbook.definition, request.POST or None) if playbook else None
         context: dict[str, Any] = {
-            "offered": offered,
+            "offered": self._offered(request),
+            "chosen_by": selection.words,
             "chosen": action,
             "form": form,
             "asked": request.GET.lists(),
@@ -143,15 +155,17 @@ class BatchAdmin(ReadOnlyAdmin):
                     auto_pause_percent=given["auto_pause_percent"],
                     playbook=_chosen(playbook, inputs),
                 )
-            except (Drifted, InvalidInput, InvalidPlaybook) as refusal:
+            except (WrongState, InvalidInput, InvalidPlaybook) as refusal:
                 context["refusal"], status = str(refusal), 409
             else:
                 messages.success(request, "The orders are frozen; the batch goes on by itself from here.")
                 return redirect("admin:orders_batch_change", batch.pk)
         elif request.method == "POST":
-            context["refusal"], status = "Choose an action and say why.", 400
+            context["refusal"], status = "Nothing was done. The form below says why.", 400
         if action is not None and (playbook is not None or not self._runs(action)):
             context |= self._preview(selection, action, actor)
+            if "shown" in context:
+                form.show(context["shown"].seen)
         return in_frame(request, "orders/batch_new.html", "Batch", context, status=status)
 
     def _runs(self, action: BatchAction | None) -> bool:
@@ -166,7 +180,6 @@ class BatchAdmin(ReadOnlyAdmin):
             "rule": batches.ACTIONS[action],
             "shown": shown,
             "sum": reading.sums_in_words(dict(shown.seen.sums)),
-            "seen_sums": json.dumps(dict(shown.seen.sums)),
             "excluded": [(reading.EXCLUSIONS[why], number(count)) for why, count in shown.excluded.items()],
             "sample": [(order, money(order.total_minor, order.currency)) for order in shown.sample],
         }
@@ -178,7 +191,7 @@ class BatchAdmin(ReadOnlyAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         batch = self._visible(request, object_id)
-        return in_frame(request, "orders/batch.html", str(self.title(batch)), self._live(request, batch))
+        return self._shown(request, batch)
 
     def live_view(self, request: HttpRequest, batch_id: UUID) -> HttpResponse:
         batch = self._visible(request, str(batch_id))
@@ -190,29 +203,37 @@ class BatchAdmin(ReadOnlyAdmin):
     def items_view(self, request: HttpRequest, batch_id: UUID) -> HttpResponseBase:
         batch = self._visible(request, str(batch_id))
         wanted = request.GET.get("status", "")
-        status = ItemStatus(wanted) if wanted in set(ItemStatus) else None
+        if wanted and wanted not in set(ItemStatus):
+            raise Http404("Items have no such status.")
+        status = ItemStatus(wanted) if wanted else None
         return attachment(request, items_csv(batch, status=status), name=f"batch-{batch.pk}.csv", content_type=CSV)
 
     def steer_view(self, request: HttpRequest, batch_id: UUID, button: str) -> HttpResponse:
         service, taken = BUTTONS[button]
         actor = person(request.user, Channel.ADMIN)
         actor.require("orders.run_batch")
-        form = ReasonForm(request.POST)
-        back = redirect("admin:orders_batch_change", batch_id)
-        if not form.is_valid():
-            messages.error(request, "Say why: it is what your colleagues read.")
-            return back
-        try:
-            batch = service(batch_id, actor=actor, reason=form.cleaned_data["reason"])
-        except Batch.DoesNotExist as error:
-            raise Http404("There is no such batch.") from error
-        except (WrongState, InvalidInput) as refusal:
-            messages.warning(request, str(refusal))
-            return back
-        messages.success(request, taken)
-        return redirect("admin:orders_batch_change", batch.pk)
 
-    def _live(self, request: HttpRequest, batch: Batch) -> dict[str, Any]:
+        def work(reason: str) -> HttpResponse:
+            try:
+                batch = service(batch_id, actor=actor, reason=reason)
+            except Batch.DoesNotExist as error:
+                raise Http404("There is no such batch.") from error
+            messages.success(request, taken)
+            return redirect("admin:orders_batch_change", batch.pk)
+
+        def page(refused: Refused, status: int) -> HttpResponse:
+            return self._shown(request, self._visible(request, str(batch_id)), refused, status)
+
+        return take(request, bound(ReasonForm, button, request.POST), button, work, page)
+
+    def _shown(
+        self, request: HttpRequest, batch: Batch, refused: Refused | None = None, status: int = 200
+    ) -> HttpResponse:
+        context = self._live(request, batch, refused)
+        told_if_gone(request, refused, context["buttons"])
+        return in_frame(request, "orders/batch.html", str(self.title(batch)), context, status=status)
+
+    def _live(self, request: HttpRequest, batch: Batch, refused: Refused | None = None) -> dict[str, Any]:
         now = reading.figures(batch)
         may = request.user.has_perm("orders.run_batch") and request.user.has_perm(  # type: ignore[union-attr]
             batches.ACTIONS[BatchAction(batch.action)].permission
@@ -227,31 +248,41 @@ class BatchAdmin(ReadOnlyAdmin):
             "failed": now.counts[ItemStatus.FAILED],
             "standing": reading.standing(batch, now),
             "sum": reading.sums_in_words(batch.sums),
+            "chosen_by": in_words(batch.selection),
             "failures": reading.failures(batch) if now.counts[ItemStatus.FAILED] else [],
             "results": reading.results(batch),
             "left_out": reading.left_out(batch),
             "chart": reading.chart(batch),
             "steps": reading.steps_of(batch),
             "undone_by": Batch.objects.filter(undo_of=batch).first(),
-            "buttons": self._buttons(batch, now) if may else [],
+            "buttons": self._buttons(batch, now, refused) if may else [],
         }
 
-    def _buttons(self, batch: Batch, now: reading.Figures) -> list[dict[str, str]]:
+    def _buttons(self, batch: Batch, now: reading.Figures, refused: Refused | None) -> list[OfferedCommand]:
         found = []
         if batch.status in {BatchStatus.PREPARING, BatchStatus.RUNNING}:
-            found.append(("pause", "Pause", "pause"))
+            found.append(("pause", "Pause", "pause", ""))
+        left = counted(max(0, now.to_do - now.ended), "order")
         if batch.status in {BatchStatus.PAUSING, BatchStatus.PAUSED}:
-            found.append(("resume", "Resume", "play_arrow"))
+            found.append(("resume", "Resume", "play_arrow", f"{left} to go"))
         if not batch.is_ended and batch.status != BatchStatus.CANCELLING:
-            found.append(("cancel", "Cancel the rest", "cancel"))
-        if batch.status in {BatchStatus.COMPLETED, BatchStatus.PAUSED} and now.counts[ItemStatus.FAILED]:
-            found.append(("retry", f"Retry failed ({number(now.counts[ItemStatus.FAILED])})", "replay"))
+            found.append(("cancel", "Cancel the rest", "cancel", left))
+        failed = now.counts[ItemStatus.FAILED]
+        if batch.status in {BatchStatus.COMPLETED, BatchStatus.PAUSED} and failed:
+            found.append(("retry", "Retry failed", "replay", counted(failed, "order")))
         undone = Batch.objects.filter(undo_of=batch).exists()
         if batch.is_ended and batches.ACTIONS[BatchAction(batch.action)].undo and not undone and now.ended:
-            found.append(("undo", "Undo", "undo"))
+            found.append(("undo", "Undo", "undo", counted(now.counts[ItemStatus.DONE], "order")))
         return [
-            {"address": reverse(f"admin:orders_batch_{name}", args=[batch.pk]), "title": title, "icon": icon}
-            for name, title, icon in found
+            OfferedCommand(
+                key=name,
+                title=f"{title}…",
+                verb=f"{title}: {moves}" if moves else title,
+                icon=icon,
+                address=reverse(f"admin:orders_batch_{name}", args=[batch.pk]),
+                form=empty(ReasonForm, name, refused),
+            )
+            for name, title, icon, moves in found
         ]
 
     def _visible(self, request: HttpRequest, object_id: str) -> Batch:

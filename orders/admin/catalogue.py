@@ -6,25 +6,26 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Model
+from django.db.models import Model, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin
+from orders.admin.waiting import MayWaitAdmin
 from orders.amounts import number, price
 from orders.errors import InvalidInput, WrongState
-from orders.models import Customer, Product, StockItem
+from orders.models import Approval, Command, Customer, Product, StockItem
 from orders.services import catalogue, erasing
-from orders.vocabulary import Channel
+from orders.vocabulary import Channel, CommandKind
 
 
 class EraseDialog(BaseDialogForm):
@@ -33,13 +34,20 @@ class EraseDialog(BaseDialogForm):
         widget=UnfoldAdminTextInputWidget,
         help_text="Who asked for it. Kept in the history, so no names.",
     )
+    also = forms.CharField(
+        label="Other words that name the person",
+        required=False,
+        widget=UnfoldAdminTextareaWidget,
+        help_text="An address, a telephone number, another spelling; one a line. Every text and file is searched for "
+        "them; they are not kept.",
+    )
 
 
 @admin.register(Customer)
 class CustomerAdmin(ReadOnlyAdmin):
     list_display = ("reference", "name", "email", "country", "erased_at", "orders_")
     list_select_related = ("key",)
-    fields = readonly_fields = ("reference", "name", "email", "country", "created_at", "erased_at")
+    fields = readonly_fields = ("reference", "name", "email", "country", "created_at", "erased_at", "erasures")
     search_fields = ("reference__startswith",)
     search_help_text = "Reference"
     ordering = ("reference",)
@@ -68,13 +76,30 @@ class CustomerAdmin(ReadOnlyAdmin):
         else:
             actor = person(request.user, Channel.ADMIN)
             try:
-                done = erasing.erase_customer(customer.reference, actor=actor, reason=form.cleaned_data["reason"])
+                done = erasing.erase_customer(
+                    customer.reference,
+                    actor=actor,
+                    reason=form.cleaned_data["reason"],
+                    also=form.cleaned_data["also"].splitlines(),
+                )
             except (WrongState, InvalidInput) as refusal:
                 messages.warning(request, str(refusal))
             else:
                 (messages.success if done.is_new else messages.info)(request, done.words)
         target = reverse("admin:orders_customer_changelist")
         return HttpResponse(headers={"HX-Redirect": target}) if request.headers.get("HX-Request") else redirect(target)
+
+    @admin.display(description="Erasures, and where was looked")
+    def erasures(self, customer: Customer) -> SafeString | str:
+        """What each request found, as whoever asked was told."""
+        asked = Command.objects.filter(kind=CommandKind.ERASE_CUSTOMER).order_by("created_at")
+        told = [
+            format_html(
+                "<p>{} UTC, {}: {}</p>", f"{command.created_at:%d %b %Y, %H:%M}", command.actor, command.outcome
+            )
+            for command in asked.filter(Q(customer=customer) | Q(subject=customer.reference, customer=None))
+        ]
+        return format_html_join("", "{}", ((one,) for one in told)) or "None"
 
     @admin.display(description="Orders")
     def orders_(self, customer: Customer) -> SafeString:
@@ -92,7 +117,7 @@ class ProductForm(forms.ModelForm):
 
 
 @admin.register(Product)
-class ProductAdmin(ReadOnlyAdmin):
+class ProductAdmin(MayWaitAdmin):
     list_display = ("sku", "name", "price_", "available")
     list_select_related = ("stock",)
     list_filter = (("currency", ChoicesDropdownFilter),)
@@ -105,28 +130,13 @@ class ProductAdmin(ReadOnlyAdmin):
 
     form = ProductForm
 
-    def save_model(self, request: HttpRequest, obj: Product, form: forms.ModelForm, change: bool) -> None:
-        """By the service; a price that moves far is not saved but waits, and the page says so instead of "changed"."""
-        try:
-            waiting = catalogue.change_product(
-                obj.sku,
-                name=form.cleaned_data["name"],
-                unit_price=form.cleaned_data["unit_price"],
-                actor=person(request.user, Channel.ADMIN),
-            )
-            said = f"{waiting.says} It waits for a second person." if waiting else ""
-        except WrongState as refusal:
-            said = str(refusal)
-        request.not_saved = said  # type: ignore[attr-defined]
-
-    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
-        return None if request.not_saved else super().log_change(request, obj, message)  # type: ignore[attr-defined]
-
-    def response_change(self, request: HttpRequest, obj: Model) -> HttpResponse:
-        if not request.not_saved:  # type: ignore[attr-defined]
-            return cast(HttpResponse, super().response_change(request, obj))
-        messages.warning(request, request.not_saved)  # type: ignore[attr-defined]
-        return redirect("admin:orders_product_changelist")
+    def give(self, request: HttpRequest, obj: Model, form: forms.ModelForm, *, is_new: bool) -> Approval | None:
+        return catalogue.change_product(
+            cast(Product, obj).sku,
+            name=form.cleaned_data["name"],
+            unit_price=form.cleaned_data["unit_price"],
+            actor=person(request.user, Channel.ADMIN),
+        )
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return bool(ModelAdmin.has_change_permission(self, request, obj))

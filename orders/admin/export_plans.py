@@ -24,16 +24,18 @@ from unfold.widgets import (
 )
 
 from orders.actor import person
-from orders.admin.exports import FORMATS, ReasonForm, filter_words, has_file, status_badge
+from orders.admin.exports import FORMATS, has_file, status_badge
 from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.amounts import number
-from orders.errors import AlreadyExists, InvalidInput, WrongState
+from orders.command_forms import OfferedCommand, ReasonForm, Refused, bound, empty, take, told_if_gone
+from orders.errors import AlreadyExists, InvalidInput
 from orders.frames import in_frame
 from orders.models import ExportPlan
 from orders.models.rules import choices
 from orders.selectors.filtering import MAX_LAST_HOURS
 from orders.selectors.queues import TITLES, Queue
 from orders.services import exports
+from orders.services.selection import filter_words
 from orders.vocabulary import MAX_ORDER_TOTAL_MINOR, MAX_PLAN_HOURS, Channel, ExportFormat, OrderStatus
 from orders.wording import Tone
 
@@ -187,12 +189,19 @@ class ExportPlanAdmin(ReadOnlyAdmin):
         )
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._shown(request, object_id)
+
+    def _shown(
+        self, request: HttpRequest, object_id: str, refused: Refused | None = None, status: int = 200
+    ) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied("This needs the permission orders.view_exportplan.")
         try:
             plan = ExportPlan.objects.select_related("made_by").get(pk=UUID(object_id))
         except (ValueError, ExportPlan.DoesNotExist) as error:
             raise Http404("There is no such plan.") from error
+        buttons = self._buttons(plan, refused) if self._may(request) else []
+        told_if_gone(request, refused, buttons)
         context = {
             "plan": plan,
             "state": "Paused" if plan.paused else "Active",
@@ -201,34 +210,46 @@ class ExportPlanAdmin(ReadOnlyAdmin):
             "filter": self.filter_(plan),
             "runs": [(run, status_badge(run), has_file(run)) for run in plan.exports.all()[:RUNS_SHOWN]],
             "steps": plan.commands.order_by("created_at"),
-            "buttons": self._buttons(plan) if self._may(request) else [],
+            "buttons": buttons,
         }
-        return in_frame(request, "orders/export_plan.html", plan.name, context)
+        return in_frame(request, "orders/export_plan.html", plan.name, context, status=status)
 
     def button_view(self, request: HttpRequest, plan_id: UUID, button: str) -> HttpResponse:
         self._require(request)
         service, taken = BUTTONS[button]
-        form = ReasonForm(request.POST)
-        if not form.is_valid():
-            messages.error(request, "Say why: it is what your colleagues read.")
-            return redirect("admin:orders_exportplan_change", plan_id)
-        try:
-            service(plan_id, actor=person(request.user, Channel.ADMIN), reason=form.cleaned_data["reason"])
-        except ExportPlan.DoesNotExist as error:
-            raise Http404("There is no such plan.") from error
-        except (WrongState, InvalidInput) as refusal:
-            messages.warning(request, str(refusal))
-        else:
-            messages.success(request, taken)
-        return redirect("admin:orders_exportplan_change", plan_id)
 
-    def _buttons(self, plan: ExportPlan) -> list[dict[str, str]]:
-        names = [("run", "Run now", "play_arrow")]
-        names.append(("resume", "Resume", "play_arrow") if plan.paused else ("pause", "Pause", "pause"))
-        return [
-            {"address": reverse(f"admin:orders_exportplan_{name}", args=[plan.pk]), "title": title, "icon": icon}
-            for name, title, icon in names
+        def work(reason: str) -> HttpResponse:
+            try:
+                service(plan_id, actor=person(request.user, Channel.ADMIN), reason=reason)
+            except ExportPlan.DoesNotExist as error:
+                raise Http404("There is no such plan.") from error
+            messages.success(request, taken)
+            return redirect("admin:orders_exportplan_change", plan_id)
+
+        def page(refused: Refused, status: int) -> HttpResponse:
+            return self._shown(request, str(plan_id), refused, status)
+
+        return take(request, bound(ReasonForm, button, request.POST), button, work, page)
+
+    def _buttons(self, plan: ExportPlan, refused: Refused | None) -> list[OfferedCommand]:
+        names = [("run", "Run now", "Ask for the export now", "play_arrow")]
+        if plan.paused:
+            names.append(("resume", "Resume", "Resume the plan", "play_arrow"))
+        else:
+            names.append(("pause", "Pause", "Pause the plan", "pause"))
+        commands = [
+            OfferedCommand(
+                key=name,
+                title=f"{title}…",
+                verb=verb,
+                icon=icon,
+                address=reverse(f"admin:orders_exportplan_{name}", args=[plan.pk]),
+                form=empty(ReasonForm, name, refused),
+            )
+            for name, title, verb, icon in names
         ]
+        edit = reverse("admin:orders_exportplan_edit", args=[plan.pk])
+        return [*commands, OfferedCommand(key="edit", title="Change…", icon="edit", address=edit)]
 
     def _may(self, request: HttpRequest) -> bool:
         return request.user.has_perm("orders.plan_exports")  # type: ignore[union-attr]

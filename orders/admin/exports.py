@@ -24,14 +24,16 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin, badge
-from orders.admin.selecting import selection_of
+from orders.admin.selecting import refused_selection, selection_of
 from orders.amounts import counted, number
+from orders.command_forms import OfferedCommand, ReasonForm, Refused, bound, empty, line, take, told_if_gone
 from orders.errors import InvalidInput, NotPermitted, WrongState
 from orders.frames import in_frame
 from orders.models import Export
 from orders.polling import STOP_POLLING, polled
 from orders.services import exports
 from orders.services.exports.keeping import is_over
+from orders.services.selection import in_words
 from orders.streaming import attachment, require_place
 from orders.vocabulary import Channel, ExportFormat, ExportStatus
 from orders.wording import Tone, status_word
@@ -45,16 +47,11 @@ TONES = {
     ExportStatus.EXPIRED: Tone.NEUTRAL,
 }
 FORMATS = [(ExportFormat.CSV.value, "CSV"), (ExportFormat.XLSX.value, "Excel (XLSX)")]
-SELECTED_WORDS = {"ticked": "ticked", "numbers": "named"}
 
 
 class ExportForm(forms.Form):
     format = forms.ChoiceField(choices=FORMATS)
-    reason = forms.CharField(max_length=500)
-
-
-class ReasonForm(forms.Form):
-    reason = forms.CharField(max_length=500)
+    reason = forms.CharField(max_length=500, label="What it is for", widget=line(autofocus="autofocus"))
 
 
 def status_badge(export: Export) -> SafeString:
@@ -93,7 +90,10 @@ class ExportAdmin(ReadOnlyAdmin):
         for permission in ("orders.export_orders", "orders.view_order"):
             if not actor.may(permission):
                 raise PermissionDenied(f"This needs the permission {permission}.")
-        selection = selection_of(request, self.admin_site)
+        try:
+            selection = selection_of(request, self.admin_site)
+        except InvalidInput as mistake:
+            return refused_selection(request, "Export", mistake)
         form = ExportForm(request.POST or None)
         refusal = ""
         if request.method == "POST" and form.is_valid():
@@ -104,19 +104,20 @@ class ExportAdmin(ReadOnlyAdmin):
                     actor=actor,
                     reason=form.cleaned_data["reason"],
                 )
-            except InvalidInput as mistake:
+            except (InvalidInput, WrongState) as mistake:
                 refusal = str(mistake)
             else:
                 messages.success(request, "The orders are chosen; the file is made by itself from here.")
                 return redirect("admin:orders_export_change", export.pk)
         elif request.method == "POST":
-            refusal = "Choose a format and say what the file is for."
+            refusal = "Nothing was done. The form below says why."
         most = settings.EXPORT_MAX_ROWS
         count = selection.orders.order_by()[: most + 1].count()
         context = {
             "form": form,
             "refusal": refusal or (f"One export takes {counted(most, 'order')} at most." if count > most else ""),
             "chosen": f"More than {number(most)} orders" if count > most else counted(count, "order"),
+            "chosen_by": selection.words,
             "is_possible": 0 < count <= most,
             "keep": counted(settings.EXPORT_KEEP_DAYS, "day"),
         }
@@ -126,7 +127,7 @@ class ExportAdmin(ReadOnlyAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         export = self._visible(request, object_id)
-        return in_frame(request, "orders/export.html", self.title(export), self._live(request, export))
+        return self._shown(request, export)
 
     def live_view(self, request: HttpRequest, export_id: UUID) -> HttpResponse:
         export = self._visible(request, str(export_id))
@@ -152,30 +153,46 @@ class ExportAdmin(ReadOnlyAdmin):
         actor = person(request.user, Channel.ADMIN)
         if not actor.may("orders.export_orders"):
             raise PermissionDenied("This needs the permission orders.export_orders.")
-        form = ReasonForm(request.POST)
-        if not form.is_valid():
-            messages.error(request, "Say why: it is what your colleagues read.")
-            return redirect("admin:orders_export_change", export_id)
-        try:
-            exports.cancel(export_id, actor=actor, reason=form.cleaned_data["reason"])
-        except Export.DoesNotExist as error:
-            raise Http404("There is no such export.") from error
-        except WrongState as refusal:
-            messages.warning(request, str(refusal))
-        else:
-            messages.success(request, "The export is cancelled, and what was made of it is deleted.")
-        return redirect("admin:orders_export_change", export_id)
 
-    def _live(self, request: HttpRequest, export: Export) -> dict[str, Any]:
+        def work(reason: str) -> HttpResponse:
+            try:
+                exports.cancel(export_id, actor=actor, reason=reason)
+            except Export.DoesNotExist as error:
+                raise Http404("There is no such export.") from error
+            messages.success(request, "The export is cancelled, and what was made of it is deleted.")
+            return redirect("admin:orders_export_change", export_id)
+
+        def page(refused: Refused, status: int) -> HttpResponse:
+            return self._shown(request, self._visible(request, str(export_id)), refused, status)
+
+        return take(request, bound(ReasonForm, "cancel", request.POST), "cancel", work, page)
+
+    def _shown(
+        self, request: HttpRequest, export: Export, refused: Refused | None = None, status: int = 200
+    ) -> HttpResponse:
+        context = self._live(request, export, refused)
+        told_if_gone(request, refused, context["buttons"])
+        return in_frame(request, "orders/export.html", self.title(export), context, status=status)
+
+    def _live(self, request: HttpRequest, export: Export, refused: Refused | None = None) -> dict[str, Any]:
         may = request.user.has_perm("orders.export_orders")  # type: ignore[union-attr]
+        cancel = OfferedCommand(
+            key="cancel",
+            title="Cancel…",
+            verb="Cancel the export",
+            icon="cancel",
+            address=reverse("admin:orders_export_cancel", args=[export.pk]),
+            form=empty(ReasonForm, "cancel", refused),
+        )
         return {
             "export": export,
             "heading": self.title(export),
             "status": status_word(export.status),
             "tone": TONES[ExportStatus(export.status)],
-            "chosen": chosen_words(export),
+            "chosen": in_words(export.selection),
             "has_file": has_file(export),
             "may": may,
+            "buttons": [cancel] if may and not export.is_ended else [],
             "steps": export.commands.order_by("created_at"),
         }
 
@@ -210,21 +227,3 @@ class ExportAdmin(ReadOnlyAdmin):
             return None
         address = reverse("admin:orders_export_download", args=[export.pk])
         return format_html('<a href="{}">Download</a>', address)
-
-
-def chosen_words(export: Export) -> str:
-    """How the orders were chosen, as it was asked."""
-    asked = export.selection
-    for kind, words in SELECTED_WORDS.items():
-        if kind in asked:
-            return f"{counted(asked[kind], 'order')} {words}"
-    filters = asked.get("filter") or asked.get("list") or {}
-    return filter_words(filters)
-
-
-def filter_words(filters: dict[str, Any]) -> str:
-    said = [
-        f"{name.replace('_', ' ')}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
-        for name, value in filters.items()
-    ]
-    return "; ".join(said) or "All orders"

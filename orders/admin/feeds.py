@@ -29,8 +29,10 @@ from unfold.widgets import (
 from orders import clock
 from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin, badge
-from orders.amounts import money, number
-from orders.errors import InvalidFeed, InvalidInput, NotPermitted, WrongState
+from orders.amounts import counted, money, number
+from orders.command_forms import OfferedCommand, OptionalReasonForm, Refused, bound, empty, key_of, take, told_if_gone
+from orders.errors import InvalidFeed, InvalidInput, NotPermitted, TooManyWorkbooks, WrongState
+from orders.frames import in_frame
 from orders.models import FeedImport
 from orders.polling import STOP_POLLING, polled
 from orders.services import feeds
@@ -194,27 +196,40 @@ class FeedImportAdmin(ReadOnlyAdmin):
             )
         except InvalidInput as refusal:
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
-        except InvalidFeed as refusal:
+        except (InvalidFeed, TooManyWorkbooks) as refusal:
             form.add_error("file", str(refusal))
+        except WrongState as refusal:
+            form.add_error(None, str(refusal))
         except NotPermitted as refusal:
             raise PermissionDenied(str(refusal)) from refusal
         return None
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
-        feed = self._visible(request, object_id)
-        context = {**self._figures(request, feed), "title": f"Import of {feed.name}"}
-        return self._in_frame(request, "orders/feed.html", context)
+        return self._shown(request, self._visible(request, object_id))
+
+    def _shown(
+        self, request: HttpRequest, feed: FeedImport, refused: Refused | None = None, status: int = 200
+    ) -> HttpResponse:
+        context = {**self._figures(request, feed, refused), "title": f"Import of {feed.name}"}
+        told_if_gone(request, refused, context["buttons"])
+        return in_frame(request, "orders/feed.html", context["title"], context, status=status)
 
     def tell_view(self, request: HttpRequest, feed_id: str, kind: str) -> HttpResponse:
-        feed = self._visible(request, feed_id)
-        reason = request.POST.get("reason", "").strip() or "From the page of the import"
-        try:
-            feeds.tell(feed.pk, CommandKind(kind), actor=person(request.user, Channel.ADMIN), reason=reason)
-        except NotPermitted as refusal:
-            raise PermissionDenied(str(refusal)) from refusal
-        except WrongState as refusal:
-            messages.error(request, str(refusal))
-        return redirect("admin:orders_feedimport_change", feed.pk)
+        feed, key = self._visible(request, feed_id), key_of(kind)
+
+        def work(reason: str) -> HttpResponse:
+            said = reason.strip() or "From the page of the import"
+            try:
+                feeds.tell(feed.pk, CommandKind(kind), actor=person(request.user, Channel.ADMIN), reason=said)
+            except NotPermitted as refusal:
+                raise PermissionDenied(str(refusal)) from refusal
+            return redirect("admin:orders_feedimport_change", feed.pk)
+
+        def page(refused: Refused, status: int) -> HttpResponse:
+            feed.refresh_from_db()
+            return self._shown(request, feed, refused, status)
+
+        return take(request, bound(OptionalReasonForm, key, request.POST), key, work, page)
 
     def live_view(self, request: HttpRequest, feed_id: UUID) -> HttpResponse:
         context = self._figures(request, self._visible(request, str(feed_id)))
@@ -225,7 +240,12 @@ class FeedImportAdmin(ReadOnlyAdmin):
 
     def rejected_view(self, request: HttpRequest, feed_id: UUID) -> HttpResponseBase:
         feed = self._visible(request, str(feed_id))
-        return attachment(request, feeds.bad_rows_csv(feed), name=f"rejected-{feed.pk}.csv", content_type=CSV)
+        try:
+            pieces = feeds.bad_rows_csv(feed)
+        except WrongState as refusal:
+            messages.warning(request, str(refusal))
+            return redirect("admin:orders_feedimport_change", feed.pk)
+        return attachment(request, pieces, name=f"rejected-{feed.pk}.csv", content_type=CSV)
 
     def invoices_view(self, request: HttpRequest, feed_id: UUID) -> HttpResponseBase:
         feed = self._visible(request, str(feed_id))
@@ -239,7 +259,7 @@ class FeedImportAdmin(ReadOnlyAdmin):
         except (ValueError, FeedImport.DoesNotExist) as error:
             raise Http404("There is no such import.") from error
 
-    def _figures(self, request: HttpRequest, feed: FeedImport) -> dict[str, Any]:
+    def _figures(self, request: HttpRequest, feed: FeedImport, refused: Refused | None = None) -> dict[str, Any]:
         figures, progress = feeds.figures(feed), feeds.progress(feed.pk)
         done, total = progress.done_and_total
         rate, left = progress.pace(clock.now())
@@ -250,10 +270,13 @@ class FeedImportAdmin(ReadOnlyAdmin):
         rejected = sorted(figures["rejected"].items())
         return {
             "feed": feed,
+            "kept": feeds.kept(feed),
             "status": status_word(progress.status),
             "tone": FEED_TONES.get(progress.status, Tone.MOVING),
             "is_over": progress.is_ended and not (feed.process and progress.moving_orders),
-            "progress": progress,
+            # Of a file that was only looked at, or of which nothing could be read, there is no progress to show.
+            "has_progress": not waits and (bool(total) or progress.status != FeedStatus.FAILED),
+            "has_failed": progress.status == FeedStatus.FAILED,
             "done": done,
             "total": total,
             "unit": "rows read" if progress.status in READING else "invoices done",
@@ -263,7 +286,7 @@ class FeedImportAdmin(ReadOnlyAdmin):
             "report": report,
             "shown_rows": report["rows"][:SHOWN],
             "refused": [one for one in report["invoices"] if one["outcome"] == DocumentKind.REJECTED][:SHOWN],
-            "buttons": self._buttons(request, feed),
+            "buttons": self._buttons(request, feed, figures, currency, refused),
             "may_import": self.has_import_permission(request),
             "commands": feed.commands.exclude(kind=CommandKind.IMPORT_FEED).order_by("created_at"),
             "follow_ups": feed.follow_ups.all(),
@@ -285,15 +308,30 @@ class FeedImportAdmin(ReadOnlyAdmin):
             "orders_now": [(status_word(word), number(count)) for word, count in sorted(progress.orders.items())],
         }
 
-    def _buttons(self, request: HttpRequest, feed: FeedImport) -> list[dict[str, str]]:
+    def _buttons(
+        self, request: HttpRequest, feed: FeedImport, figures: dict[str, Any], currency: str, refused: Refused | None
+    ) -> list[OfferedCommand]:
         if not self.has_import_permission(request):
             return []
-        offered = []
+        offered: list[OfferedCommand] = []
         for kind in feeds.possible(feed):
             is_discard = kind is CommandKind.IMPORT_CANCEL and feed.status == FeedStatus.CHECKED
             icon, word = DISCARD if is_discard else BUTTONS[kind]
-            address = reverse("admin:orders_feedimport_tell", args=[str(feed.pk), kind.value])
-            offered.append({"icon": icon, "word": word, "address": address})
+            verb, key = f"{word} the import", key_of(kind)
+            if kind is CommandKind.IMPORT_COMMIT:
+                made = f"{counted(figures['orders'], 'order')}, {money(figures['order_total_minor'], currency)}"
+                verb = f"Commit: places{' and starts' if feed.process else ''} up to {made}"
+            offered.append(
+                OfferedCommand(
+                    key=key,
+                    title=f"{word}…",
+                    verb=verb,
+                    icon=icon,
+                    address=reverse("admin:orders_feedimport_tell", args=[str(feed.pk), kind.value]),
+                    form=empty(OptionalReasonForm, key, refused),
+                    primary=not offered,
+                )
+            )
         return offered
 
     def _in_frame(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:

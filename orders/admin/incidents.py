@@ -16,11 +16,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import action
-from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from orders import clock
 from orders.actor import person
+from orders.admin.dialogs import RowDialog
 from orders.admin.reading import QuietChangeList, ReadOnlyAdmin, ago, badge
 from orders.admin.recoveries import RECOVERIES
 from orders.amounts import counted
@@ -33,7 +33,8 @@ from orders.vocabulary import Channel, IncidentDecision
 from orders.wording import Tone
 
 
-class DecisionDialog(BaseDialogForm):
+class DecisionDialog(RowDialog[Incident]):
+    model = Incident
     note = forms.CharField(max_length=500, widget=UnfoldAdminTextInputWidget, help_text="What was decided, and why.")
     orders = forms.CharField(
         max_length=10_000,
@@ -41,6 +42,13 @@ class DecisionDialog(BaseDialogForm):
         widget=UnfoldAdminTextareaWidget,
         help_text="Order numbers with spaces between them; leave it empty for all.",
     )
+
+    def about(self, row: Incident) -> str:
+        return row.says
+
+    def amount(self, row: Incident) -> str:
+        now = _shown(row).figures
+        return f"{counted(now.count, 'order')}, {now.money}" if now.totals else counted(now.count, "case")
 
 
 class ResolveDialog(DecisionDialog):

@@ -17,7 +17,7 @@ from orders.admin.reading import ReadOnlyAdmin, ago, badge
 from orders.models import Command, OrderEvent, OutboxMessage, ServiceBeat
 from orders.selectors import health
 from orders.vocabulary import EventType
-from orders.wording import EVENT_TITLES, EVENT_TONES, Tone
+from orders.wording import EVENT_TONES, Tone, event_title
 
 
 @admin.register(OrderEvent)
@@ -37,7 +37,7 @@ class OrderEventAdmin(ReadOnlyAdmin):
     @admin.display(description="What")
     def what(self, event: OrderEvent) -> SafeString:
         kind = EventType(event.type)
-        return badge(EVENT_TONES.get(kind, Tone.NEUTRAL), EVENT_TITLES[kind])
+        return badge(EVENT_TONES.get(kind, Tone.NEUTRAL), event_title(kind, event.data))
 
 
 @admin.register(Command)

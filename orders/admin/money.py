@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
-from orders.admin.filters import DayRangeFilter
+from orders.admin.filters import DayRangeFilter, YesNoFilter
 from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.amounts import money
 from orders.models import CreditNote, CreditNoteLine, LedgerTransfer, Order, Payment, Refund
@@ -94,7 +94,7 @@ class RefundAdmin(ReadOnlyAdmin):
     )
     list_display_links = None
     list_select_related = ("order",)
-    list_filter = (("status", ChoicesDropdownFilter), "outside")
+    list_filter = (("status", ChoicesDropdownFilter), ("outside", YesNoFilter))
     search_fields = ("order__number__exact",)
     search_help_text = "Order number"
     ordering = ("-created_at",)
@@ -168,6 +168,7 @@ class CreditNoteAdmin(ReadOnlyAdmin):
     list_display = ("number", "matched", "customer", "total", "source", "issued_at")
     list_select_related = ("order", "customer__key")
     list_filter = (MatchedFilter, ("issued_at", DayRangeFilter))
+    list_links = ("order__id__exact",)
     search_fields = ("number__exact", "customer__reference__startswith", "order__number__exact")
     search_help_text = "Number, order or customer"
     sortable_by = ()

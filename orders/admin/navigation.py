@@ -8,10 +8,14 @@ from django.http import HttpRequest
 from django.urls import reverse
 from unfold.dataclasses import SearchResult
 
+from orders.actor import person
 from orders.models import Order
+from orders.selectors.approvals import may_ask
 from orders.selectors.dashboard import needs_a_human
+from orders.vocabulary import Channel
 
-#: (title, icon, name of its address, in the admin unless it says otherwise, permission)
+#: (title, icon, name of its address, in the admin unless it says otherwise, permission; without one it is for whoever
+#: may give a command that can take two people)
 SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
     (
         "Orders",
@@ -27,6 +31,7 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
             ("Exports", "file_download", "orders_export_changelist", "orders.view_export"),
             ("Export plans", "event_repeat", "orders_exportplan_changelist", "orders.view_exportplan"),
             ("Second person", "how_to_reg", "orders_approval_changelist", "orders.view_approval"),
+            ("What I asked for", "outgoing_mail", "orders:approvals-asked", ""),
             ("Credit notes", "assignment_return", "orders_creditnote_changelist", "orders.view_creditnote"),
             ("Returns", "move_to_inbox", "orders_returncase_changelist", "orders.view_returncase"),
         ],
@@ -39,6 +44,7 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
             ("Runs", "directions_run", "orders_playbookrun_changelist", "orders.view_playbookrun"),
             ("Vouchers", "redeem", "orders_voucher_changelist", "orders.view_voucher"),
             ("Endpoints", "hub", "orders_partnerendpoint_changelist", "orders.view_partnerendpoint"),
+            ("Changes", "manage_history", "orders_automationchange_changelist", "orders.view_automationchange"),
         ],
     ),
     (
@@ -95,6 +101,8 @@ SECTIONS: list[tuple[str, bool, list[tuple[str, str, str, str]]]] = [
         True,
         [
             ("Users", "person", "auth_user_changelist", "auth.view_user"),
+            ("Account changes", "manage_accounts", "orders_accountchange_changelist", "orders.view_accountchange"),
+            ("Sessions", "devices", "usersessions_usersession_changelist", "usersessions.view_usersession"),
             ("Groups", "badge", "auth_group_changelist", "auth.view_group"),
             ("API tokens", "key", "orders_apitoken_changelist", "orders.view_apitoken"),
             ("Locks", "lock", "axes_accessattempt_changelist", "axes.view_accessattempt"),
@@ -113,11 +121,12 @@ def sections(request: HttpRequest) -> list[dict[str, Any]]:
     if needing:
         today |= {"badge": "1000+" if needing >= 1000 else str(needing), "badge_variant": "danger"}
     groups: list[dict[str, Any]] = [{"items": [today]}]
+    asks = may_ask(person(request.user, Channel.ADMIN))
     for title, collapsible, entries in SECTIONS:
         items = [
             {"title": name, "icon": icon, "link": reverse(_named(url)), "active": _active(request, url)}
             for name, icon, url, permission in entries
-            if request.user.has_perm(permission)  # type: ignore[union-attr]
+            if (request.user.has_perm(permission) if permission else asks)  # type: ignore[union-attr]
         ]
         if items:
             groups.append({"title": title, "collapsible": collapsible, "items": items})
@@ -129,11 +138,14 @@ def _named(url: str) -> str:
 
 
 def _active(request: HttpRequest, url: str) -> bool:
-    if url == "orders_order_changelist" and request.path.startswith("/orders/"):
-        return not request.path.startswith("/orders/playbook")
-    if url == "orders:playbooks" and request.path.startswith("/orders/playbook"):
-        return True
-    return request.path.startswith(reverse(_named(url)))
+    path, own = request.path, reverse(_named(url))
+    if path.startswith("/orders/playbook"):
+        return url == "orders:playbooks"
+    if path.startswith("/orders/approvals/"):
+        return path == own or (url == "orders_approval_changelist" and path != reverse("orders:approvals-asked"))
+    if path.startswith("/orders/"):
+        return url == "orders_order_changelist"
+    return path.startswith(own)
 
 
 def search(request: HttpRequest, term: str) -> list[SearchResult]:

@@ -10,6 +10,7 @@ from orders.admin.money import order_link
 from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.models import Notice
 from orders.vocabulary import NoticeStatus
+from orders.voucher_codes import masked
 from orders.wording import NOTICE_TONES, status_word
 
 
@@ -19,10 +20,16 @@ class NoticeAdmin(ReadOnlyAdmin):
     list_display_links = None
     list_select_related = ("order",)
     list_filter = (("status", ChoicesDropdownFilter),)
+    exclude = ("text",)
+    readonly_fields = ("words",)
     search_fields = ("order__number__exact",)
     search_help_text = "Order number"
     ordering = ("-created_at",)
     sortable_by = ()
+
+    @admin.display(description="Text")
+    def words(self, notice: Notice) -> str:
+        return str(masked(notice.text)) or "-"
 
     @admin.display(description="Order")
     def order_(self, notice: Notice) -> SafeString | str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -17,19 +17,20 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
-from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from orders import clock
 from orders.actor import person
+from orders.admin.dialogs import RowDialog
 from orders.admin.filters import AttentionFilter, BuyerFilter, DayRangeFilter, IncidentFilter, TotalFilter
 from orders.admin.reading import QuietChangeList, ReadOnlyAdmin, ago, badge
 from orders.amounts import money, number
 from orders.errors import WrongState
 from orders.models import Customer, Order
+from orders.selectors import approvals
 from orders.services import placing
 from orders.vocabulary import Channel
-from orders.wording import order_tone, order_word
+from orders.wording import Tone, order_tone, order_word
 
 #: one click starts at most this many; each is a transaction of its own and the click waits for all of them
 MAX_TICKED = 500
@@ -42,8 +43,15 @@ class OrderChangeList(QuietChangeList):
         return reverse("orders:page", args=[result.number])  # type: ignore[attr-defined]
 
 
-class StartDialog(BaseDialogForm):
+class StartDialog(RowDialog[Order]):
+    model = Order
     reason = forms.CharField(required=False, max_length=500, widget=UnfoldAdminTextInputWidget)
+
+    def about(self, row: Order) -> str:
+        return f"Order {row.number}, {money(row.total_minor, row.currency)}"
+
+    def amount(self, row: Order) -> str:
+        return f"takes {money(row.total_minor, row.currency)}"
 
 
 def _ask_about(request: HttpRequest, queryset: QuerySet[Order], address: str) -> HttpResponse:
@@ -85,6 +93,10 @@ class OrderAdmin(ReadOnlyAdmin):
     search_help_text = "Number, reference or customer"
     actions = ("start_processing", "run_batch", "export_orders")
     actions_row = ("start_one",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
+        waits = approvals.waits(approvals.commands_about(Order), "number")
+        return cast(QuerySet[Order], super().get_queryset(request).annotate(waits_for_second=waits))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return OrderChangeList
@@ -199,7 +211,8 @@ class OrderAdmin(ReadOnlyAdmin):
     def status_(self, order: Order) -> SafeString:
         outstanding = bool(order.refund_outstanding_minor)
         tone = order_tone(order.status, refund_outstanding=outstanding)
-        return badge(tone, order_word(order.status, refund_outstanding=outstanding))
+        mark = badge(tone, order_word(order.status, refund_outstanding=outstanding))
+        return mark + badge(Tone.WAITING, approvals.WAITS) if order.waits_for_second else mark  # type: ignore[attr-defined]
 
     @admin.display(description="Total")
     def total_(self, order: Order) -> str:

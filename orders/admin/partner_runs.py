@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.amounts import number
-from orders.errors import InvalidInput, WrongState
+from orders.command_forms import OfferedCommand, ReasonForm, Refused, bound, empty, page_command, take, told_if_gone
 from orders.frames import in_frame
 from orders.models import PartnerAnswer, PartnerCall, PartnerRun, TrackingEvent
 from orders.polling import STOP_POLLING, polled
@@ -92,41 +91,57 @@ class PartnerRunAdmin(ReadOnlyAdmin):
         if code not in REFRESHED:
             raise Http404("There is nothing to refresh at this partner.")
         partner = PartnerCode(code)
-        if request.method == "POST":
-            run = self._do(
-                request,
-                lambda reason: partner_runs.start(partner, actor=person(request.user, Channel.ADMIN), reason=reason),
-            )
-            if run is not None and self.has_view_permission(request):
-                return redirect("admin:orders_partnerrun_change", run.pk)
-            return redirect("admin:index" if run else request.path)
         title, icon = BUTTONS[partner]
-        shown = {"what": REFRESHED[partner], "button": title, "icon": icon, "partner": PARTNER_NAMES[partner]}
-        return in_frame(request, "orders/partner_run_start.html", title, shown)
+
+        def work(reason: str) -> HttpResponse:
+            run = partner_runs.start(partner, actor=person(request.user, Channel.ADMIN), reason=reason)
+            if self.has_view_permission(request):
+                return redirect("admin:orders_partnerrun_change", run.pk)
+            return redirect("admin:index")
+
+        def page(refused: Refused | None = None, status: int = 200) -> HttpResponse:
+            command = page_command("start", title, icon, empty(ReasonForm, "start", refused))
+            shown = {"what": REFRESHED[partner], "partner": PARTNER_NAMES[partner], "command": command}
+            return in_frame(request, "orders/partner_run_start.html", title, shown, status=status)
+
+        if request.method == "POST":
+            return take(request, bound(ReasonForm, "start", request.POST), "start", work, page)
+        return page()
 
     def cancel_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         self._require(request)
         if not PartnerRun.objects.filter(pk=run_id).exists():
             raise Http404("There is no such run.")
-        run = self._do(
-            request,
-            lambda reason: partner_runs.cancel(run_id, actor=person(request.user, Channel.ADMIN), reason=reason),
-        )
-        if run is not None:
-            messages.success(request, "No further call is made. Results that came stay.")
-        return redirect("admin:orders_partnerrun_change", run_id)
 
-    def _do(self, request: HttpRequest, service: Callable[[str], PartnerRun]) -> PartnerRun | None:
-        try:
-            return service(request.POST.get("reason", ""))
-        except (WrongState, InvalidInput) as refusal:
-            messages.warning(request, str(refusal))
-            return None
+        def work(reason: str) -> HttpResponse:
+            partner_runs.cancel(run_id, actor=person(request.user, Channel.ADMIN), reason=reason)
+            messages.success(request, "No further call is made. Results that came stay.")
+            return redirect("admin:orders_partnerrun_change", run_id)
+
+        def page(refused: Refused, status: int) -> HttpResponse:
+            return self._shown(request, self._visible(request, str(run_id)), refused, status)
+
+        return take(request, bound(ReasonForm, "cancel", request.POST), "cancel", work, page)
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
-        run = self._visible(request, object_id)
-        shown = {**self._figures(run), "may_cancel": request.user.has_perm(MAY)}  # type: ignore[union-attr]
-        return in_frame(request, "orders/partner_run.html", f"{self.what(run)}", shown)
+        return self._shown(request, self._visible(request, object_id))
+
+    def _shown(
+        self, request: HttpRequest, run: PartnerRun, refused: Refused | None = None, status: int = 200
+    ) -> HttpResponse:
+        cancel = OfferedCommand(
+            key="cancel",
+            title="Cancel…",
+            verb="Cancel the run",
+            icon="cancel",
+            address=reverse("admin:orders_partnerrun_cancel", args=[run.pk]),
+            form=empty(ReasonForm, "cancel", refused),
+        )
+        may = request.user.has_perm(MAY)  # type: ignore[union-attr]
+        buttons = [cancel] if may and run.status == PartnerRunStatus.RUNNING else []
+        told_if_gone(request, refused, buttons)
+        shown = {**self._figures(run), "buttons": buttons}
+        return in_frame(request, "orders/partner_run.html", f"{self.what(run)}", shown, status=status)
 
     def live_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         run = self._visible(request, str(run_id))

@@ -68,34 +68,39 @@ class PartnerHealthAdmin(ReadOnlyAdmin):
         return request.user.has_perm("orders.drive_breaker")  # type: ignore[union-attr]
 
     @action(  # type: ignore[untyped-decorator]
-        description="Hold",
+        description="Hold calls",
         permissions=["drive_breaker"],
         icon="pause",
-        dialog=_dialog("Stop all calls until somebody resumes them", "Hold"),
+        dialog=_dialog("Stop all calls until somebody resumes them", "Hold calls"),
     )
     def hold(self, request: HttpRequest, form: ReasonDialog, object_id: str) -> HttpResponse:
-        return self._drive(request, breakers.hold, object_id, form)
+        return self._drive(request, breakers.hold, object_id, form, "calls are held until somebody resumes them.")
 
     @action(  # type: ignore[untyped-decorator]
-        description="Probe now",
+        description="Try one call",
         permissions=["drive_breaker"],
         icon="network_check",
-        dialog=_dialog("Let the next call try; a waiting order makes one within half a minute", "Probe now"),
+        dialog=_dialog("Let the next call try; a waiting order makes one within half a minute", "Try one call"),
     )
     def probe(self, request: HttpRequest, form: ReasonDialog, object_id: str) -> HttpResponse:
-        return self._drive(request, breakers.probe, object_id, form)
+        return self._drive(request, breakers.probe, object_id, form, "the next call tries whether it answers.")
 
     @action(  # type: ignore[untyped-decorator]
-        description="Close",
+        description="Resume calls",
         permissions=["drive_breaker"],
         icon="play_arrow",
-        dialog=_dialog("Resume all calls, without a try", "Close"),
+        dialog=_dialog("Resume all calls, without a try", "Resume calls"),
     )
     def close(self, request: HttpRequest, form: ReasonDialog, object_id: str) -> HttpResponse:
-        return self._drive(request, breakers.close, object_id, form)
+        return self._drive(request, breakers.close, object_id, form, "calls are made again.")
 
     def _drive(
-        self, request: HttpRequest, service: Callable[..., PartnerHealth], object_id: str, form: ReasonDialog
+        self,
+        request: HttpRequest,
+        service: Callable[..., PartnerHealth],
+        object_id: str,
+        form: ReasonDialog,
+        taken: str,
     ) -> HttpResponse:
         try:
             row = service(
@@ -106,7 +111,7 @@ class PartnerHealthAdmin(ReadOnlyAdmin):
         except (WrongState, InvalidInput) as refusal:
             messages.warning(request, str(refusal))
         else:
-            messages.success(request, f"{self.name(row)}: {status_word(row.state).lower()}.")
+            messages.success(request, f"{self.name(row)}: {taken}")
         target = reverse("admin:orders_partnerhealth_changelist")
         return HttpResponse(headers={"HX-Redirect": target}) if request.headers.get("HX-Request") else redirect(target)
 

@@ -6,11 +6,11 @@ nobody judged.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import BooleanField, Model, QuerySet, Value
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -21,9 +21,12 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from orders.actor import person
 from orders.admin.reading import ReadOnlyAdmin, badge
+from orders.admin.waiting import MayWaitAdmin
 from orders.amounts import money
 from orders.errors import InvalidInput, PartnerUnavailable
 from orders.models import (
+    Approval,
+    AutomationChange,
     OrderTag,
     PartnerEndpoint,
     Playbook,
@@ -38,6 +41,7 @@ from orders.partners import endpoints
 from orders.playbook_sentences import RUN_TONES, STEP_TONES, VERSION_TONES
 from orders.services.playbooks import naming
 from orders.vocabulary import Channel, PlaybookRunStatus, PlaybookStepStatus, VersionStatus
+from orders.voucher_codes import masked
 from orders.wording import status_word
 
 
@@ -92,6 +96,9 @@ class PlaybookRunAdmin(ReadOnlyAdmin):
 @admin.register(PlaybookStepRun)
 class PlaybookStepRunAdmin(ReadOnlyAdmin):
     list_display = ("step_id", "path", "run", "state", "failures", "started_at", "finished_at", "error")
+    #: without parameters and result, which the run's page shows without the codes of vouchers
+    fields = ("run", "path", "step_id", "type", "state", "failures", "error", "deadline_at", "decided_by")
+    readonly_fields = fields
     list_select_related = ("run__version__playbook", "run__order")
     list_filter = (("status", ChoicesDropdownFilter),)
     ordering = ("-id",)
@@ -118,6 +125,23 @@ class PlaybookScheduleAdmin(ReadOnlyAdmin):
     sortable_by = ()
 
 
+@admin.register(AutomationChange)
+class AutomationChangeAdmin(ReadOnlyAdmin):
+    """Who changed what starts playbooks by themselves, or where they call, from what to what."""
+
+    list_display = ("at", "kind", "subject", "before", "after", "actor", "second")
+    list_select_related = ("approval__decided_by",)
+    list_filter = (("kind", ChoicesDropdownFilter),)
+    search_fields = ("subject__startswith",)
+    search_help_text = "Playbook or endpoint"
+    ordering = ("-id",)
+    sortable_by = ()
+
+    @admin.display(description="Approved by")
+    def second(self, change: AutomationChange) -> str:
+        return str(change.approval.decided_by) if change.approval else "-"
+
+
 @admin.register(OrderTag)
 class OrderTagAdmin(ReadOnlyAdmin):
     list_display = ("tag", "order", "made_by", "created_at")
@@ -130,12 +154,26 @@ class OrderTagAdmin(ReadOnlyAdmin):
 
 @admin.register(Voucher)
 class VoucherAdmin(ReadOnlyAdmin):
-    list_display = ("code", "amount", "order", "reason", "made_by", "created_at", "withdrawn_at")
+    """Whoever may not issue vouchers sees that there is one, without the code that is as good as money."""
+
+    list_display = ("shown_code", "amount", "order", "reason", "made_by", "created_at", "withdrawn_at")
+    list_display_links = None
     list_select_related = ("order",)
-    search_fields = ("code__exact", "order__number__exact")
-    search_help_text = "Code, or number of an order"
+    fields = ("shown_code", "amount", "order", "reason", "made_by", "created_at", "withdrawn_at")
+    readonly_fields = fields
+    search_fields = ("order__number__exact",)
+    search_help_text = "Number of an order"
     ordering = ("-created_at",)
     sortable_by = ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Voucher]:
+        whole = request.user.has_perm("orders.issue_voucher")  # type: ignore[union-attr]
+        vouchers: QuerySet[Voucher] = super().get_queryset(request)
+        return vouchers.annotate(in_full=Value(whole, BooleanField()))
+
+    @admin.display(description="Code")
+    def shown_code(self, voucher: Voucher) -> str:
+        return voucher.code if voucher.in_full else masked(voucher.code)  # type: ignore[attr-defined]
 
     @admin.display(description="Amount")
     def amount(self, voucher: Voucher) -> str:
@@ -157,7 +195,7 @@ class EndpointForm(forms.ModelForm):
 
 
 @admin.register(PartnerEndpoint)
-class PartnerEndpointAdmin(ReadOnlyAdmin):
+class PartnerEndpointAdmin(MayWaitAdmin):
     list_display = ("name", "url", "enabled", "made_by", "created_at")
     ordering = ("name",)
     form = EndpointForm
@@ -167,15 +205,18 @@ class PartnerEndpointAdmin(ReadOnlyAdmin):
         # Playbooks call it by its name, and published versions never change.
         return ("name",) if obj is not None else ()
 
-    def save_model(self, request: HttpRequest, obj: PartnerEndpoint, form: forms.ModelForm, change: bool) -> None:
+    def give(self, request: HttpRequest, obj: Model, form: forms.ModelForm, *, is_new: bool) -> Approval | None:
         saved = naming.name_endpoint(
-            obj.name,
+            cast(PartnerEndpoint, obj).name,
             url=form.cleaned_data["url"],
             enabled=form.cleaned_data["enabled"],
-            is_new=not change,
+            is_new=is_new,
             actor=person(request.user, Channel.ADMIN),
         )
+        if isinstance(saved, Approval):
+            return saved
         obj.pk = saved.pk
+        return None
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(ModelAdmin.has_add_permission(self, request))

@@ -23,6 +23,17 @@ from orders import clock
 from orders.actor import person
 from orders.admin.money import order_link
 from orders.admin.reading import ReadOnlyAdmin, badge
+from orders.command_forms import (
+    OfferedCommand,
+    ReasonForm,
+    Refused,
+    bound,
+    empty,
+    key_of,
+    take,
+    told_if_gone,
+    with_words,
+)
 from orders.errors import InvalidInput, WrongState
 from orders.frames import in_frame
 from orders.models import ProcessDifference, ProcessRun
@@ -33,8 +44,12 @@ from orders.services import processes
 from orders.vocabulary import Channel, ProcessName, ProcessStatus
 from orders.wording import status_word
 
-#: what the buttons of a run's page send
-COMMANDS = {"pause": processes.pause, "resume": processes.resume, "cancel": processes.cancel}
+#: what the buttons of a run's page send -> service, and what is said when it was taken
+COMMANDS = {
+    "pause": (processes.pause, "You paused it: no further step begins."),
+    "resume": (processes.resume, "You resumed it."),
+    "cancel": (processes.cancel, "You cancelled it: no further step begins."),
+}
 MOST_DIFFERENCES = 100
 
 
@@ -46,6 +61,10 @@ class StartForm(forms.Form):
         help_text="It covers what happened since the run before, until the end of this day or now.",
     )
     reason = forms.CharField(max_length=500, widget=UnfoldAdminTextInputWidget, help_text="Kept with your name.")
+
+
+class DriveForm(ReasonForm):
+    do = forms.ChoiceField(choices=[(name, name) for name in COMMANDS], widget=forms.HiddenInput)
 
 
 @admin.register(ProcessRun)
@@ -98,8 +117,14 @@ class ProcessRunAdmin(ReadOnlyAdmin):
         return in_frame(request, "orders/process_start.html", "Start a process", {"form": form})
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
-        context = self._context(request, self._visible(request, object_id))
-        return in_frame(request, "orders/process.html", context["shown"].title, context)
+        return self._shown(request, self._visible(request, object_id))
+
+    def _shown(
+        self, request: HttpRequest, run: ProcessRun, refused: Refused | None = None, status: int = 200
+    ) -> HttpResponse:
+        context = self._context(request, run, refused)
+        told_if_gone(request, refused, context["buttons"])
+        return in_frame(request, "orders/process.html", context["shown"].title, context, status=status)
 
     def live_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         context = self._context(request, self._visible(request, str(run_id)))
@@ -116,24 +141,24 @@ class ProcessRunAdmin(ReadOnlyAdmin):
 
     def drive_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         _require(request)
-        command = COMMANDS.get(request.POST.get("do", ""))
-        reason = request.POST.get("reason", "").strip()[:500]
-        if command is None:
-            messages.error(request, "There is no such command.")
-        elif not reason or "\x00" in reason:
-            messages.error(request, "Say why; it is kept with your name.")
-        else:
+        may_view, key = self.has_view_permission(request), key_of(request.POST.get("do", ""))
+
+        def work(do: str, reason: str) -> HttpResponse:
+            service, taken = COMMANDS[do]
             try:
-                run = command(run_id, actor=person(request.user, Channel.ADMIN), reason=reason)
+                service(run_id, actor=person(request.user, Channel.ADMIN), reason=reason.strip())
             except ProcessRun.DoesNotExist as error:
                 raise Http404("There is no such run.") from error
-            except WrongState as refusal:
-                messages.warning(request, str(refusal))
-            else:
-                messages.success(request, f"It is {status_word(run.status).lower()}.")
-        if self.has_view_permission(request):
-            return redirect("admin:orders_processrun_change", run_id)
-        return redirect("admin:index")
+            messages.success(request, taken)
+            return redirect("admin:orders_processrun_change", run_id) if may_view else redirect("admin:index")
+
+        def page(refused: Refused, status: int) -> HttpResponse:
+            if may_view:
+                return self._shown(request, self._visible(request, str(run_id)), refused, status)
+            messages.warning(request, with_words(refused.form))
+            return redirect("admin:index")
+
+        return take(request, bound(DriveForm, key, request.POST), key, work, page)
 
     def _visible(self, request: HttpRequest, object_id: str) -> ProcessRun:
         if not self.has_view_permission(request):
@@ -143,11 +168,12 @@ class ProcessRunAdmin(ReadOnlyAdmin):
         except (ValueError, ProcessRun.DoesNotExist) as error:
             raise Http404("There is no such run.") from error
 
-    def _context(self, request: HttpRequest, run: ProcessRun) -> dict[str, Any]:
-        found = run.differences.select_related("order")
+    def _context(self, request: HttpRequest, run: ProcessRun, refused: Refused | None = None) -> dict[str, Any]:
+        found, shown = run.differences.select_related("order"), selectors.shown(run)
         return {
-            "shown": selectors.shown(run),
+            "shown": shown,
             "may_run": _may_run(request),
+            "buttons": _buttons(shown, refused) if _may_run(request) else [],
             "differences": found[:MOST_DIFFERENCES],
             "difference_count": found.count(),
         }
@@ -176,6 +202,27 @@ class ProcessDifferenceAdmin(ReadOnlyAdmin):
     @admin.display(description="Order")
     def order_(self, found: ProcessDifference) -> SafeString | str:
         return order_link(found.order)
+
+
+def _buttons(shown: selectors.RunShown, refused: Refused | None) -> list[OfferedCommand]:
+    found = [
+        ("pause", "Pause", "pause", shown.can_pause),
+        ("resume", "Resume", "play_arrow", shown.can_resume),
+        ("cancel", "Cancel", "cancel", shown.can_cancel),
+    ]
+    address = reverse("admin:orders_processrun_drive", args=[shown.run.pk])
+    return [
+        OfferedCommand(
+            key=do,
+            title=f"{title}…",
+            verb=f"{title} the process",
+            icon=icon,
+            address=address,
+            form=empty(DriveForm, do, refused, do=do),
+        )
+        for do, title, icon, can in found
+        if can
+    ]
 
 
 def _may_run(request: HttpRequest) -> bool:

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import unfold.forms
+from django.contrib import messages
+from django.contrib.admin import ShowFacets
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import connection
@@ -18,8 +22,9 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
-from unfold.views import ChangeList as UnfoldChangeList
+from unfold.fields import UnfoldAdminReadonlyField
 
+from orders.admin.filtering import StatedFilters
 from orders.amounts import duration, number
 from orders.wording import Tone
 
@@ -29,8 +34,6 @@ COUNT_CAP = 10_000
 
 class EstimatedPaginator(Paginator):
     """Counts without reading the table: the planner's estimate for all rows, a capped count for a filtered list."""
-
-    template_name = "admin/orders/pagination.html"
 
     @cached_property
     def count(self) -> int:
@@ -63,7 +66,7 @@ def estimated_rows(model: type[Model]) -> int:
         return max(0, int(cursor.fetchone()[0]))
 
 
-class QuietChangeList(UnfoldChangeList):
+class QuietChangeList(StatedFilters):
     """Unfold compares the count with a full count that we never take; an unfiltered list shows all there is."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -72,8 +75,48 @@ class QuietChangeList(UnfoldChangeList):
             self.full_result_count = self.result_count
 
 
+class PermittedField(UnfoldAdminReadonlyField):
+    """The name of a related row, which is a link only for whoever may open that row's page."""
+
+    def get_admin_url(self, remote_field: Any, remote_obj: Model) -> str:
+        request = getattr(self.form, "request", None)
+        there = self.model_admin.admin_site._registry.get(remote_field.model)
+        if request is not None and there is not None and not there.has_view_or_change_permission(request):
+            return str(remote_obj)
+        return str(super().get_admin_url(remote_field, remote_obj))
+
+
+# Unfold's lines of a form name the class of their fields nowhere else.
+unfold.forms.UnfoldAdminReadonlyField = PermittedField
+
+
 class HonestActions(ModelAdmin):
-    """A forged action gets a 403. Django only leaves a forbidden one out of the menu and ignores its POST."""
+    """A forged action gets a 403. Django only leaves a forbidden one out of the menu and ignores its POST.
+
+    A list whose filter cannot be read is a 400 that shows no row, and no action is taken from it.
+    """
+
+    list_before_template = "admin/orders/filtered.html"
+    #: our filters are bounded by an index each; counting what every choice of theirs would show is not
+    show_facets = ShowFacets.NEVER
+    #: parameters that links to this list send besides its filters
+    list_links: tuple[str, ...] = ()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return QuietChangeList
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """A choice of other rows has no windows of its own to make, change and delete them: their pages do that."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if isinstance(getattr(field, "widget", None), RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
+        return field
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        # Of a class that was made for this request.
+        form.request = request
+        return form
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         wanted = request.POST.get("action") if request.method == "POST" else None
@@ -81,7 +124,14 @@ class HonestActions(ModelAdmin):
             known = {name for _, name, _ in self._get_base_actions()}  # type: ignore[attr-defined]
             if wanted in known:
                 raise PermissionDenied(f"{request.user} may not do {wanted}.")
-        return cast(HttpResponse, super().changelist_view(request, extra_context))
+        if request.method == "POST" and self.get_changelist_instance(request).mistakes:
+            messages.error(request, "Nothing was done: the list has a filter that cannot be read.")
+            return HttpResponseRedirect(request.get_full_path())
+        response = cast(HttpResponse, super().changelist_view(request, extra_context))
+        changelist = (getattr(response, "context_data", None) or {}).get("cl")
+        if changelist is not None and changelist.mistakes:
+            response.status_code = 400
+        return response
 
 
 class ReadOnlyAdmin(HonestActions):
@@ -93,9 +143,6 @@ class ReadOnlyAdmin(HonestActions):
     list_filter_submit = True
     list_fullwidth = True
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return QuietChangeList
-
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -104,12 +151,6 @@ class ReadOnlyAdmin(HonestActions):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        if any("\x00" in value for values in request.GET.lists() for value in (values[0], *values[1])):
-            # PostgreSQL has no NUL in text: such a question would end as a server error.
-            return HttpResponseRedirect(request.path)
-        return super().changelist_view(request, extra_context)
 
 
 def badge(tone: Tone, word: str) -> SafeString:

@@ -13,10 +13,10 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import action
-from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
 from orders.actor import person
+from orders.admin.dialogs import RowDialog
 from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.amounts import money
 from orders.errors import InvalidInput, WrongState
@@ -26,11 +26,24 @@ from orders.vocabulary import Channel, RestoreDecision
 from orders.wording import Tone, status_word
 
 
-class RestoreDialog(BaseDialogForm):
+class RestoreDialog(RowDialog[RestoreDifference]):
+    model = RestoreDifference
     note = forms.CharField(max_length=500, widget=UnfoldAdminTextInputWidget, help_text="What was decided, and why.")
     for_all = forms.BooleanField(
         required=False, widget=UnfoldBooleanWidget, help_text="Decide so about all that it fits, not this one alone."
     )
+
+    def about(self, row: RestoreDifference) -> str:
+        return f"{row.name}: the gateway took {_taken(row)}" if _taken(row) else row.name
+
+
+class UndoDialog(RestoreDialog):
+    def amount(self, row: RestoreDifference) -> str:
+        return f"gives back {_taken(row)}" if row.taken_minor and _taken(row) else ""
+
+
+def _taken(row: RestoreDifference) -> str:
+    return money(row.taken_minor, row.currency) if row.currency else ""
 
 
 class DecidedFilter(DropdownFilter):
@@ -46,8 +59,8 @@ class DecidedFilter(DropdownFilter):
         return queryset.exclude(decision="") if self.value() == "yes" else queryset
 
 
-def _dialog(title: str, button: str) -> dict[str, object]:
-    return {"title": title, "form_class": RestoreDialog, "form_submit_text": button}
+def _dialog(title: str, button: str, form: type[RestoreDialog] = RestoreDialog) -> dict[str, object]:
+    return {"title": title, "form_class": form, "form_submit_text": button}
 
 
 @admin.register(RestoreDifference)
@@ -68,7 +81,7 @@ class RestoreDifferenceAdmin(ReadOnlyAdmin):
         description="Undo",
         permissions=["decide_restore"],
         icon="undo",
-        dialog=_dialog("Cancel its parcel and give its money back", "Undo"),
+        dialog=_dialog("Cancel its parcel and give its money back", "Undo", UndoDialog),
     )
     def undo(self, request: HttpRequest, form: RestoreDialog, object_id: str) -> HttpResponse:
         return self._decide(request, form, object_id, RestoreDecision.UNDO)
@@ -130,4 +143,4 @@ class RestoreDifferenceAdmin(ReadOnlyAdmin):
     def taken(self, found: RestoreDifference) -> str:
         if found.asked_at is None and not found.decision:
             return "not asked yet"
-        return money(found.taken_minor, found.currency) if found.currency else ""
+        return _taken(found)

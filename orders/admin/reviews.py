@@ -1,7 +1,7 @@
 """The review queue, and the versions of the fraud rules.
 
 A case is decided on its order's page, where everything that a reviewer needs stands together. Rules are never edited:
-saving writes a new version, so that an old score stays explained by the rules it was made with.
+saving asks a second person for a new version, so that an old score stays explained by the rules it was made with.
 """
 
 from __future__ import annotations
@@ -10,17 +10,21 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from orders import clock
+from orders.actor import person
 from orders.admin.money import order_link
 from orders.admin.reading import ReadOnlyAdmin, ago, badge
+from orders.admin.waiting import MayWaitAdmin
 from orders.amounts import money
-from orders.models import FraudRules, ReviewCase
+from orders.models import Approval, FraudRules, ReviewCase
+from orders.services import fraud_rules
 from orders.services.fraud import current_rules
-from orders.vocabulary import ReviewStatus
+from orders.vocabulary import Channel, ReviewStatus
 from orders.wording import Tone, status_word
 
 REVIEW_TONES = {
@@ -29,20 +33,7 @@ REVIEW_TONES = {
     ReviewStatus.REJECTED: Tone.NEUTRAL,
     ReviewStatus.CLOSED: Tone.NEUTRAL,
 }
-EDITABLE = (
-    "total_over_minor",
-    "total_points",
-    "line_pieces",
-    "line_points",
-    "guest_points",
-    "partner_hit_from",
-    "suspicious_from",
-    "review_hours",
-    "escalation_hours",
-    "default_verdict",
-    "second_person_over_minor",
-    "reason",
-)
+EDITABLE = (*fraud_rules.FIELDS, "reason")
 
 
 @admin.register(ReviewCase)
@@ -125,11 +116,25 @@ class FraudRulesForm(forms.ModelForm):
 
 
 @admin.register(FraudRules)
-class FraudRulesAdmin(ReadOnlyAdmin):
+class FraudRulesAdmin(MayWaitAdmin):
     form = FraudRulesForm
-    list_display = ("version", "suspicious_from", "review_hours", "default_verdict", "made_by", "reason", "created_at")
+    list_display = (
+        "version",
+        "suspicious_from",
+        "review_hours",
+        "default_verdict",
+        "made_by",
+        "second",
+        "reason",
+        "created_at",
+    )
+    list_select_related = ("approval__decided_by",)
     ordering = ("-version",)
     sortable_by = ()
+
+    @admin.display(description="Approved by")
+    def second(self, rules: FraudRules) -> str:
+        return str(rules.approval.decided_by) if rules.approval else "-"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("orders.add_fraudrules")  # type: ignore[union-attr]
@@ -138,6 +143,6 @@ class FraudRulesAdmin(ReadOnlyAdmin):
         now = current_rules()
         return {name: getattr(now, name) for name in EDITABLE if name != "reason"} | {"reason": ""}
 
-    def save_model(self, request: HttpRequest, obj: FraudRules, form: Any, change: bool) -> None:
-        obj.made_by = request.user.get_username()
-        super().save_model(request, obj, form, change)
+    def give(self, request: HttpRequest, obj: Model, form: forms.ModelForm, *, is_new: bool) -> Approval | None:
+        values = {name: form.cleaned_data[name] for name in fraud_rules.FIELDS}
+        return fraud_rules.change(values, actor=person(request.user, Channel.ADMIN), reason=form.cleaned_data["reason"])

@@ -19,9 +19,11 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from orders.actor import person
+from orders.admin.dialogs import RowDialog
 from orders.admin.money import order_link
 from orders.admin.reading import ReadOnlyAdmin, badge
 from orders.admin.recoveries import RECOVERIES
+from orders.amounts import money
 from orders.errors import InvalidInput, WrongState
 from orders.models import StaffTask
 from orders.services import resolving, tasks
@@ -35,7 +37,8 @@ TONES = {
 }
 
 
-class ResolveDialog(BaseDialogForm):
+class ResolveDialog(RowDialog[StaffTask]):
+    model = StaffTask
     note = forms.CharField(max_length=500, widget=UnfoldAdminTextInputWidget, help_text="What was done.")
     reference = forms.CharField(
         max_length=128, required=False, widget=UnfoldAdminTextInputWidget, help_text="Of the bank, the partner or us."
@@ -46,6 +49,11 @@ class ResolveDialog(BaseDialogForm):
         widget=UnfoldAdminSelectWidget,
         help_text="Only for an order whose process is gone.",
     )
+
+    def about(self, row: StaffTask) -> str:
+        if row.order is None:
+            return row.says
+        return f"{row.order.number}, {money(row.order.total_minor, row.order.currency)}: {row.says}"
 
 
 @admin.register(StaffTask)

@@ -49,3 +49,15 @@ class ApprovalOutput(serializers.ModelSerializer):
             "decided_at",
             "decision",
         ]
+
+
+class WaitingOutput(serializers.Serializer):
+    """What waits for a second person about an order."""
+
+    id = serializers.UUIDField(source="approval.id")
+    command = serializers.CharField(source="approval.command")
+    says = serializers.CharField()
+    reason = serializers.CharField()
+    requested_by = serializers.CharField(source="asked_by")
+    requested_at = serializers.DateTimeField(source="asked_at")
+    expires_at = serializers.DateTimeField()

@@ -7,6 +7,7 @@ guess them.
 
 from typing import Any, NoReturn
 
+from django.http import HttpRequest
 from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from rest_framework.authentication import BaseAuthentication
@@ -15,6 +16,11 @@ from rest_framework.request import Request
 
 from orders import clock, limits
 from orders.services import tokens
+
+
+def brings_token(request: HttpRequest) -> bool:
+    """Whether a call is answered for its token, and never for the session that it may carry too."""
+    return request.headers.get("Authorization", "").split(" ")[0].lower() == "token"
 
 
 class TokenAuthentication(KnoxTokenAuthentication):

@@ -31,7 +31,7 @@ class Customers(StrictViewSet):
     @extend_schema(
         summary="Erase the personal data of a customer, for ever",
         description="Orders, history and books stay. 409 while the customer has open orders; the answer names them. "
-        "Done before, it says when and by whom.",
+        "Every text and file is searched, each time that it is asked for; `report` says where, and what was found.",
         request=ErasureInput,
         responses=answers({200: ErasureOutput}, 404, body=True),
         parameters=[key_header(required=True), *answer_headers(200)],
@@ -43,7 +43,7 @@ class Customers(StrictViewSet):
         body = ErasureInput(data=self.request.data)
         body.is_valid(raise_exception=True)
         try:
-            done = erasing.erase_customer(reference, actor=self.actor(), reason=body.validated_data["reason"])
+            done = erasing.erase_customer(reference, actor=self.actor(), **body.validated_data)
         except Customer.DoesNotExist as error:
             raise NotFound(self.not_found_text) from error
         data = ErasureOutput(done.command).data

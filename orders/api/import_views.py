@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
@@ -98,7 +100,24 @@ class Imports(StrictViewSet):
         parameters=[ImportParameters, key_header(required=False), *answer_headers(202)],
     )
     def create(self, request: Request) -> HttpResponse:
-        return idempotency.answer_once(request, self._receive, key_required=False)
+        parameters = ImportParameters(data=request.query_params.dict())
+        parameters.is_valid(raise_exception=True)
+        chosen = parameters.validated_data
+        # Without a body DRF gives an empty form instead of bytes.
+        content = request.data if isinstance(request.data, bytes) else b""
+        # Before the transaction of the answer, which would stay open for as long as a workbook takes.
+        limits: dict[str, Any] = {
+            "max_bytes": settings.FEED_UPLOAD_MAX_BYTES,
+            "max_rows": settings.FEED_UPLOAD_MAX_ROWS,
+        }
+        converted = feeds.convert(content, layout=chosen["layout"], actor=self.actor(), **limits)
+
+        def receive() -> Answer:
+            feed = feeds.receive(content, actor=self.actor(), converted=converted, **limits, **chosen)
+            data = self._data(self._feed(str(feed.pk)))
+            return Answer(status=202, body=data, location=data["links"]["self"])
+
+        return idempotency.answer_once(request, receive, key_required=False)
 
     @extend_schema(
         summary="Where an import stands",
@@ -110,8 +129,9 @@ class Imports(StrictViewSet):
 
     @extend_schema(
         summary="The refused rows of an import, as a CSV file",
-        description="With the line of the file and what is wrong, ready to be mended and sent again.",
-        responses=answers({(200, "text/csv"): OpenApiTypes.STR}, 404),
+        description="With the line of the file and what is wrong, ready to be mended and sent again. 409 when the file "
+        "is deleted (`file_gone_at`).",
+        responses=answers({(200, "text/csv"): OpenApiTypes.STR}, 404, 409),
         parameters=[
             OpenApiParameter("Content-Disposition", str, OpenApiParameter.HEADER, response=[200], required=True),
         ],
@@ -143,21 +163,6 @@ class Imports(StrictViewSet):
 
     def get_renderers(self) -> list[BaseRenderer]:
         return [CsvRenderer(), JSONRenderer()] if self.action in {"rejected", "invoices"} else [JSONRenderer()]
-
-    def _receive(self) -> Answer:
-        parameters = ImportParameters(data=self.request.query_params.dict())
-        parameters.is_valid(raise_exception=True)
-        # Without a body DRF gives an empty form instead of bytes.
-        content = self.request.data if isinstance(self.request.data, bytes) else b""
-        feed = feeds.receive(
-            content,
-            actor=self.actor(),
-            max_bytes=settings.FEED_UPLOAD_MAX_BYTES,
-            max_rows=settings.FEED_UPLOAD_MAX_ROWS,
-            **parameters.validated_data,
-        )
-        data = self._data(self._feed(str(feed.pk)))
-        return Answer(status=202, body=data, location=data["links"]["self"])
 
     def _feed(self, pk: str) -> FeedImport:
         feed = FeedImport.objects.filter(pk=pk).first()

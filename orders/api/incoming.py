@@ -13,7 +13,9 @@ from orders.api.fields import Email, Moment, StrictSerializer, Text, WholeNumber
 from orders.models.rules import choices
 from orders.scopes import Scope
 from orders.services import payment_methods, placing
+from orders.services.erasing import MOST_CHARACTERS, MOST_WORDS
 from orders.services.reviewing import MAX_EXTENSION_HOURS
+from orders.services.texts.person import LEAST_LENGTH
 from orders.vocabulary import MAX_LINE_QUANTITY, MAX_ORDER_LINES, Currency
 
 # The message does not repeat the value: if it is a card number, it must not reach an answer or a log.
@@ -77,6 +79,12 @@ class StartInput(StrictSerializer):
 
 class ErasureInput(StrictSerializer):
     reason = Text(max_length=500, help_text="Who asked for it. Kept in the history, so no names.")
+    also = serializers.ListField(
+        child=Text(min_length=LEAST_LENGTH, max_length=MOST_CHARACTERS),
+        max_length=MOST_WORDS,
+        required=False,
+        help_text="Other words that name the person, as an address or another spelling; looked for, and not kept.",
+    )
 
 
 class ReasonInput(StrictSerializer):

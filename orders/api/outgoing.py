@@ -8,6 +8,8 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
+from orders.actor import person
+from orders.api.accounts_outgoing import WaitingOutput
 from orders.api.disputes_outgoing import DisputeOutput
 from orders.api.returns_outgoing import ReturnOutput
 from orders.models import (
@@ -20,12 +22,14 @@ from orders.models import (
     Shipment,
 )
 from orders.models.rules import choices
+from orders.selectors import approvals
 from orders.selectors.disputes import of_order
 from orders.selectors.offers import open_refunds
 from orders.selectors.undoing import is_cancelled, is_undone, undo_of
 from orders.services import feeds
 from orders.vocabulary import (
     ActorKind,
+    Channel,
     Currency,
     EventType,
     FailureType,
@@ -189,6 +193,9 @@ class OrderDetail(OrderSummary):
     returns = ReturnOutput(many=True)
     disputes = serializers.SerializerMethodField(help_text="The newest first.")
     failure = serializers.SerializerMethodField(help_text="Why the order ended without shipping; null otherwise.")
+    waits_for_second_person = serializers.SerializerMethodField(
+        help_text="What somebody asked for and a second person must approve or decline; empty while nothing waits."
+    )
     undo = serializers.SerializerMethodField(
         help_text="What is undone, line by line, once the order is being cancelled or undone; null otherwise."
     )
@@ -205,6 +212,7 @@ class OrderDetail(OrderSummary):
             "disputes",
             "failure",
             "undo",
+            "waits_for_second_person",
             "links",
         ]
 
@@ -216,6 +224,11 @@ class OrderDetail(OrderSummary):
     @extend_schema_field(DisputeOutput(many=True))
     def get_disputes(self, order: Order) -> list[dict[str, Any]]:
         return list(DisputeOutput(of_order(order), many=True).data)
+
+    @extend_schema_field(WaitingOutput(many=True))
+    def get_waits_for_second_person(self, order: Order) -> list[dict[str, Any]]:
+        reader = person(self.context["request"].user, Channel.API)
+        return list(WaitingOutput(approvals.waiting_on(order, reader=reader), many=True).data)
 
     @extend_schema_field(UndoOutput(allow_null=True))
     def get_undo(self, order: Order) -> dict[str, Any] | None:
@@ -280,15 +293,26 @@ class CommandOutput(serializers.ModelSerializer):
         return {"order": reverse("api:order", **at), "history": reverse("api:order-history", **at)}
 
 
-class ErasureOutput(serializers.ModelSerializer):
-    """The erasure of a customer's personal data; the first one, however often it is asked for."""
+class ErasedPlaceOutput(serializers.Serializer):
+    where = serializers.CharField(help_text="A table, or a kind of file.")
+    found = serializers.IntegerField(help_text="Rows or files that named the person.")
+    stays = serializers.BooleanField(help_text="Nobody can change these rows; they are as they were.")
+    looked_at = serializers.IntegerField(required=False, help_text="Files that were read.")
 
-    customer = serializers.CharField(source="customer.reference", help_text="What the customer is called from now on.")
+
+class ErasureOutput(serializers.ModelSerializer):
+    """The erasure of a customer's personal data, and where was looked for it."""
+
+    customer = serializers.SerializerMethodField(help_text="What the customer is called from now on.")
     requested_by = serializers.CharField(source="actor")
+    report = ErasedPlaceOutput(many=True, source="details.report")
 
     class Meta:
         model = Command
-        fields = ["id", "status", "customer", "requested_by", "channel", "reason", "outcome", "created_at"]
+        fields = ["id", "status", "customer", "requested_by", "channel", "reason", "outcome", "report", "created_at"]
+
+    def get_customer(self, command: Command) -> str:
+        return command.customer.reference if command.customer is not None else command.subject
 
 
 class FeedOutput(serializers.ModelSerializer):
@@ -318,6 +342,8 @@ class FeedOutput(serializers.ModelSerializer):
             "rows_read",
             "created_at",
             "finished_at",
+            "file_until",
+            "file_gone_at",
             "figures",
             "links",
         ]

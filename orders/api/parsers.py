@@ -18,9 +18,9 @@ from rest_framework.parsers import BaseParser
 
 from orders.api.problems import INVALID_INPUT, MAX_ERRORS, TOO_LARGE, FieldError, Refused, refuse_field
 
-# A string (possessive, and also when it never ends, or each quote of a hostile body starts a scan of its own) or a
-# bracket. Brackets inside strings do not nest.
-STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+# A string (possessive, and also when it never ends, or each quote of a hostile body starts a scan of its own), a
+# bracket, or the colon behind a key. Inside strings they do not count.
+STRING_OR_SIGN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}:]', re.DOTALL)
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -52,8 +52,7 @@ class JsonLinesParser(CsvParser):
 
 def json_of(content: bytes) -> Any:
     """The parsed body, or a 400 that says where it breaks a rule."""
-    if depth_of(content) > settings.API_MAX_JSON_DEPTH:
-        raise refuse_field("body", f"The JSON nests deeper than {settings.API_MAX_JSON_DEPTH} levels.", "too_deep")
+    require_bounded(content, depth=settings.API_MAX_JSON_DEPTH, keys=settings.API_MAX_JSON_KEYS)
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -83,17 +82,21 @@ def read_bounded(stream: Any, limit: int, parser_context: Mapping[str, Any] | No
     return content
 
 
-def depth_of(content: bytes) -> int:
-    """How deep brackets nest outside strings; counted without recursion, before anything is parsed."""
-    depth = deepest = 0
-    for match in STRING_OR_BRACKET.finditer(content):
+def require_bounded(content: bytes, *, depth: int, keys: int) -> None:
+    """Raise a 400 at the first bracket that nests too deep or the first key too many, before anything is parsed."""
+    nested = named = 0
+    for match in STRING_OR_SIGN.finditer(content):
         token = match.group()
         if token in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
+            nested += 1
+            if nested > depth:
+                raise refuse_field("body", f"The JSON nests deeper than {depth} levels.", "too_deep")
         elif token in b"]}":
-            depth -= 1
-    return deepest
+            nested -= 1
+        elif token == b":":
+            named += 1
+            if named > keys:
+                raise refuse_field("body", f"The JSON has more than {keys} keys.", "too_many_keys")
 
 
 def _too_large(limit: int) -> Refused:

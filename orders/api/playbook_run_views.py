@@ -27,6 +27,7 @@ from orders.models import Order, PlaybookRun, PlaybookStepRun
 from orders.models.rules import choices
 from orders.services.playbooks import running
 from orders.vocabulary import PlaybookRunStatus, PlaybookStepStatus, RunTrigger
+from orders.voucher_codes import masked
 
 
 class RunInput(ReasonInput):
@@ -48,10 +49,15 @@ class AnswerInput(StrictSerializer):
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
 
 
+class Masked(serializers.DictField):
+    def to_representation(self, value: Any) -> Any:
+        return masked(super().to_representation(value))
+
+
 class StepRunOutput(serializers.ModelSerializer):
     status = serializers.ChoiceField(choices=choices(PlaybookStepStatus))
-    parameters = serializers.DictField()
-    result = serializers.DictField()
+    parameters = Masked(help_text="Codes of vouchers are shown in part.")
+    result = Masked(help_text="Codes of vouchers are shown in part.")
 
     class Meta:
         model = PlaybookStepRun

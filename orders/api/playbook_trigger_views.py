@@ -13,14 +13,15 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from orders.api import idempotency
+from orders.api.accounts_outgoing import ApprovalOutput
 from orders.api.fields import StrictSerializer, Text, WholeNumber, Word, YesNo
 from orders.api.idempotency import Answer
 from orders.api.permissions import PerAction
 from orders.api.schema import answer_headers, answers, key_header
 from orders.api.views import StrictViewSet
-from orders.models import Playbook, PlaybookSchedule, PlaybookTrigger
+from orders.models import Approval, Playbook, PlaybookSchedule, PlaybookTrigger
 from orders.models.rules import choices
-from orders.services.playbooks import triggering
+from orders.services.playbooks import setting
 from orders.vocabulary import EventType
 
 
@@ -89,30 +90,35 @@ class PlaybookStarts(StrictViewSet):
         summary="Let an event start a playbook",
         description="Its newest published version, for whoever had it published; of a playbook that came with the "
         "product, for whoever first lets it start, who must be allowed to publish it. An event that the playbook knows "
-        "already is changed.",
+        "already is changed. For a playbook that gives money it waits for a second person (202), who decides it under "
+        "/api/approvals/.",
         request=TriggerInput,
-        responses=answers({200: StartsOutput}, 404, body=True),
-        parameters=[key_header(required=False), *answer_headers(200)],
+        responses=answers({200: StartsOutput, 202: ApprovalOutput}, 404, body=True),
+        parameters=[key_header(required=False), *answer_headers(200, 202)],
     )
     def trigger(self, request: Request, slug: str) -> HttpResponse:
-        return self._set(slug, TriggerInput, triggering.set_trigger)
+        return self._set(slug, TriggerInput, setting.set_trigger)
 
     @extend_schema(
         summary="Start a playbook every so often",
-        description="On the open orders that meet the condition, each once in a round.",
+        description="On the open orders that meet the condition, each once in a round. For a playbook that gives money "
+        "it waits for a second person, as an event does.",
         request=PlaybookScheduleInput,
-        responses=answers({200: StartsOutput}, 404, body=True),
-        parameters=[key_header(required=False), *answer_headers(200)],
+        responses=answers({200: StartsOutput, 202: ApprovalOutput}, 404, body=True),
+        parameters=[key_header(required=False), *answer_headers(200, 202)],
     )
     def schedule(self, request: Request, slug: str) -> HttpResponse:
-        return self._set(slug, PlaybookScheduleInput, triggering.set_schedule)
+        return self._set(slug, PlaybookScheduleInput, setting.set_schedule)
 
     def _set(self, slug: str, body_class: type[StrictSerializer], service: Any) -> HttpResponse:
         def work() -> Answer:
             body: Any = body_class(data=self.request.data)
             body.is_valid(raise_exception=True)
             self._playbook(slug)
-            service(slug, actor=self.actor(), **body.validated_data)
+            made = service(slug, actor=self.actor(), **body.validated_data)
+            if isinstance(made, Approval):
+                where = reverse("api:approvals", request=self.request)
+                return Answer(status=202, body=dict(ApprovalOutput(made).data), location=where)
             where = reverse("api:playbook-starts", kwargs={"slug": slug}, request=self.request)
             return Answer(status=200, body=self._shown(slug), location=where)
 

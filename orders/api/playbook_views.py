@@ -264,7 +264,7 @@ class Playbooks(StrictViewSet):
             body.is_valid(raise_exception=True)
             self._version(slug, number)
             approval = publishing.publish(slug, int(number), actor=self.actor(), **body.validated_data)
-            where = reverse("api:approvals", request=request)
+            where = reverse("api:approval", kwargs={"pk": approval.pk}, request=request)
             return Answer(status=202, body=dict(ApprovalOutput(approval).data), location=where)
 
         return idempotency.answer_once(request, work, key_required=False)

@@ -44,6 +44,7 @@ NOT_PERMITTED = Kind(slug="not-permitted", status=403, title="You may not do thi
 NOT_FOUND = Kind(slug="not-found", status=404, title="There is nothing here")
 METHOD_NOT_ALLOWED = Kind(slug="method-not-allowed", status=405, title="This address does not take that method")
 NOT_ACCEPTABLE = Kind(slug="not-acceptable", status=406, title="The answer cannot be given in that format")
+REQUEST_TIMEOUT = Kind(slug="request-timeout", status=408, title="The request took too long to arrive")
 WRONG_STATE = Kind(slug="wrong-state", status=409, title="The order is not in a state that allows this")
 ALREADY_EXISTS = Kind(slug="already-exists", status=409, title="It exists already")
 IN_PROGRESS = Kind(slug="in-progress", status=409, title="The first request with this key is still being answered")
@@ -69,6 +70,7 @@ DOMAIN_ERRORS: tuple[tuple[type[domain.DomainError], Kind], ...] = (
     (domain.AlreadyExists, ALREADY_EXISTS),
     (domain.PartnerUnavailable, UNAVAILABLE),
     (domain.TooManyDownloads, TOO_MANY_REQUESTS),
+    (domain.TooManyWorkbooks, TOO_MANY_REQUESTS),
     (domain.DomainError, WRONG_STATE),
 )
 

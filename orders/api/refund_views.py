@@ -62,6 +62,9 @@ class RefundOutput(serializers.Serializer):
     gateway_reference = serializers.CharField()
     outside = serializers.BooleanField(help_text="Made at the gateway by somebody, and not through us.")
     note = serializers.CharField(help_text="Why the gateway refused it, or how the money went back instead.")
+    approval = serializers.UUIDField(
+        allow_null=True, help_text="What a second person decides or decided; see `/api/approvals/{id}/`."
+    )
 
 
 def shown(asked: Refund | Approval) -> dict[str, Any]:
@@ -69,7 +72,7 @@ def shown(asked: Refund | Approval) -> dict[str, Any]:
     if isinstance(asked, Refund):
         names = ("id", "status", "amount_minor", "reason", "created_at", "gateway_reference", "outside", "note")
         facts = {name: getattr(asked, name) for name in names}
-        facts |= {"order": asked.order.number, "requested_by": asked.actor}
+        facts |= {"order": asked.order.number, "requested_by": asked.actor, "approval": asked.approval_id}
     else:
         facts = {
             "id": asked.parameters["refund"],
@@ -81,7 +84,8 @@ def shown(asked: Refund | Approval) -> dict[str, Any]:
             "created_at": asked.requested_at,
             "gateway_reference": "",
             "outside": False,
-            "note": asked.says,
+            "note": f"Waits for a second person: {asked.says}",
+            "approval": asked.pk,
         }
     return dict(RefundOutput(facts).data)
 
@@ -152,4 +156,6 @@ class Refunds(StrictViewSet):
 
     def _answer(self, asked: Refund | Approval, number: str) -> Answer:
         where = reverse("api:order-refunds", kwargs={"number": number}, request=self.request)
+        if isinstance(asked, Approval):
+            where = reverse("api:approval", kwargs={"pk": asked.pk}, request=self.request)
         return Answer(status=202, body=shown(asked), location=where)

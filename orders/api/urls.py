@@ -101,6 +101,7 @@ urlpatterns = [
         for verb in ("change", "pause", "resume", "run")
     ),
     path("approvals/", Approvals.as_view({"get": "list"}), name="approvals"),
+    path("approvals/<uuid:pk>/", Approvals.as_view({"get": "retrieve"}), name="approval"),
     path("approvals/<uuid:pk>/approve/", Approvals.as_view({"post": "approve"}), name="approval-approve"),
     path("approvals/<uuid:pk>/decline/", Approvals.as_view({"post": "decline"}), name="approval-decline"),
     path("disputes/", Disputes.as_view({"get": "list"}), name="disputes"),

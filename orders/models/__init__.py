@@ -1,12 +1,15 @@
 """The tables. Rows are the truth; services are the only writers."""
 
-from orders.models.approval import Approval
+from orders.models.account import AccountChange, GivenPermission
+from orders.models.approval import Approval, ApprovalMaker
+from orders.models.automation import AutomationChange
 from orders.models.batch import Batch, BatchItem
 from orders.models.care import OrderTag, PartnerEndpoint, Voucher
 from orders.models.catalogue import Product, StockItem
 from orders.models.command import Command, IdempotencyRecord
 from orders.models.credit import CreditNote, CreditNoteLine
 from orders.models.customer import Customer, CustomerKey
+from orders.models.data_key import FileKey
 from orders.models.engine_use import EngineUse
 from orders.models.export import Export, ExportPart, ExportPlan
 from orders.models.feed import FeedDocument, FeedImport, FeedRow
@@ -38,15 +41,19 @@ from orders.models.restore import RestoreDifference
 from orders.models.returns import ReturnCase, ReturnLine
 from orders.models.review import FraudCheck, FraudRules, ReviewCase
 from orders.models.schedule import QueueState, ScheduleState
-from orders.models.seal import HistorySeal, SealedHead
+from orders.models.seal import HistorySeal, MaskedLine, SealedHead, SealedLog
 from orders.models.step import Step
 from orders.models.system_event import SystemEvent
 from orders.models.task import StaffTask
-from orders.models.token import ApiToken, RequestCount
+from orders.models.token import ApiToken, RequestCount, SharedNote
+from orders.models.typed_words import WordKey
 
 __all__ = [
+    "AccountChange",
     "ApiToken",
     "Approval",
+    "ApprovalMaker",
+    "AutomationChange",
     "Batch",
     "BatchItem",
     "Command",
@@ -63,14 +70,17 @@ __all__ = [
     "FeedImport",
     "FeedLayout",
     "FeedRow",
+    "FileKey",
     "Finding",
     "FraudCheck",
     "FraudRules",
     "GatewayEvent",
+    "GivenPermission",
     "HistorySeal",
     "IdempotencyRecord",
     "Incident",
     "LedgerTransfer",
+    "MaskedLine",
     "Notice",
     "Order",
     "OrderEvent",
@@ -108,7 +118,9 @@ __all__ = [
     "ReviewCase",
     "ScheduleState",
     "SealedHead",
+    "SealedLog",
     "ServiceBeat",
+    "SharedNote",
     "Shipment",
     "StaffTask",
     "Step",
@@ -117,4 +129,5 @@ __all__ = [
     "SystemEvent",
     "TrackingEvent",
     "Voucher",
+    "WordKey",
 ]

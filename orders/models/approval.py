@@ -1,7 +1,7 @@
 """Commands that wait for a second person.
 
 One person alone must not be able to give what a stolen session or a slip of the finger would cost most. What the second
-person sees is what will happen: the parameters cannot be edited, and their hash is compared again before they are used.
+person sees is what will happen: the parameters cannot be edited, and a keyed digest is verified before they are used.
 """
 
 import uuid
@@ -12,8 +12,12 @@ from django.db import models
 from django.db.models import F, Q
 
 from orders import clock
-from orders.models.rules import check, never_deleted, one_of, word_field
+from orders.models.rules import append_only, check, never_deleted, one_of, word_field
+from orders.signing import DIGEST_LENGTH
 from orders.vocabulary import ApprovalStatus, Channel
+
+#: columns that say what became of a request; the others stay as they were written
+DECISION = ["status", "decided_by", "decided_at", "decision", "decided_digest"]
 
 
 class Approval(models.Model):
@@ -25,7 +29,8 @@ class Approval(models.Model):
     #: what will happen, in words for whoever decides
     says = models.CharField(max_length=500)
     parameters = models.JSONField()
-    parameters_hash = models.CharField(max_length=64)
+    #: keyed, over all that was asked for; see `orders.signing`
+    asked_digest = models.CharField(max_length=DIGEST_LENGTH, db_default="")
     reason = models.CharField(max_length=500)
     channel = word_field(Channel)
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
@@ -38,12 +43,14 @@ class Approval(models.Model):
     decided_at = models.DateTimeField(null=True, blank=True)
     #: why the second person decided so, or why it came to nothing
     decision = models.CharField(max_length=500, blank=True)
+    #: keyed, over who agreed to what and when; empty unless two people agreed
+    decided_digest = models.CharField(max_length=DIGEST_LENGTH, blank=True, db_default="")
 
     class Meta:
         default_permissions = ("view",)
         permissions = [("decide_approval", "Can approve or decline what a colleague asked for")]
         triggers = [
-            pgtrigger.ReadOnly(name="asked_once", exclude=["status", "decided_by", "decided_at", "decision"]),
+            pgtrigger.ReadOnly(name="asked_once", exclude=DECISION),
             *never_deleted(),
         ]
         constraints = [
@@ -62,3 +69,20 @@ class Approval(models.Model):
 
     def __str__(self) -> str:
         return f"{self.command} {self.subject}"
+
+
+class ApprovalMaker(models.Model):
+    """Somebody who made an automated act happen, and so is no second person for what it asks for."""
+
+    approval = models.ForeignKey(Approval, on_delete=models.PROTECT, related_name="makers")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    #: what they did, after "You": "published refund_all v2"
+    part = models.CharField(max_length=200)
+
+    class Meta:
+        default_permissions = ("view",)
+        triggers = append_only()
+        constraints = [models.UniqueConstraint(fields=["approval", "user"], name="approval_maker_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.part}"

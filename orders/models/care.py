@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -40,6 +41,10 @@ class Voucher(models.Model):
     key = models.CharField(max_length=260, unique=True)
     reason = models.CharField(max_length=500)
     made_by = models.CharField(max_length=150)
+    #: against whose limit of a day it counts
+    issued_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
     created_at = models.DateTimeField(default=clock.now)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
 
@@ -53,7 +58,8 @@ class Voucher(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.code
+        # Titles and breadcrumbs are for everybody who may see the row.
+        return f"Voucher of {self.order.number}"
 
 
 class PartnerEndpoint(models.Model):

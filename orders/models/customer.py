@@ -8,22 +8,18 @@ would mean rewriting rows that must not change.
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from orders import clock, keyring
-from orders.keyring import Keyring
+from orders.models.data_key import DataKey
 from orders.models.rules import check
 
 #: shown instead of what was erased
 ERASED = "erased"
-KEYS_VARIABLE = "BACKOFFICE_PERSONAL_DATA_KEYS"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,51 +31,23 @@ class Personal:
     country: str = ""
 
 
-def master_keys() -> Keyring:
-    """The keys that wrap the customers' keys; from the environment, never from the database."""
-    return keyring.keyring(KEYS_VARIABLE, settings.PERSONAL_DATA_KEYS)
+class CustomerKey(DataKey):
+    """The data key of one customer."""
 
-
-class CustomerKey(models.Model):
-    """The data key of one customer, wrapped by the master key of that id. Deleting the row is the erasure."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    master_key_id = models.CharField(max_length=64)
-    wrapped = models.BinaryField()
-    created_at = models.DateTimeField(default=clock.now, editable=False)
-
-    class Meta:
-        default_permissions = ()
-
-    def __str__(self) -> str:
-        return str(self.id)
-
-    @classmethod
-    def new(cls) -> CustomerKey:
-        """A fresh random key, not saved yet."""
-        key = cls(id=uuid.uuid4())
-        key.master_key_id, key.wrapped = master_keys().encrypt(os.urandom(keyring.KEY_BYTES), place=key._place)
-        return key
-
-    @property
-    def _place(self) -> str:
-        return f"orders_customerkey.wrapped of {self.id}"
+    class Meta(DataKey.Meta):
+        pass
 
     @property
     def _personal_place(self) -> str:
         # The key stands for the row: each customer has one, and it is known before the row has a number.
         return f"orders_customer.personal under {self.id}"
 
-    @cached_property
-    def _secret(self) -> bytes:
-        return master_keys().decrypt(self.master_key_id, bytes(self.wrapped), place=self._place)
-
     def encrypt(self, personal: Personal) -> bytes:
-        return keyring.encrypt(self._secret, json.dumps(asdict(personal)).encode(), place=self._personal_place)
+        return keyring.encrypt(self.secret, json.dumps(asdict(personal)).encode(), place=self._personal_place)
 
     def decrypt(self, sealed: bytes) -> Personal:
         """Raises `keyring.Unreadable`."""
-        return Personal(**json.loads(keyring.decrypt(self._secret, sealed, place=self._personal_place)))
+        return Personal(**json.loads(keyring.decrypt(self.secret, sealed, place=self._personal_place)))
 
 
 class Customer(models.Model):

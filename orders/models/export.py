@@ -14,6 +14,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from orders import clock
+from orders.models.data_key import FileKey
 from orders.models.rules import check, never_deleted, one_of, word_field
 from orders.vocabulary import (
     ENDED_EXPORTS,
@@ -86,6 +87,8 @@ class Export(models.Model):
     created_at = models.DateTimeField(default=clock.now)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    #: of its parts; none when they are deleted, and of a file that an earlier version began
+    key = models.OneToOneField(FileKey, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     #: the file is kept until then
     expires_at = models.DateTimeField(null=True, blank=True)
 
@@ -135,6 +138,7 @@ class ExportPart(models.Model):
     position = models.PositiveIntegerField()
     #: frozen when the export was asked for, in the order of the file
     order_ids = ArrayField(models.UUIDField())
+    #: in encrypted blocks, with the key of the export
     content = models.BinaryField(null=True)
 
     class Meta:

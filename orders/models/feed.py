@@ -14,6 +14,7 @@ from django.db.models import Q
 
 from orders import clock
 from orders.models.credit import CreditNote
+from orders.models.data_key import FileKey
 from orders.models.feed_layout import FeedLayout
 from orders.models.order import Order
 from orders.models.rules import check, one_of, word_field
@@ -35,8 +36,13 @@ class FeedImport(models.Model):
     layout_version = models.ForeignKey(FeedLayout, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     #: of the file as it was sent; the content is always CSV
     format = word_field(FeedFormat, default=FeedFormat.CSV)
-    #: stored uncompressed (migration 0003), so that a slice can be read without unpacking the whole
+    #: in encrypted blocks (`orders.services.feeds.keeping`), uncompressed, so that a slice is read without the whole
     content = models.BinaryField()
+    #: of the content; none when the file is gone, and of one that an earlier version was still reading
+    key = models.OneToOneField(FileKey, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    #: when file and rows are deleted; none before the import has ended
+    file_until = models.DateTimeField(null=True, blank=True)
+    file_gone_at = models.DateTimeField(null=True, blank=True)
     sha256 = models.CharField(max_length=64)
     size_bytes = models.BigIntegerField()
     status = word_field(FeedStatus, default=FeedStatus.RECEIVED)
@@ -71,6 +77,7 @@ class FeedImport(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        indexes = [models.Index(fields=["file_until"], name="feed_file_to_go", condition=Q(file_gone_at=None))]
         # Also for `document.feed`: following a link must not load the file either.
         base_manager_name = "objects"
         default_permissions = ("view",)
@@ -78,6 +85,7 @@ class FeedImport(models.Model):
         constraints = [
             one_of("feed", "status", FeedStatus),
             one_of("feed", "format", FeedFormat),
+            check("feed_file_gone", Q(file_gone_at=None) | Q(content=b"", key=None)),
             check("feed_resumes_from_pause", Q(status=FeedStatus.PAUSED) ^ Q(resume_status="")),
         ]
 

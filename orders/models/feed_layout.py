@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from orders import clock
 from orders.models.rules import append_only, check, one_of, word_field
+from orders.models.typed_words import TypedField, TypedRows
 from orders.vocabulary import Currency, DateFormat, PriceMeaning
 
 
@@ -33,8 +34,10 @@ class FeedLayout(models.Model):
     #: invoice numbers that begin with this are credit notes; empty when there are none
     credit_note_prefix = models.CharField(max_length=8, blank=True)
     made_by = models.CharField(max_length=150)
-    reason = models.CharField(max_length=500)
+    reason = TypedField(max_length=500)
     created_at = models.DateTimeField(default=clock.now)
+
+    objects = TypedRows.as_manager()
 
     class Meta:
         ordering = ["-version"]

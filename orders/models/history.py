@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from orders.models.order import Order
 from orders.models.rules import append_only, check, one_of, word_field
+from orders.models.typed_words import TypedField, TypedRows
 from orders.vocabulary import OUTBOX_CHANNEL, ActorKind, Channel, EventType, Topic
 
 
@@ -46,7 +47,8 @@ class OrderEvent(models.Model):
     actor_kind = word_field(ActorKind)
     actor = models.CharField(max_length=150)
     channel = word_field(Channel)
-    reason = models.CharField(max_length=500)
+    #: encrypted when somebody may have typed it (`orders.history`)
+    reason = TypedField(by_hand=True)
     step = models.CharField(max_length=40, blank=True)
     attempt = models.PositiveIntegerField(null=True, blank=True)
     status_before = models.CharField(max_length=40, blank=True)
@@ -56,6 +58,8 @@ class OrderEvent(models.Model):
     data = models.JSONField(default=dict, blank=True)
     previous_hash = models.CharField(max_length=64, blank=True)
     hash = models.CharField(max_length=64)
+
+    objects = TypedRows.as_manager()
 
     class Meta:
         ordering = ["order", "sequence"]

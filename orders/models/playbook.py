@@ -14,6 +14,7 @@ from django.db.models import Q
 from orders import clock
 from orders.models.order import Order
 from orders.models.rules import check, never_deleted, one_of, unchanged, word_field
+from orders.signing import DIGEST_LENGTH
 from orders.vocabulary import (
     ENDED_PLAYBOOK_RUNS,
     Channel,
@@ -47,6 +48,8 @@ class PlaybookVersion(models.Model):
     document = models.JSONField()
     #: sha256 of the canonical document
     hash = models.CharField(max_length=64)
+    #: keyed, over the document and who published it when; see `orders.signing`
+    keyed_digest = models.CharField(max_length=DIGEST_LENGTH, db_default="")
     title = models.CharField(max_length=100)
     status = word_field(VersionStatus, default=VersionStatus.DRAFT)
     created_at = models.DateTimeField(default=clock.now)
@@ -68,7 +71,7 @@ class PlaybookVersion(models.Model):
             ("publish_playbook", "May publish and retire playbooks"),
         ]
         triggers = [
-            unchanged("status", "published_by", "published_at"),
+            unchanged("status", "published_by", "published_at", "keyed_digest"),
             *never_deleted(),
         ]
         constraints = [

@@ -30,6 +30,10 @@ class Refund(models.Model):
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
+    #: who asked for it first, and against whose limit of a day it counts; `requested_by` changes when others retry it
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
     actor = models.CharField(max_length=150)
     channel = word_field(Channel)
     #: the two people, where it takes two

@@ -8,8 +8,10 @@ from django.db import models
 from django.db.models import F, Q
 
 from orders import clock
+from orders.models.approval import Approval
 from orders.models.order import Order
 from orders.models.rules import append_only, check, never_deleted, one_of, word_field
+from orders.models.typed_words import TypedField, TypedRows
 from orders.vocabulary import ReviewStatus
 
 
@@ -36,8 +38,12 @@ class FraudRules(models.Model):
     #: approving an order of more than this many minor units takes two people
     second_person_over_minor = models.BigIntegerField(default=2_000_000)
     made_by = models.CharField(max_length=150, default="backoffice")
-    reason = models.CharField(max_length=500, default="The rules that the product comes with")
+    reason = TypedField(max_length=500, default="The rules that the product comes with")
+    #: the two people; none for what the product comes with, and for versions of before two people were needed
+    approval = models.OneToOneField(Approval, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(default=clock.now)
+
+    objects = TypedRows.as_manager()
 
     class Meta:
         ordering = ["-version"]

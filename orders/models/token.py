@@ -54,3 +54,17 @@ class RequestCount(models.Model):
 
     def __str__(self) -> str:
         return self.caller
+
+
+class SharedNote(models.Model):
+    """What all web processes remember for a while, such as codes that were used; see backoffice/shared_cache.py."""
+
+    key = models.CharField(max_length=250, primary_key=True)
+    value = models.JSONField()
+    ends_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.key

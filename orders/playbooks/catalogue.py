@@ -45,6 +45,8 @@ class Entry:
     undone_by: str = ""
     #: whether the step itself calls somebody; its run then has it done in a lane of its own
     calls_out: bool = False
+    #: whether money or its worth leaves us by it: what starts such a playbook by itself takes two people
+    gives_money: bool = False
 
     def parameter(self, name: str) -> Parameter | None:
         return next((one for one in self.parameters if one.name == name), None)
@@ -108,6 +110,7 @@ CATALOGUE: Mapping[str, Entry] = {
             says="Cancels the order; its process undoes what had happened.",
             permission="orders.cancel_order",
             parameters=(REASON,),
+            gives_money=True,
         ),
         Entry(
             name="refund_order",
@@ -116,6 +119,7 @@ CATALOGUE: Mapping[str, Entry] = {
             permission="orders.refund_order",
             parameters=(Parameter(name="amount_minor", type=ValueType.INT, least=1, label="Minor units"), REASON),
             results={"waits_for_second": ValueType.BOOL},
+            gives_money=True,
         ),
         Entry(
             name="issue_voucher",
@@ -125,6 +129,7 @@ CATALOGUE: Mapping[str, Entry] = {
             parameters=(Parameter(name="amount_minor", type=ValueType.INT, least=1, most=10_000), REASON),
             results={"code": TEXT},
             undone_by="withdraw_voucher",
+            gives_money=True,
         ),
         Entry(
             name="withdraw_voucher",

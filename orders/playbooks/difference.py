@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,20 +25,24 @@ class Change:
     fields: list[tuple[str, str, str]]
 
 
-def changes(before: Definition, after: Definition) -> list[Change]:
-    old, new = _parts(before), _parts(after)
+def changes(before: Definition | None, after: Definition) -> list[Change]:
+    """Step by step; all of `after` is added where there was nothing before."""
+    old, new = _parts(before) if before else {}, _parts(after)
     found = []
     for name in [*new, *(name for name in old if name not in new)]:
-        kind = "added" if name not in old else "removed" if name not in new else "changed"
-        was, becomes = old.get(name, {}), new.get(name, {})
-        fields = [
-            (key.replace("_", " "), _text(was.get(key)), _text(becomes.get(key)))
-            for key in dict.fromkeys([*was, *becomes])
-            if was.get(key) != becomes.get(key)
-        ]
-        if fields:
-            found.append(Change(what=name, kind=kind, fields=fields))
+        found += of_values(name, old.get(name, {}), new.get(name, {}))
     return found
+
+
+def of_values(what: str, was: Mapping[str, Any], becomes: Mapping[str, Any]) -> list[Change]:
+    """At most one change: the fields that differ; an empty side is what is not there."""
+    fields = [
+        (key.replace("_", " "), _text(was.get(key)), _text(becomes.get(key)))
+        for key in dict.fromkeys([*was, *becomes])
+        if was.get(key) != becomes.get(key)
+    ]
+    kind = "changed" if was and becomes else "added" if becomes else "removed"
+    return [Change(what=what, kind=kind, fields=fields)] if fields else []
 
 
 def text(before: Definition, after: Definition, names: tuple[str, str]) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import celpy
@@ -21,7 +22,7 @@ from lark import Token, Tree
 MAX_LENGTH = 500
 MAX_NODES = 100
 MAX_DEPTH = 30
-#: brackets and signs that may nest; asked of the text, because the parser itself would recurse
+#: brackets and signs that may nest
 MAX_NESTING = 12
 #: of a text that an expression makes
 MAX_RESULT_LENGTH = 2_000
@@ -47,6 +48,13 @@ def check(text: str, scope: Mapping[str, Type], wanted: str) -> None:
     found = type_of(_parsed(text), scope)
     if found != wanted:
         raise BadExpression(f"This is {_named(found)}; {_named(wanted)} is needed here.")
+    try:
+        evaluate(text, {name: _example(kind) for name, kind in scope.items()})
+    except EvaluationFailed:
+        # Whether it has a value depends on the facts, as in a division.
+        return
+    except Exception as error:
+        raise BadExpression("It cannot be evaluated.") from error
 
 
 def evaluate(text: str, facts: Mapping[str, Any]) -> Any:
@@ -69,6 +77,13 @@ def evaluate(text: str, facts: Mapping[str, Any]) -> Any:
     return said
 
 
+def _example(kind: Type) -> Any:
+    """Some value of that type."""
+    if isinstance(kind, Mapping):
+        return {name: _example(inner) for name, inner in kind.items()}
+    return {"int": 1, "string": "a", "bool": True, LIST_OF_STRINGS: ["a"]}[kind]
+
+
 @functools.lru_cache(maxsize=1_000)
 def _program(text: str) -> celpy.Runner:
     environment = celpy.Environment()
@@ -81,54 +96,52 @@ def _parsed(text: str) -> Tree:
         raise BadExpression(f"{len(text)} characters; an expression has at most {MAX_LENGTH}.")
     if "\x00" in text or not text.strip():
         raise BadExpression("An expression is needed here.")
-    _require_shallow(text)
     try:
         tree: Tree = celpy.Environment().compile(text)  # type: ignore[assignment]
     except CELParseError as error:
         raise BadExpression(f"It cannot be read near column {error.column or 1}.") from None
     except (ValueError, RecursionError, KeyError):
         raise BadExpression("It cannot be read.") from None
-    nodes, depth = _size(tree)
-    if nodes > MAX_NODES:
-        raise BadExpression(f"It has {nodes} parts; an expression has at most {MAX_NODES}.")
-    if depth > MAX_DEPTH:
-        raise BadExpression(f"It nests {depth} deep; an expression nests at most {MAX_DEPTH} deep.")
+    size = _size(tree)
+    if size.nodes > MAX_NODES:
+        raise BadExpression(f"It has {size.nodes} parts; an expression has at most {MAX_NODES}.")
+    if size.nesting > MAX_NESTING:
+        raise BadExpression(f"Brackets and signs nest at most {MAX_NESTING} deep.")
+    if size.depth > MAX_DEPTH:
+        raise BadExpression(f"It nests {size.depth} deep; an expression nests at most {MAX_DEPTH} deep.")
     return tree
 
 
-def _require_shallow(text: str) -> None:
-    """Count brackets and signs outside of texts; a run of signs nests as brackets do."""
-    open_now = signs = 0
-    quote = ""
-    previous = ""
-    for letter in text:
-        if quote:
-            quote = "" if letter == quote and previous != "\\" else quote
-        elif letter in "\"'":
-            quote = letter
-        elif letter in "([{":
-            open_now += 1
-        elif letter in ")]}":
-            open_now -= 1
-        signs = signs + 1 if letter in "!-" else 0 if not letter.isspace() else signs
-        if max(open_now, signs) > MAX_NESTING:
-            raise BadExpression(f"Brackets and signs nest at most {MAX_NESTING} deep.")
-        previous = "" if previous == "\\" else letter
+@dataclass(kw_only=True)
+class _Size:
+    #: values and operators
+    nodes: int = 0
+    #: how deep they nest; the grammar's levels with one child do not count
+    depth: int = 0
+    #: how deep brackets nest, and signs; each is a dozen of the grammar's levels, all of which evaluation recurses into
+    nesting: int = 0
 
 
-def _size(tree: Tree) -> tuple[int, int]:
-    """(values and operators, how deep they nest); the grammar's levels with one child do not count."""
-    nodes = deepest = 0
-    todo: list[tuple[Any, int]] = [(tree, 0)]
+CALLS = frozenset({"ident_arg", "dot_ident_arg", "member_dot_arg"})
+BRACKETS = CALLS | {"paren_expr", "member_index", "member_object", "list_lit", "map_lit"}
+SIGNS = frozenset({"unary_not", "unary_neg"})
+
+
+def _size(tree: Tree) -> _Size:
+    """Measured without recursion, and on the tree: what a bracket is in a text depends on comments and quotes."""
+    size = _Size()
+    todo: list[tuple[Any, int, int, int]] = [(tree, 0, 0, 0)]
     while todo:
-        node, depth = todo.pop()
+        node, depth, brackets, signs = todo.pop()
         if isinstance(node, Token):
-            nodes += 1
+            size.nodes += 1
             continue
         depth += len(node.children) > 1
-        deepest = max(deepest, depth)
-        todo.extend((child, depth) for child in node.children)
-    return nodes, deepest
+        brackets += node.data in BRACKETS
+        signs += node.data == "unary" and getattr(node.children[0], "data", "") in SIGNS
+        size.depth, size.nesting = max(size.depth, depth), max(size.nesting, brackets, signs)
+        todo.extend((child, depth, brackets, signs) for child in node.children)
+    return size
 
 
 def type_of(node: Any, scope: Mapping[str, Type]) -> Type:

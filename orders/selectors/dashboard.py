@@ -7,41 +7,28 @@ a few rows, and nothing reads the whole table.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db import connection
-from django.db.models import Count, Exists, Q, QuerySet, Value
+from django.db.models import Count, QuerySet, Value
 from django.db.models.functions import TruncMinute
 
-from orders import clock, outbox
-from orders.amounts import counted, money, number
-from orders.models import CreditNote, FeedImport, Order, StaffTask, Step
-from orders.selectors import batches, findings, incidents
-from orders.selectors.health import Backlog, Health, machinery, outbox_backlog, unserved
+from orders import clock
+from orders.amounts import number
+from orders.models import Order
+from orders.selectors import concerns, findings
+from orders.selectors.health import Health, machinery, outbox_backlog
 from orders.vocabulary import (
-    MOVING_STATUSES,
-    BatchAction,
-    FeedStatus,
     OrderStatus,
-    StepName,
-    StepStatus,
-    TaskKind,
-    TaskStatus,
 )
-from orders.wording import STATUS_TONES, STEP_DOING, Tone, failure_words, status_word
+from orders.wording import STATUS_TONES, Tone, status_word
 
 #: counting stops here; the page then says "10,000+"
 COUNT_CAP = 10_000
-#: an order under way that has not moved for this long needs a look
-STUCK_AFTER = timedelta(minutes=2)
-FAILED_WITHIN = timedelta(days=1)
 CHART_MINUTES = 60
-LIST_ROWS = 6
-#: tasks about neither an order nor a batch, in a few words
-RUN_TASKS = {TaskKind.RUN: "A process needs a lead", TaskKind.RESTORED: "The database was restored"}
 
 COUNTS = """
     SELECT wanted.status, (
@@ -60,30 +47,6 @@ class StatusCount:
     shown: str
     #: of the fullest status, in tens of percent: the stylesheet knows eleven widths and pages carry no inline style
     share: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Concern:
-    """Something that needs a human."""
-
-    title: str
-    detail: str
-    since: datetime
-    #: where it leads: the order's page, a list ("credit_notes", "outbox", "queues", "task"), or the import ("feed") or
-    #: batch of this key; "incident" leads to its orders, or without a key to the list of incidents
-    order_number: str = ""
-    kind: str = ""
-    key: str = ""
-    tone: Tone = Tone.TROUBLE
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConcernGroup:
-    title: str
-    count: str
-    #: filter of the order list that shows all of them; empty when they are not orders
-    attention: str
-    rows: list[Concern]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,61 +73,38 @@ class Dashboard:
     #: of all statuses, as far as they were counted
     all_orders: str
     chart: Chart
-    groups: list[ConcernGroup]
+    groups: list[concerns.ConcernGroup]
     health: list[Health]
     #: without it "nothing needs a human" would only mean "nothing that you may see"
     sees_orders: bool
     is_first_run: bool
 
 
-def failed_lately(orders: QuerySet[Order]) -> QuerySet[Order]:
-    return orders.filter(status=OrderStatus.FAILED, closed_at__gte=clock.now() - FAILED_WITHIN)
-
-
-def not_moving(orders: QuerySet[Order]) -> QuerySet[Order]:
-    """Longer in their status than usual; those of an import that wait for their turn are not."""
-    return orders.filter(_stuck())
-
-
-def _stuck() -> Q:
-    in_lane = Q(Exists(outbox.starts_of_outer_order().filter(bulk=True)), status=OrderStatus.QUEUED)
-    return Q(status__in=MOVING_STATUSES, status_since__lt=clock.now() - STUCK_AFTER) & ~in_lane
-
-
-def retrying_steps() -> QuerySet[Step]:
-    """Open steps whose last attempt failed, of orders under way."""
-    return Step.objects.filter(order__status__in=MOVING_STATUSES, status=StepStatus.OPEN).exclude(last_error="")
-
-
-def retrying(orders: QuerySet[Order]) -> QuerySet[Order]:
-    return orders.filter(status__in=MOVING_STATUSES, pk__in=retrying_steps().values("order_id"))
-
-
 def dashboard(user: AbstractBaseUser | AnonymousUser) -> Dashboard:
     """What `user` may see of it: about ten queries at any size of the tables."""
     backlog = outbox_backlog()
     health = machinery(backlog, findings.sweep_health())
-    groups: list[ConcernGroup] = []
+    groups: list[concerns.ConcernGroup] = [concerns.to_approve(user)]
     if user.has_perm("orders.view_incident"):  # type: ignore[union-attr]
-        groups.append(_incidents())
+        groups.append(concerns.open_incidents())
     counts: list[StatusCount] = []
     chart = Chart(labels=[], received=[], completed=[])
     sees_orders = user.has_perm("orders.view_order")  # type: ignore[union-attr]
     if sees_orders:
         counts, chart = status_counts(), orders_per_minute()
-        groups += [_stuck_and_retrying(), _failures()]
+        groups += [concerns.stuck_and_retrying(), concerns.failures()]
     if user.has_perm("orders.view_stafftask"):  # type: ignore[union-attr]
-        groups.append(_runs())
+        groups.append(concerns.lost_runs())
     if user.has_perm("orders.view_outboxmessage"):  # type: ignore[union-attr]
-        groups.append(_outbox(backlog))
+        groups.append(concerns.stuck_outbox(backlog))
     if user.has_perm("orders.view_queuestate"):  # type: ignore[union-attr]
-        groups.append(_queues())
+        groups.append(concerns.unserved_queues())
     if user.has_perm("orders.view_creditnote"):  # type: ignore[union-attr]
-        groups.append(_credit_notes())
+        groups.append(concerns.credit_notes())
     if user.has_perm("orders.view_feedimport"):  # type: ignore[union-attr]
-        groups.append(_feeds())
+        groups.append(concerns.failed_feeds())
     if user.has_perm("orders.view_batch"):  # type: ignore[union-attr]
-        groups.append(_batches())
+        groups.append(concerns.waiting_batches())
     return Dashboard(
         counts=counts,
         all_orders=_sum_words(counts),
@@ -180,12 +120,7 @@ def needs_a_human(user: AbstractBaseUser | AnonymousUser) -> int:
     """Orders that failed lately or do not move, for the sidebar; at most ten seconds old and one query."""
     if not user.has_perm("orders.view_order"):  # type: ignore[union-attr]
         return 0
-    return int(cache.get_or_set("orders-that-need-a-human", _count_needing, 10) or 0)
-
-
-def _count_needing() -> int:
-    failed = Q(status=OrderStatus.FAILED, closed_at__gte=clock.now() - FAILED_WITHIN)
-    return Order.objects.filter(failed | _stuck()).order_by()[:1000].count()
+    return int(caches["process"].get_or_set("orders-that-need-a-human", concerns.count_needing, 10) or 0)
 
 
 def status_counts() -> list[StatusCount]:
@@ -230,159 +165,3 @@ def _per_minute(orders: QuerySet[Order], moment: str) -> QuerySet[Order, Any]:
     """Rows of (which moment, minute, how many)."""
     told_apart = orders.order_by().annotate(moment=Value(moment), minute=TruncMinute(moment))
     return told_apart.values("moment", "minute").annotate(n=Count("pk"))
-
-
-def _capped(count: int, shown: int) -> str:
-    return number(count) if count <= shown else f"{shown}+"
-
-
-def _incidents() -> ConcernGroup:
-    """What stands still for one cause, first: it says why the lists below are full."""
-    rows = [
-        Concern(
-            title=f"{counted(one.figures.count, 'order' if one.figures.totals else 'case')} for one cause",
-            detail=" · ".join(part for part in (one.figures.money, one.incident.says, one.waits_for) if part),
-            since=one.since,
-            kind="incident",
-            key=str(one.incident.pk) if one.figures.totals else "",
-        )
-        for one in incidents.shown(list(incidents.still_open()[: LIST_ROWS + 1]))
-    ]
-    return ConcernGroup(title="Incidents", count=_capped(len(rows), LIST_ROWS), attention="", rows=rows[:LIST_ROWS])
-
-
-def _stuck_and_retrying() -> ConcernGroup:
-    steps = retrying_steps().select_related("order").order_by("claimed_at")[:LIST_ROWS]
-    failing = {step.order_id: step for step in steps}
-    stuck = not_moving(Order.objects.all()).order_by("status_since")[: LIST_ROWS + 1]
-    rows = [
-        Concern(
-            title=f"{step.order.number} {STEP_DOING[StepName(step.name)]}, attempt {step.token}",
-            detail=step.last_error,
-            since=step.order.status_since,
-            order_number=step.order.number,
-            tone=Tone.WAITING,
-        )
-        for step in failing.values()
-    ]
-    rows += [
-        Concern(
-            title=f"{order.number} does not move",
-            detail=f"{status_word(order.status)} for longer than {STUCK_AFTER.seconds // 60} minutes",
-            since=order.status_since,
-            order_number=order.number,
-        )
-        for order in stuck
-        if order.pk not in failing
-    ]
-    return ConcernGroup(
-        title="Retrying or not moving",
-        count=_capped(len(rows), LIST_ROWS),
-        attention="not_moving" if len(rows) > len(failing) else "retrying",
-        rows=rows[:LIST_ROWS],
-    )
-
-
-def _failures() -> ConcernGroup:
-    failed = list(failed_lately(Order.objects.all()).order_by("-closed_at")[: LIST_ROWS + 1])
-    rows = [
-        Concern(
-            title=f"{order.number}: {failure_words(order.failure_type)[0]}",
-            detail=f"{money(order.total_minor, order.currency)} · {order.failure_message}",
-            since=order.closed_at or order.status_since,
-            order_number=order.number,
-        )
-        for order in failed
-    ]
-    return ConcernGroup(
-        title="Failed in the last day", count=_capped(len(rows), LIST_ROWS), attention="failed", rows=rows[:LIST_ROWS]
-    )
-
-
-def _runs() -> ConcernGroup:
-    """Tasks about neither an order nor a batch: no other page that people watch shows them."""
-    standing = StaffTask.shown().exclude(status=TaskStatus.DONE).exclude(kind=TaskKind.INCIDENT).exclude(subject="")
-    found = list(standing.order_by("created_at")[: LIST_ROWS + 1])
-    rows = [
-        Concern(
-            title=RUN_TASKS.get(TaskKind(task.kind), status_word(task.kind)),
-            detail=task.says,
-            since=task.created_at,
-            kind="task",
-        )
-        for task in found
-    ]
-    return ConcernGroup(title="Processes", count=_capped(len(rows), LIST_ROWS), attention="", rows=rows[:LIST_ROWS])
-
-
-def _outbox(backlog: Backlog) -> ConcernGroup:
-    rows = []
-    if backlog.is_stuck and backlog.oldest is not None:
-        rows.append(
-            Concern(
-                title=f"{counted(backlog.pending, 'message')} not handed to Temporal",
-                detail=backlog.last_error or "No worker takes them",
-                since=backlog.oldest,
-                kind="outbox",
-            )
-        )
-    return ConcernGroup(title="Outbox", count=str(len(rows)), attention="", rows=rows)
-
-
-def _queues() -> ConcernGroup:
-    rows = [
-        Concern(
-            title=f"No worker polls the queue {queue.name}",
-            detail=f"What is sent there waits. Start one: run_worker --queue {queue.name}",
-            since=since,
-            kind="queues",
-        )
-        for queue, since in unserved()
-    ]
-    return ConcernGroup(title="Queues", count=str(len(rows)), attention="", rows=rows[:LIST_ROWS])
-
-
-def _credit_notes() -> ConcernGroup:
-    unmatched = list(CreditNote.objects.filter(order=None).order_by("-issued_at").values_list("created_at")[:1001])
-    rows = []
-    if unmatched:
-        shown = "More than 1,000 credit notes" if len(unmatched) > 1000 else counted(len(unmatched), "credit note")
-        rows.append(
-            Concern(
-                title=f"{shown} without an order",
-                detail="No earlier order of the customer covers them; decide by hand",
-                since=unmatched[0][0],
-                tone=Tone.WAITING,
-                kind="credit_notes",
-            )
-        )
-    return ConcernGroup(title="Credit notes", count=str(len(rows)), attention="", rows=rows)
-
-
-def _feeds() -> ConcernGroup:
-    failed = FeedImport.objects.filter(status=FeedStatus.FAILED, created_at__gte=clock.now() - FAILED_WITHIN)
-    rows = [
-        Concern(
-            title=f"Import of {feed.name} failed",
-            detail=feed.failure_message,
-            since=feed.finished_at or feed.created_at,
-            kind="feed",
-            key=str(feed.pk),
-        )
-        for feed in failed.only("pk", "name", "failure_message", "finished_at", "created_at")[:LIST_ROWS]
-    ]
-    return ConcernGroup(title="Failed imports", count=str(len(rows)), attention="", rows=rows)
-
-
-def _batches() -> ConcernGroup:
-    rows = [
-        Concern(
-            title=f"Batch “{batches.TITLES[BatchAction(batch.action)]}” of {counted(batch.item_count, 'order')}",
-            detail=batch.note,
-            since=batch.status_since,
-            kind="batch",
-            key=str(batch.pk),
-        )
-        for batch in batches.needing_somebody()
-    ]
-    return ConcernGroup(title="Batches", count=str(len(rows)), attention="", rows=rows)

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from django.urls import reverse
 
+from orders.amounts import counted, money
 from orders.facts import OpenStep
 from orders.models import Command, Order, Refund, ReviewCase
 from orders.selectors import notices
@@ -27,6 +28,7 @@ from orders.vocabulary import (
     PaymentWait,
     RefundStatus,
     ReviewStatus,
+    StepName,
 )
 
 May = Callable[[str], bool]
@@ -58,8 +60,8 @@ class Offer:
     icon: str
     #: asks on a page of its own first
     by_page: bool = False
-    #: a field besides the reason that may be filled in: "until" or "minutes"
-    asks: str = ""
+    #: the money or goods that it moves, as words: "takes £5,452.00"
+    moves: str = ""
     primary: bool = False
 
     @property
@@ -124,14 +126,19 @@ def offers(order: Order, standing: Standing, may: May) -> list[Offer]:
     number = order.number
     found = []
     if order.status == OrderStatus.PLACED and may("orders.start_order"):
+        title, moves = "Start processing", takes(order)
         found.append(
-            Offer(order_number=number, name="start", title="Start processing", icon="play_arrow", primary=True)
+            Offer(order_number=number, name="start", title=title, icon="play_arrow", moves=moves, primary=True)
         )
     if may("orders.hold_order"):
         if standing.hold is not None:
-            found.append(Offer(order_number=number, name="release", title="Release", icon="play_arrow", primary=True))
+            moves = takes(order) if order.resume_status != OrderStatus.PLACED else ""
+            icon = "play_arrow"
+            found.append(
+                Offer(order_number=number, name="release", title="Release", icon=icon, moves=moves, primary=True)
+            )
         else:
-            found.append(Offer(order_number=number, name="hold", title="Hold", icon="pause", asks="until"))
+            found.append(Offer(order_number=number, name="hold", title="Hold", icon="pause"))
     if may("orders.change_payment_method") and _may_change_payment(order, standing):
         title, icon = "Change payment method…", "credit_card"
         found.append(Offer(order_number=number, name="payment-method", title=title, icon=icon, by_page=True))
@@ -149,16 +156,37 @@ def step_offers(order: Order, standing: Standing, step: OpenStep | None, may: Ma
     number, skips = order.number, []
     if step.name in SKIPPABLE_STEPS and standing.skip is None and standing.cancel is None and may("orders.skip_step"):
         skips = [Offer(order_number=number, name="step-skip", title="Skip…", icon="skip_next", by_page=True)]
-    return [*_drives(number, step, standing), *skips] if may("orders.drive_step") else skips
+    return [*_drives(order, step, standing), *skips] if may("orders.drive_step") else skips
 
 
-def _drives(number: str, step: OpenStep, standing: Standing) -> list[Offer]:
+def _drives(order: Order, step: OpenStep, standing: Standing) -> list[Offer]:
+    number, moves = order.number, _step_moves(order, step)
     if standing.pause is not None and standing.pause.step == step.name:
-        return [Offer(order_number=number, name="step-resume", title="Resume step", icon="play_arrow", primary=True)]
+        title, icon = "Resume step", "play_arrow"
+        return [Offer(order_number=number, name="step-resume", title=title, icon=icon, moves=moves, primary=True)]
     return [
-        Offer(order_number=number, name="step-retry", title="Retry now", icon="replay"),
-        Offer(order_number=number, name="step-pause", title="Pause step", icon="pause_circle", asks="minutes"),
+        Offer(order_number=number, name="step-retry", title="Retry now", icon="replay", moves=moves),
+        Offer(order_number=number, name="step-pause", title="Pause step", icon="pause_circle"),
     ]
+
+
+def takes(order: Order) -> str:
+    """What the order will cost its customer from here; empty once it is paid."""
+    payment = getattr(order, "payment", None)
+    if payment is not None and payment.status != PaymentStatus.PENDING:
+        return ""
+    return f"takes {money(order.total_minor, order.currency)}"
+
+
+def _step_moves(order: Order, step: OpenStep) -> str:
+    payment, pieces = getattr(order, "payment", None), getattr(order, "pieces_held", None) or 0
+    if step.name == StepName.CHARGE:
+        return takes(order)
+    if step.name == StepName.SHIP and pieces:
+        return f"sends {counted(pieces, 'piece')}"
+    if step.name == StepName.REFUND and payment is not None and payment.captured_minor:
+        return f"gives back {money(payment.captured_minor, payment.currency)}"
+    return ""
 
 
 def _may_change_payment(order: Order, standing: Standing) -> bool:
@@ -175,10 +203,14 @@ def _may_change_payment(order: Order, standing: Standing) -> bool:
 def _after_undo(order: Order, may: May) -> list[Offer]:
     """What is left to do about an order that ended as cancelled or failed."""
     found = []
-    if may("orders.refund_order") and owed_refund(order) is not None and not is_disputed(order):
-        found.append(_retry_refund(order))
+    owed = owed_refund(order)
+    if may("orders.refund_order") and owed is not None and not is_disputed(order):
+        found.append(_retry_refund(order, owed))
     if order.status == OrderStatus.FAILED and may("orders.place_order") and not _placed_again(order):
-        found.append(Offer(order_number=order.number, name="place-again", title="Place again", icon="content_copy"))
+        moves = f"a new order of {money(order.total_minor, order.currency)}"
+        found.append(
+            Offer(order_number=order.number, name="place-again", title="Place again", icon="content_copy", moves=moves)
+        )
     if may("orders.send_notice") and notices.has_unsent(order):
         found.append(Offer(order_number=order.number, name="notice-send", title="Send the mail again", icon="mail"))
     return found
@@ -189,16 +221,18 @@ def _placed_again(order: Order) -> bool:
     return bool(order.refund_outstanding_minor) or order.commands.filter(kind=CommandKind.PLACE_AGAIN).exists()
 
 
-def _retry_refund(order: Order) -> Offer:
-    return Offer(order_number=order.number, name="refund-retry", title="Try the refund again", icon="replay")
+def _retry_refund(order: Order, owed: Refund) -> Offer:
+    title, moves = "Try the refund again", f"gives back {money(owed.amount_minor, owed.currency)}"
+    return Offer(order_number=order.number, name="refund-retry", title=title, icon="replay", moves=moves)
 
 
 def _after_completion(order: Order) -> list[Offer]:
     number, payment = order.number, getattr(order, "payment", None)
     if payment is None:
         return []
-    if owed_refund(order) is not None:
-        return [] if is_disputed(order) else [_retry_refund(order)]
+    owed = owed_refund(order)
+    if owed is not None:
+        return [] if is_disputed(order) else [_retry_refund(order, owed)]
     if not payment.left_minor or is_disputed(order) or is_held_up(order):
         return []
     return [Offer(order_number=number, name="refund", title="Refund…", icon="undo", by_page=True)]
@@ -239,7 +273,9 @@ def is_disputed(order: Order) -> bool:
 
 
 def is_held_up(order: Order) -> bool:
-    """Another refund is asked for only when this one was sent, and when what is owed went back."""
+    """Another refund is asked for only when this one was sent or decided, and when what is owed went back."""
+    if getattr(order, "refund_waits", False):
+        return True
     return any(open_refunds(order, RefundStatus(status)) for status in MOVING_REFUNDS | {RefundStatus.REFUSED})
 
 
@@ -250,9 +286,20 @@ def open_case(order: Order, may: May) -> Case | None:
         return None
     check = order.fraud_check
     decides = may("orders.decide_review")
+    approves, pieces = takes(order), getattr(order, "pieces_held", None) or 0
+    if case.needs_second and case.first_by is None:
+        approves = f"{approves} once a second person approves"
+    rejects = f"{counted(pieces, 'piece')} back into the stock" if pieces else ""
     buttons = [
-        Offer(order_number=order.number, name="review-approve", title="Approve", icon="check", primary=True),
-        Offer(order_number=order.number, name="review-reject", title="Reject", icon="close"),
+        Offer(
+            order_number=order.number,
+            name="review-approve",
+            title="Approve",
+            icon="check",
+            moves=approves.strip(),
+            primary=True,
+        ),
+        Offer(order_number=order.number, name="review-reject", title="Reject", icon="close", moves=rejects),
         Offer(order_number=order.number, name="review-ask", title="Ask", icon="help"),
     ]
     if case.owner is None:

@@ -30,13 +30,14 @@ from orders.models import (
     StaffTask,
     Step,
 )
-from orders.selectors import disputes, findings, health, offers, order_money, returns
+from orders.selectors import approvals, disputes, findings, health, offers, order_money, returns
 from orders.selectors.marks import Mark, marks
 from orders.selectors.notices import Shown, notices_of
 from orders.selectors.offers import Case, May, Offer
 from orders.selectors.timeline import CHANNELS, Timeline, run_url, timeline
 from orders.selectors.undoing import Undo, is_undone, undo_of
 from orders.vocabulary import (
+    CommandKind,
     EventType,
     OrderStatus,
     RefundStatus,
@@ -47,6 +48,8 @@ from orders.vocabulary import (
 from orders.wording import Tone, order_tone, order_word
 
 LINES_PER_PAGE = 50
+#: commands of which one waits at a time on an order
+REFUNDS = (CommandKind.REFUND, CommandKind.RETURN_REFUND)
 BACKWARD = (StepName.RECALL, StepName.REFUND, StepName.RELEASE, StepName.CLOSE)
 #: which step an order of that status works on; the first that is open counts
 STEPS_OF_STATUS = {
@@ -146,6 +149,7 @@ def _with_surroundings(orders: QuerySet[Order]) -> QuerySet[Order]:
         parked_says=Subquery(parked.values("says")[:1]),
         reserved_products=Subquery(mine.annotate(n=Count("pk")).values("n")),
         credit_note_count=Subquery(notes.values("n")),
+        refund_waits=approvals.waits(REFUNDS, "number"),
         **pieces,
         **returns.counts(),
         **disputes.counts(),

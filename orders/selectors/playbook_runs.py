@@ -24,6 +24,7 @@ from orders.selectors import health
 from orders.selectors.offers import May
 from orders.selectors.playbooks import read
 from orders.vocabulary import ENDED_PLAYBOOK_RUNS, PlaybookRunStatus, PlaybookStepStatus, VersionStatus
+from orders.voucher_codes import masked
 from orders.wording import Tone, status_word
 
 ROUND = re.compile(r"#\d+")
@@ -57,8 +58,6 @@ class Decision:
     says: str
     buttons: list[Button]
     deadline_at: datetime | None = None
-    #: whether a reason must be given
-    needs_reason: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,8 +207,8 @@ def _row(step: PlaybookStepRun, named: dict[str, StepType], now: datetime) -> Ro
         title=_title(step, named),
         tone=STEP_TONES[status],
         word=status_word(status),
-        parameters=_values(step.parameters),
-        result=_values(step.result),
+        parameters=_values(masked(step.parameters)),
+        result=_values(masked(step.result)),
         took=duration((step.finished_at or now) - step.started_at),
     )
 
@@ -260,7 +259,6 @@ def _decisions(run: PlaybookRun, steps: list[PlaybookStepRun], named: dict[str, 
                     title=_title(step, named),
                     says=asked.question,
                     deadline_at=step.deadline_at,
-                    needs_reason=False,
                     buttons=[
                         Button(name="answer", run_id=run.pk, title=status_word(option), icon="check", option=option)
                         for option in asked.options

@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet, Value
 from orders import clock
 from orders.amounts import number
 from orders.models import Finding, Order, ReviewCase, Step
-from orders.selectors import dashboard, health
+from orders.selectors import concerns, health
 from orders.vocabulary import (
     IN_PROCESS_STATUSES,
     MOVING_STATUSES,
@@ -67,7 +67,7 @@ def parked(orders: QuerySet[Order]) -> QuerySet[Order]:
 
 def retrying(orders: QuerySet[Order]) -> QuerySet[Order]:
     """A step fails and is tried again; what is parked is not tried."""
-    return dashboard.retrying(orders).exclude(pk__in=_parked_steps().values("order_id"))
+    return concerns.retrying(orders).exclude(pk__in=_parked_steps().values("order_id"))
 
 
 def wedged(orders: QuerySet[Order]) -> QuerySet[Order]:
@@ -77,12 +77,12 @@ def wedged(orders: QuerySet[Order]) -> QuerySet[Order]:
 
 
 def _parked_steps() -> QuerySet[Step]:
-    return health.with_outages(dashboard.retrying_steps()).filter(down_since__isnull=False)  # type: ignore[misc]
+    return health.with_outages(concerns.retrying_steps()).filter(down_since__isnull=False)  # type: ignore[misc]
 
 
 def waiting(orders: QuerySet[Order]) -> QuerySet[Order]:
     """Under way without a failure: with the engine or a partner, or with the customer's bank."""
-    failing = dashboard.retrying_steps().values("order_id")
+    failing = concerns.retrying_steps().values("order_id")
     return orders.filter(status__in=MOVING_STATUSES | {OrderStatus.AWAITING_PAYMENT}).exclude(pk__in=failing)
 
 
@@ -90,7 +90,7 @@ def overdue(orders: QuerySet[Order]) -> QuerySet[Order]:
     """A review that missed a deadline, or an order under way that has not moved for too long."""
     missed = Q(deadline_at__lt=clock.now()) | Q(escalated_at__isnull=False)
     reviews = ReviewCase.objects.filter(missed, status=ReviewStatus.OPEN).order_by().values("order_id")
-    stuck = dashboard.not_moving(Order.objects.order_by()).values("pk")
+    stuck = concerns.not_moving(Order.objects.order_by()).values("pk")
     return orders.filter(pk__in=reviews.union(stuck, all=True))
 
 

@@ -210,7 +210,8 @@ def _buttons(order: Order, case: ReturnCase, may: May) -> list[Offer]:
     if case.status == ReturnStatus.ANNOUNCED and may("orders.announce_return"):
         return [_offer(order, "return-withdraw", "Withdraw", "close")]
     if case.status == ReturnStatus.RECEIVED and may("orders.refund_order") and not _is_refunded(case):
-        return [_offer(order, "return-close", "Close without a refund", "task_alt")]
+        keeps = f"keeps {money(case.due_minor(), order.currency)}"
+        return [_offer(order, "return-close", "Close without a refund", "task_alt", moves=keeps)]
     return []
 
 
@@ -225,5 +226,5 @@ def _is_refunded(case: ReturnCase) -> bool:
     return any(refund.status in OPEN_REFUNDS for refund in case.refunds.all())
 
 
-def _offer(order: Order, name: str, title: str, icon: str, *, by_page: bool = False, primary: bool = False) -> Offer:
-    return Offer(order_number=order.number, name=name, title=title, icon=icon, by_page=by_page, primary=primary)
+def _offer(order: Order, name: str, title: str, icon: str, **more: Any) -> Offer:
+    return Offer(order_number=order.number, name=name, title=title, icon=icon, **more)

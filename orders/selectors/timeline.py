@@ -15,7 +15,7 @@ from django.conf import settings
 from orders import history
 from orders.models import Order, OrderEvent
 from orders.vocabulary import ActorKind, EventType, StepName
-from orders.wording import EVENT_TITLES, EVENT_TONES, STEP_TITLES, Tone, event_amounts, status_word
+from orders.wording import EVENT_TONES, STEP_TITLES, Tone, event_amounts, event_title, status_word
 
 #: a page shows the newest so many; retries are thinned out when written, so few orders ever reach it
 LIMIT = 200
@@ -88,12 +88,12 @@ def _entry(event: OrderEvent, order: Order) -> Entry:
     return Entry(
         sequence=event.sequence,
         at=event.at,
-        title=EVENT_TITLES[kind],
+        title=event_title(kind, event.data),
         tone=EVENT_TONES.get(kind, Tone.NEUTRAL),
         actor=event.actor,
         is_person=event.actor_kind == ActorKind.PERSON,
         channel=CHANNELS.get(event.channel, event.channel),
-        reason=event.reason,
+        reason=str(event.reason),
         step=STEP_TITLES[StepName(event.step)] if event.step else "",
         attempt=None if attempt == 1 and kind is not EventType.STEP_RETRYING else attempt,
         before=status_word(event.status_before) if event.status_before else "",

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from django.db import IntegrityError, transaction
 
 from orders.models import Customer, CustomerKey
-from orders.models.customer import Personal, master_keys
+from orders.models.customer import Personal
+from orders.models.data_key import master_keys
 
 DIGEST_PURPOSE = "customer reference"
 # After waiting for an erasure PostgreSQL reads the row again, whose reference is another one then.

@@ -116,9 +116,9 @@ def settle_by_hand(task: StaffTask, order: Order, *, note: str, reference: str, 
         order,
         EventType.SETTLED_BY_HAND,
         actor=actor,
-        reason=note,
+        reason=tasks.with_reference(note, reference),
         step=step.name,
-        data={"task": str(task.pk), "reference": reference, "refunded_minor": back, "pieces": pieces},
+        data={"task": str(task.pk), "refunded_minor": back, "pieces": pieces},
     )
 
 

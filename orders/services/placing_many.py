@@ -19,6 +19,7 @@ from orders.actor import Actor
 from orders.errors import InvalidInput
 from orders.models import Command, Order, OrderEvent, OrderLine, OutboxMessage
 from orders.models.customer import Personal
+from orders.models.typed_words import stored_of
 from orders.services import customers, placing
 from orders.services.copying import copy_rows
 from orders.services.placing import LINE_FIELDS, Line, NewOrder
@@ -57,8 +58,9 @@ def place_all(
     answers = _drafts(orders, actor)
     drafts = [answer for answer in answers if isinstance(answer, Draft)]
     _number_and_name(drafts)
+    said = history.as_stored(EventType.PLACED, reason) if drafts else reason
     for draft in drafts:
-        _tell(draft, actor, reason, start=start)
+        _tell(draft, actor, reason, said, start=start)
     made = _insert(drafts)
     copy_rows(OrderLine, LINE_FIELDS, ((pk, *line) for pk, draft in made.items() for line in draft.lines))
     copy_rows(OrderEvent, EVENT_FIELDS, (_event(event) for draft in made.values() for event in draft.events))
@@ -96,12 +98,12 @@ def _number_and_name(drafts: list[Draft]) -> None:
         draft.order.customer = known.get(draft.reference) if draft.personal is not None else None
 
 
-def _tell(draft: Draft, actor: Actor, reason: str, *, start: bool) -> None:
-    """The order's history so far, and the command that starts it."""
+def _tell(draft: Draft, actor: Actor, reason: str, said: str, *, start: bool) -> None:
+    """The order's history so far, and the command that starts it; `said` is the reason as events keep it."""
     order = draft.order
     facts = placing.facts_when_placed(order)
     draft.events.append(
-        history.next_event(order, EventType.PLACED, actor=actor, reason=reason, status_before="", data=facts)
+        history.next_event(order, EventType.PLACED, actor=actor, reason=said, status_before="", data=facts)
     )
     if not start:
         return
@@ -112,7 +114,7 @@ def _tell(draft: Draft, actor: Actor, reason: str, *, start: bool) -> None:
             order,
             EventType.START_REQUESTED,
             actor=actor,
-            reason=reason,
+            reason=said,
             status_before=OrderStatus.PLACED,
             data={"command": str(draft.start.id)},
         )
@@ -146,6 +148,6 @@ def _start(made: Iterable[Draft]) -> None:
 
 def _event(event: OrderEvent) -> tuple[Any, ...]:
     return tuple(
-        json.dumps(event.data) if name == "data" else getattr(event, "order_id" if name == "order" else name)
+        json.dumps(event.data) if name == "data" else stored_of(getattr(event, "order_id" if name == "order" else name))
         for name in EVENT_FIELDS
     )

@@ -11,16 +11,15 @@ import uuid
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet
 
 from orders import clock, history
 from orders.actor import Actor
 from orders.amounts import money
 from orders.errors import InvalidInput, WrongState
 from orders.models import Approval, Order, Payment, Refund, ReturnCase
-from orders.services import approvals, commands, owing, refund_outcomes
+from orders.services import alone, approvals, commands, owing, refund_outcomes
 from orders.services.refund_outcomes import follow_undo as follow_undo
 from orders.services.refund_outcomes import owe_undo as owe_undo
 from orders.vocabulary import (
@@ -67,17 +66,18 @@ def request(
         if not 1 <= amount_minor <= payment.left_minor:
             left = money(payment.left_minor, payment.currency)
             raise InvalidInput("amount_minor", f"{amount_minor} is not within 1 to {payment.left_minor} ({left}).")
-        if not _needs_second(order, amount_minor):
+        if not alone.needs_second(order, amount_minor, actor=actor):
             return _create(order, payment, amount_minor, actor=actor, reason=reason, return_case=return_case)
         parameters = {"refund": str(uuid.uuid4()), "order": str(order.pk), "amount_minor": amount_minor}
         return approvals.ask(
             FOR_RETURN if return_case else COMMAND,
             subject=order.number,
-            says=f"{money(amount_minor, order.currency)} of order {order.number} are refunded"
+            says=f"Refund {money(amount_minor, order.currency)} of order {order.number}"
             + (" for what came back." if return_case else "."),
             parameters=parameters | ({"return": str(return_case.pk)} if return_case else {}),
             reason=reason,
             actor=actor,
+            order=order,
         )
 
 
@@ -90,7 +90,9 @@ def carry_out(parameters: dict[str, Any], *, actor: Actor) -> None:
     amount = parameters["amount_minor"]
     if amount > payment.left_minor:
         raise WrongState(f"Only {money(payment.left_minor, payment.currency)} are left to refund by now.")
-    approval = Approval.objects.get(command__in=(COMMAND, FOR_RETURN), parameters__refund=parameters["refund"])
+    approval = Approval.objects.select_related("requested_by", "decided_by").get(
+        command__in=(COMMAND, FOR_RETURN), parameters__refund=parameters["refund"]
+    )
     case = None
     if "return" in parameters:
         case = ReturnCase.objects.select_for_update().get(pk=parameters["return"])
@@ -156,6 +158,7 @@ def _create(
         currency=payment.currency,
         reason=reason[:500],
         requested_by_id=_user_id(actor),
+        asked_by_id=_user_id(actor),
         actor=actor.name,
         channel=actor.channel,
         approval=approval,
@@ -173,6 +176,8 @@ def _create(
 def _tell(order: Order, refund: Refund, kind: CommandKind, event: EventType, actor: Actor, reason: str) -> None:
     command = commands.record(kind, order, actor=actor, reason=reason, done="The refund's own history says the rest.")
     data = {"refund": str(refund.pk), "amount_minor": refund.amount_minor, "command": str(command.pk)}
+    if refund.approval is not None:
+        reason, data = f"{approvals.agreement(refund.approval)} {reason}", data | approvals.evidence(refund.approval)
     history.record(order, event, actor=actor, reason=reason, data=data)
     refund_outcomes.publish(refund)
 
@@ -227,13 +232,6 @@ def _refuse_disputed(order: Order) -> None:
             f"{amount} of order {order.number} are disputed since {_when(dispute.opened_at)}; a disputed payment "
             "cannot be refunded until the bank has decided."
         )
-
-
-def _needs_second(order: Order, amount_minor: int) -> bool:
-    """All that one person alone gives back counts: many small refunds are a large one."""
-    alone = order.refunds.filter(approval=None, outside=False).exclude(status=RefundStatus.DROPPED)
-    before = alone.aggregate(n=Sum("amount_minor"))["n"] or 0
-    return bool(before + amount_minor > settings.REFUND_SECOND_PERSON_OVER_MINOR)
 
 
 def _refused(order: Order, named: UUID | str | None) -> Refund:

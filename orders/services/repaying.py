@@ -139,10 +139,13 @@ def _obey(held: Refund, found: GatewayRefund | None, *, resolved: bool, actor: A
         _require(refund, held)
         if found.state is RefundState.SUCCEEDED:
             lost = resolved and held.status == RefundStatus.SENT
-            reason = "The gateway gave the money back" + (
-                "; an earlier attempt had lost its answer" if lost else f": {refund.reason}"
-            )
+            asked = f". {refund.actor} asked for it: {refund.reason}"
+            how = "; an earlier attempt had lost its answer" if lost else asked
+            reason = f"The gateway gave the money back{how}"
             data = {"claim": held.token, **({"resolved_by_lookup": True} if lost else {})}
+            if refund.approval is not None:
+                reason = f"{approvals.agreement(refund.approval)} {reason}"
+                data |= approvals.evidence(refund.approval)
             refund_outcomes.gave_back(order, refund, found, actor=actor, reason=reason, data=data)
         elif found.state in NOT_GIVEN_BACK:
             says = refund_outcomes.failure_words(found)

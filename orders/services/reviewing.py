@@ -15,11 +15,12 @@ from django.db import transaction
 
 from orders import clock, history
 from orders.actor import Actor
-from orders.errors import InvalidInput, ReviewRejected, WrongState
+from orders.errors import InvalidInput, NotPermitted, ReviewRejected, WrongState
 from orders.models import Command, FraudRules, Order, ReviewCase
-from orders.services import commands, holding
+from orders.services import accounts, commands, holding
 from orders.vocabulary import ActorKind, CommandKind, EventType, OrderStatus, ReviewStatus, Topic
 
+DECIDE = "orders.decide_review"
 MAX_EXTENSION_HOURS = 14 * 24
 #: a second click moves a deadline by less than this
 SAME_DEADLINE = timedelta(minutes=1)
@@ -90,10 +91,14 @@ def extend(order_number: str, *, hours: int, actor: Actor, reason: str) -> Revie
 def approve(order_number: str, *, actor: Actor, reason: str) -> ReviewCase:
     """Let the order go on; above the rules' amount the first approval waits for a second person's.
 
-    Raises `NotPermitted`, `Order.DoesNotExist`, or `WrongState` naming who decided and when.
+    Whoever placed the order approves nothing of it, and a first approval lapses when that person leaves or loses the
+    permission. Raises `NotPermitted`, `Order.DoesNotExist`, or `WrongState` naming who decided and when.
     """
     actor.require("orders.decide_review")
     with _open_case(order_number) as (order, case):
+        _refuse_placer(order, actor)
+        if case.first_by is not None and not case.first_by.has_perm(DECIDE):
+            case.first_by, case.first_at = None, None
         if case.needs_second and case.first_by_id is None:
             _require_person(actor)
             case.first_by_id, case.first_at = _user_id(actor), clock.now()
@@ -104,6 +109,8 @@ def approve(order_number: str, *, actor: Actor, reason: str) -> ReviewCase:
             raise WrongState(
                 f"You approved {order.number} at {_when(case.first_at)} already; a second person must approve it too."
             )
+        if case.needs_second and case.first_by_id is not None and actor.user is not None:
+            accounts.require_approver(actor.user, behind=[case.first_by_id])
         _decide(order, case, ReviewStatus.APPROVED, actor, reason)
     return case
 
@@ -227,6 +234,12 @@ def close_case(order: Order, *, reason: str) -> None:
     ReviewCase.objects.filter(order=order, status=ReviewStatus.OPEN).update(
         status=ReviewStatus.CLOSED, decided_at=clock.now(), note=reason[:500]
     )
+
+
+def _refuse_placer(order: Order, actor: Actor) -> None:
+    placed = order.events.filter(type=EventType.PLACED, actor_kind=ActorKind.PERSON).first()
+    if placed is not None and actor.kind is ActorKind.PERSON and placed.actor == actor.name:
+        raise NotPermitted(f"You placed order {order.number} yourself; another person must review it.")
 
 
 def _require_person(actor: Actor) -> None:

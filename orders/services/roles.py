@@ -4,11 +4,14 @@ Permissions are asked for by the services; here and there it only says which gro
 import?" is answered by reading, not by clicking through the admin.
 """
 
+from dataclasses import dataclass
+
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Q
 
 from orders import access
 from orders.access import Role
+from orders.models import GivenPermission
 
 VIEW = (
     "view_order",
@@ -70,6 +73,8 @@ OPERATIONS = (
     "view_playbooktrigger",
     "view_playbookschedule",
     "view_partnerendpoint",
+    "view_automationchange",
+    "view_accountchange",
 )
 
 #: what each role sees
@@ -79,22 +84,72 @@ SIGHT: dict[Role, tuple[str, ...]] = {
     Role.LEAD: (*VIEW, *FEEDS, *REFRESHES, *OPERATIONS, "decode_payloads"),
 }
 
+#: whoever decides about an account or a group sees it
+SIGHT_OF_ACCOUNTS = ("auth.view_user", "auth.view_group")
+
 #: role -> its permissions, as "app.codename"
 ROLES: dict[str, tuple[str, ...]] = {
-    role.value: (*(f"orders.{name}" for name in SIGHT[role]), *access.permissions_of(role)) for role in Role
+    role.value: (
+        *(f"orders.{name}" for name in SIGHT[role]),
+        *(SIGHT_OF_ACCOUNTS if role is Role.LEAD else ()),
+        *access.permissions_of(role),
+    )
+    for role in Role
 }
 
 
-def ensure_roles() -> None:
-    """Create the groups and give each exactly its permissions."""
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Where a role in the database is not what the table of commands says; sorted "app.codename"."""
+
+    role: str
+    #: taken away by somebody since we gave it
+    missing: tuple[str, ...] = ()
+    #: given by somebody
+    extra: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        parts = [f"lacks {', '.join(self.missing)}"] * bool(self.missing)
+        parts += [f"holds besides {', '.join(self.extra)}"] * bool(self.extra)
+        return f"The role {self.role} {' and '.join(parts)}."
+
+
+def ensure_roles(*, reset: bool = False) -> list[Difference]:
+    """Make the roles that are missing, and give each the permissions that it has never had; answers what differs.
+
+    What somebody took away stays away, and what somebody gave stays, unless `reset`: then each role holds exactly its
+    permissions, and what differed before is the answer.
+    """
+    found = []
     for role, names in ROLES.items():
         group, _ = Group.objects.get_or_create(name=role)
-        wanted = Q(pk=None)
-        for name in names:
-            app, codename = name.split(".")
-            wanted |= Q(content_type__app_label=app, codename=codename)
-        permissions = Permission.objects.filter(wanted).select_related("content_type")
-        missing = set(names) - {f"{found.content_type.app_label}.{found.codename}" for found in permissions}
-        if missing:
-            raise RuntimeError(f"Role {role} names unknown permissions: {', '.join(sorted(missing))}")
-        group.permissions.set(permissions)
+        wanted = _permissions(role, names)
+        held = {_name(one): one for one in group.permissions.select_related("content_type")}
+        given = set(GivenPermission.objects.filter(role=role).values_list("permission", flat=True))
+        new = {name: one for name, one in wanted.items() if name not in given}
+        GivenPermission.objects.bulk_create(GivenPermission(role=role, permission=name) for name in sorted(new))
+        missing = tuple(sorted(wanted.keys() - held.keys() - new.keys()))
+        extra = tuple(sorted(held.keys() - wanted.keys()))
+        if missing or extra:
+            found.append(Difference(role=role, missing=missing, extra=extra))
+        if reset:
+            group.permissions.set(wanted.values())
+        else:
+            group.permissions.add(*new.values())
+    return found
+
+
+def _permissions(role: str, names: tuple[str, ...]) -> dict[str, Permission]:
+    wanted = Q(pk=None)
+    for name in names:
+        app, codename = name.split(".")
+        wanted |= Q(content_type__app_label=app, codename=codename)
+    found = {_name(one): one for one in Permission.objects.filter(wanted).select_related("content_type")}
+    missing = set(names) - found.keys()
+    if missing:
+        raise RuntimeError(f"Role {role} names unknown permissions: {', '.join(sorted(missing))}")
+    return found
+
+
+def _name(permission: Permission) -> str:
+    return f"{permission.content_type.app_label}.{permission.codename}"

@@ -55,6 +55,7 @@ class Sheet:
         self._orders: dict[UUID, Order] = {}
         self._lines: list[OrderLine] = []
         self._events: list[OrderEvent] = []
+        self._reasons: dict[str, str] = {}
         self._commands: list[Command] = []
         self._messages: list[OutboxMessage] = []
         #: what became of commands that stood open -> which
@@ -94,12 +95,18 @@ class Sheet:
             order,
             event_type,
             actor=actor or self.actor,
-            reason=reason or self.reason,
+            reason=self._stored(event_type, reason or self.reason),
             status_before=status_before,
             data=data,
         )
         self._events.append(event)
         self._orders[order.pk] = order
+
+    def _stored(self, event_type: EventType, reason: str) -> str:
+        """One key for all orders of which it is said."""
+        if reason not in self._reasons:
+            self._reasons[reason] = history.as_stored(event_type, reason)
+        return self._reasons[reason]
 
     def prices(self, lines: Iterable[OrderLine]) -> None:
         """Save the prices of these lines; their order's event says what they were."""

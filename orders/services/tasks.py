@@ -107,8 +107,13 @@ def close(task: StaffTask, about: About, *, resolution: str, reference: str = ""
     if task.owner_id is None and actor.user is not None:
         task.owner_id = actor.user.pk
     task.save(update_fields=["status", "done_at", "done_by", "resolution", "reference", "owner"])
-    _tell(task, about, EventType.TASK_DONE, actor, resolution, reference=reference)
+    _tell(task, about, EventType.TASK_DONE, actor, with_reference(resolution, reference))
     incidents.touched(task.incident_id)
+
+
+def with_reference(said: str, reference: str) -> str:
+    """What an event says of a settlement: as its reason, which is encrypted, and not as data, which are not."""
+    return f"{said[:350]} (reference {reference[:128]})" if reference else said
 
 
 def close_if_open(kind: TaskKind, about: About, *, resolution: str, actor: Actor) -> None:
@@ -128,11 +133,11 @@ def _key(about: About) -> dict[str, Any]:
     return {"order" if isinstance(about, Order) else "batch": about}
 
 
-def _tell(task: StaffTask, about: About, event: EventType, actor: Actor, reason: str, **more: str) -> None:
+def _tell(task: StaffTask, about: About, event: EventType, actor: Actor, reason: str) -> None:
     """In the history of the order. Nothing else has one: the task is the record."""
     if not isinstance(about, Order):
         return
-    data = {"task": str(task.pk), "kind": task.kind, "level": task.level, **more}
+    data = {"task": str(task.pk), "kind": task.kind, "level": task.level}
     history.record(about, event, actor=actor, reason=reason, data=data)
 
 

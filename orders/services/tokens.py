@@ -102,21 +102,16 @@ def _end(public_id: UUID, *, by: str, why: str) -> None:
     logger.info("Token %s was revoked by %r: %r", public_id, by, why[:200])
 
 
-def remember(secret: str, *, user: User, name: str) -> None:
-    """Keep a secret that was made elsewhere (`./dev`) as the one token of that name; it does not expire."""
+def remember(secret: str, *, user: User, name: str, days: int) -> None:
+    """Keep a secret that was made elsewhere (`./dev`) as the one token of that name, for so many days from now."""
     digest = hash_token(secret)
     for other in ApiToken.objects.filter(user=user, name=name, revoked_at=None).exclude(digest=digest):
         _end(other.public_id, by="system", why="Replaced")
+    kept = {"user": user, "name": name, "expiry": clock.now() + timedelta(days=days)}
     ApiToken.objects.update_or_create(
         digest=digest,
-        defaults={"user": user, "name": name, "expiry": None, "revoked_at": None, "revoked_by": "", "revoked_why": ""},
-        create_defaults={
-            "token_key": secret[:15],
-            "user": user,
-            "name": name,
-            "scopes": [Scope.FULL.value],
-            "issued_by": "system",
-        },
+        defaults=kept | {"revoked_at": None, "revoked_by": "", "revoked_why": ""},
+        create_defaults=kept | {"token_key": secret[:15], "scopes": [Scope.FULL.value], "issued_by": "system"},
     )
 
 

@@ -43,6 +43,14 @@ class PlaybookEnding(StrEnum):
     CANCELLED = "cancelled"  # a person cancelled it; what was done is undone
 
 
+class AutomationKind(StrEnum):
+    """What was changed of what runs by itself."""
+
+    TRIGGER = "trigger"
+    SCHEDULE = "schedule"
+    ENDPOINT = "endpoint"
+
+
 class RunTrigger(StrEnum):
     """What started a run."""
 

@@ -3,6 +3,17 @@
 from enum import StrEnum
 
 
+class AccountEvent(StrEnum):
+    """What happened to an account that makes it fresh."""
+
+    CREATED = "created"
+    PASSWORD = "password"
+    ROLE = "role"
+    ACTIVE = "active"
+    EMAIL = "email"
+    FACTOR = "factor"
+
+
 class ReviewStatus(StrEnum):
     OPEN = "open"
     APPROVED = "approved"

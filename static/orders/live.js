@@ -51,23 +51,23 @@
     // A page nobody looks at asks nothing; it catches up when it is looked at again.
     if (isPolled(event.target) && document.hidden) event.preventDefault();
   });
-  // How far a wide picture was moved, and which lists were opened, outlives the part that is drawn anew.
-  const kept = new Map();
-  const keepers = () => document.querySelectorAll("[data-keep]");
-  function centre(element) {
-    element.scrollLeft = (element.scrollWidth - element.clientWidth) / 2;
-  }
+  // Polled parts are morphed: what stands on the page stays, with its focus, its scroll and what was typed into it.
+  htmx.defineExtension("morph", {
+    isInlineSwap: () => false,
+    handleSwap: (style, target, answer) =>
+      style === "morph" &&
+      Idiomorph.morph(target, [...answer.childNodes], {
+        morphStyle: "innerHTML",
+        callbacks: {
+          // What a person fills in is theirs, and a chart draws its canvas by itself.
+          beforeNodeMorphed: (old) => !(old instanceof Element && old.matches("[data-own], canvas")),
+          // Which lists were opened is known here only.
+          beforeAttributeUpdated: (name, element) => !(name === "open" && element.matches("[data-keep]")),
+        },
+      }),
+  });
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (event.detail.xhr.status === 304) event.detail.shouldSwap = false;
-    for (const element of keepers()) kept.set(element.id, { left: element.scrollLeft, open: element.open });
-  });
-  document.addEventListener("htmx:afterSwap", () => {
-    for (const element of keepers()) {
-      const before = kept.get(element.id);
-      if (!before) continue;
-      element.scrollLeft = before.left;
-      if (before.open !== undefined) element.open = before.open;
-    }
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     const part = event.target;
@@ -141,7 +141,7 @@
   }
 
   document.addEventListener("DOMContentLoaded", () => {
-    for (const element of keepers()) centre(element);
+    for (const wide of document.querySelectorAll("[data-keep]")) wide.scrollLeft = (wide.scrollWidth - wide.clientWidth) / 2;
     tellTimes();
     draw();
     setInterval(tellTimes, 1000);

@@ -8,7 +8,7 @@ from functools import partial
 
 from temporalio import activity
 
-from orders.services import exports
+from orders.services import exports, feeds
 from orders.vocabulary import ExportStatus
 from temporal_app.activities.context import beat
 from temporal_app.errors import translated_errors
@@ -30,8 +30,9 @@ def abandon_export(export: AbandonExport) -> ExportStatus:
 
 @activity.defn(no_thread_cancel_exception=True)
 def expire_exports() -> int:
+    """Delete the files whose days are over, of exports and of imports."""
     with translated_errors():
-        return exports.expire()
+        return exports.expire() + feeds.expire()
 
 
 @activity.defn(no_thread_cancel_exception=True)

@@ -1,8 +1,10 @@
 """The rules of the house that no linter knows; each failure says what broke and what to do."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -87,8 +89,29 @@ def test_django_starts_without_temporal() -> None:
     assert done.returncode == 0, f"Something that django.setup() or the URLs import loads temporalio.\n{done.stderr}"
 
 
-def test_the_lock_carries_hashes_and_no_addresses() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements.run.lock"])
+def test_the_locks_carry_hashes_and_no_addresses(name: str) -> None:
+    lock = (ROOT / name).read_text()
     assert "://" not in lock
     pins = sum(1 for line in lock.splitlines() if line[:1].isalnum())
     assert lock.count("--hash=sha256:") >= pins > 50
+
+
+def pinned(name: str) -> dict[str, tuple[str, frozenset[str]]]:
+    """package -> its version and its hashes"""
+    found = {}
+    for section in re.split(r"^(?=[A-Za-z0-9])", (ROOT / name).read_text(), flags=re.MULTILINE)[1:]:
+        package, version = re.match(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^ ;\\\n]+)", section).groups()
+        found[package] = (version, frozenset(re.findall(r"--hash=(sha256:\w+)", section)))
+    return found
+
+
+def test_a_server_installs_what_it_runs_with_in_the_versions_that_were_tested() -> None:
+    run, develop = pinned("requirements.run.lock"), pinned("requirements.lock")
+    assert run.items() <= develop.items(), "make requirements.run.lock anew: see ARCHITECTURE, Dependencies"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = {re.match(r"[A-Za-z0-9._-]+", one).group() for one in project["project"]["dependencies"]}
+    assert wanted <= run.keys()
+    groups = project["dependency-groups"].values()
+    tools = {re.match(r"[A-Za-z0-9._-]+", one).group() for group in groups for one in group}
+    assert not tools & run.keys(), "tools of the developer are no part of a server"

@@ -28,6 +28,8 @@ ALLOWED = {
     "orders/clock.py": "says how far that clock is off",
     "orders/services/tokens.py": "knox adds that clock to the life of a token; it is taken off again",
     "backoffice/sign_in.py": "django-axes notes attempts with that clock, and is compared with itself",
+    "backoffice/guessing.py": "the same attempts",
+    "backoffice/asking_again.py": "allauth notes with that clock when somebody showed who they are",
 }
 
 

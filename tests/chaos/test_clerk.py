@@ -66,3 +66,17 @@ def test_a_playbook_whose_refund_could_not_be_foreseen_is_not_started() -> None:
 
     Clerk(asker=CutOff(doors=DOORS))._run_playbook("SO-1")
     assert asked == []
+
+
+def test_a_review_is_decided_by_somebody_who_did_not_place_the_order() -> None:
+    headers: list[Any] = []
+
+    class Office(Asker):
+        def ask(self, method: str, url: str, **options: Any) -> Any:
+            headers.append(options["headers"])
+            return SimpleNamespace(status_code=202, json=lambda: {"id": "1"})
+
+    clerk = Clerk(asker=Office(doors=DOORS))
+    clerk._decide("SO-1", "approve")
+    clerk._hold("SO-1", 0.0)
+    assert [given.get("Authorization") for given in headers] == ["Token u", None, None]

@@ -8,7 +8,9 @@ import pytest
 from backoffice.chaos.asking import Asker, Doors
 from backoffice.chaos.desk import Desk
 
-DOORS = Doors(api="http://web/api/", token="t", temporal_http="", database_url="", simulator="http://gateway")
+DOORS = Doors(
+    api="http://web/api/", token="t", second_token="u", temporal_http="", database_url="", simulator="http://gateway"
+)
 
 
 @dataclass

@@ -58,7 +58,7 @@ def door(request: pytest.FixtureRequest) -> Iterator[Door]:
 
 @pytest.mark.parametrize("status", [200, 503])
 def test_the_shop_stands_still_when_only_readers_are_served(door: Door, status: int) -> None:
-    doors = Doors(api=door.url, token="t", temporal_http="", database_url="", simulator="")
+    doors = Doors(api=door.url, token="t", second_token="u", temporal_http="", database_url="", simulator="")
     somebody = Somebody(doors=doors)
     somebody.status = status
     readers = Readers(asker=somebody)
@@ -70,7 +70,9 @@ def test_the_shop_stands_still_when_only_readers_are_served(door: Door, status: 
 
 
 def test_a_web_server_that_is_down_has_no_readers() -> None:
-    doors = Doors(api="http://127.0.0.1:1/api/", token="t", temporal_http="", database_url="", simulator="")
+    doors = Doors(
+        api="http://127.0.0.1:1/api/", token="t", second_token="u", temporal_http="", database_url="", simulator=""
+    )
     readers = Readers(asker=Somebody(doors=doors))
     readers._stall("exports/1/download/", 2, 0.4)
     assert (readers.stalled, readers.complaints) == (0, [])

@@ -112,12 +112,39 @@ def test_the_gateway_sends_its_events_to_the_web_server_and_both_know_the_secret
     secret = given["SIMULATOR_EVENTS_SECRET"]
     assert secret.startswith("whsec_")
     assert secret not in command, "everybody on the machine can read a command line"
-    for name in ("web", "worker"):
-        theirs = items[name].environment
-        assert theirs is not None
-        assert theirs["STRIPE_WEBHOOK_SECRETS"] == secret
+    web, worker = items["web"].environment, items["worker"].environment
+    assert web is not None
+    assert worker is not None
+    assert web["STRIPE_WEBHOOK_SECRETS"] == secret
+    assert "STRIPE_WEBHOOK_SECRETS" not in worker, "it checks no event"
     others = {value for name, value in remembered_secrets(home).items() if name != "gateway_events_secret"}
     assert not [name for name, value in given.items() if any(other in value for other in others)]
+
+
+def test_no_process_knows_the_developers_login_and_the_worker_cannot_sign_a_session(home: Home) -> None:
+    known = environment(home, wire(home, {}), {})
+    login = {known["BACKOFFICE_ADMIN_PASSWORD"], known["BACKOFFICE_API_TOKEN"]}
+    items = [item for item in build(home, wire(home, {}), known).items if isinstance(item, Service)]
+    assert [item.name for item in items if item.environment is None] == []
+    for item in items:
+        assert not login & set((item.environment or {}).values()), item.name
+    demo = next(item for item in build(home, wire(home, {}), known).items if item.name == "seed_demo")
+    assert demo.environment is not None
+    assert "DATABASE_OWNER_URL" not in demo.environment, "it places orders, as the web does"
+    knowing = [item.name for item in items if known["DJANGO_SECRET_KEY"] in (item.environment or {}).values()]
+    assert knowing == ["web"]
+
+
+def test_temporal_takes_no_call_over_http_unless_a_tool_asks_for_it(home: Home) -> None:
+    def line(**options: bool) -> list[str]:
+        plan = build(home, wire(home, {}), environment(home, wire(home, {}), {}), **options)
+        return next(item for item in plan.items if item.name == "temporal").command()
+
+    closed = 'frontend.httpAllowedHosts=["there-is-no-http-here.invalid"]'
+    assert closed in line()
+    assert "--http-port" not in line()
+    assert closed not in line(temporal_http=True)
+    assert "--http-port" in line(temporal_http=True)
 
 
 def test_an_outside_gateway_gets_no_secret_of_ours(home: Home) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
+# As long as playwright waits for a click: against hanging, not against slowness.
+expect.set_options(timeout=30_000)
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -43,11 +45,19 @@ def opened(base_url: str, *, phone: bool = False) -> Iterator[tuple[Page, list[s
 
 
 def sign_in(page: Page, username: str, password: str) -> None:
-    page.goto("/admin/login/")
+    page.goto("/accounts/login/")
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/admin/")
+
+
+def give(page: Page, command: str, **typed: str) -> None:
+    """Open the form of a command of this page, fill it in and press its button."""
+    page.locator(f"#command-{command}-title").click()
+    for field, words in typed.items():
+        page.locator(f"#command-{command}-{field}").fill(words)
+    page.locator(f"#command-{command}-give").click()
 
 
 def _refuse_strangers(url: str, base_url: str, complain: Callable[[str], None]) -> None:

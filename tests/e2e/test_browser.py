@@ -54,8 +54,7 @@ def test_order_started_in_the_browser_moves_to_completed_before_the_eyes(
         page.get_by_role("link", name=order.number).click()
         expect(page.locator("#standing")).to_contain_text("Placed. Nobody has asked")
 
-        page.get_by_placeholder("Reason").fill("Customer is waiting")
-        page.get_by_role("button", name="Start processing").click()
+        browser.give(page, "start", reason="Customer is waiting")
 
         expect(page.locator("#standing")).to_contain_text("Completed: £20.00 paid", timeout=60_000)
         expect(page.locator(".bo-timeline")).to_contain_text("Customer is waiting")
@@ -87,16 +86,16 @@ def test_orders_are_reviewed_held_and_cancelled_in_the_browser(running_engine: E
         expect(page.locator("#standing")).to_contain_text("In review: a person must decide", timeout=60_000)
         page.get_by_role("button", name="Claim").click()
         expect(page.get_by_text(f"The case of {approved.number} is yours.")).to_be_visible(timeout=30_000)
-        page.get_by_placeholder("Note or question").fill("Known wholesaler")
-        page.get_by_role("button", name="Approve").click()
+        page.locator("#command-review-approve-title").click()
+        expect(page.get_by_role("button", name="Approve: takes £6,000.00")).to_be_visible()
+        page.locator("#command-review-approve-reason").fill("Known wholesaler")
+        page.locator("#command-review-approve-give").click()
         expect(page.locator("#standing")).to_contain_text("Completed: £6,000.00 paid", timeout=60_000)
 
         page.goto(f"/orders/{held.number}/")
-        page.get_by_placeholder("Reason").fill("Ask the customer first")
-        page.get_by_role("button", name="Hold").click()
+        browser.give(page, "hold", reason="Ask the customer first")
         expect(page.locator("#standing")).to_contain_text("On hold", timeout=30_000)
-        page.get_by_placeholder("Reason").fill("She said yes")
-        page.get_by_role("button", name="Release").click()
+        browser.give(page, "release", reason="She said yes")
         expect(page.locator("#standing")).to_contain_text("Placed", timeout=30_000)
 
         page.goto(f"/orders/{cancelled.number}/")
@@ -104,7 +103,7 @@ def test_orders_are_reviewed_held_and_cancelled_in_the_browser(running_engine: E
         page.get_by_role("link", name="Cancel").click()
         expect(page.get_by_text("1 piece goes back into the stock.")).to_be_visible(timeout=30_000)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        page.get_by_placeholder("Reason").fill("Changed her mind")
+        page.get_by_label("Reason").fill("Changed her mind")
         page.get_by_role("button", name="Cancel the order").click()
         expect(page.locator("#standing")).to_contain_text("Cancelled. No money was taken.", timeout=60_000)
 
@@ -122,9 +121,10 @@ def test_open_pages_follow_what_happens_elsewhere(live_server: LiveServer) -> No
         landing = page
         page = page.context.new_page()
         page.goto(f"/orders/{order.number}/")
-        page.get_by_placeholder("Reason").fill("half a sen")
+        page.locator("#command-start-title").click()
+        page.locator("#command-start-reason").fill("half a sen")
         page.wait_for_timeout(2_500)
-        expect(page.get_by_placeholder("Reason")).to_have_value("half a sen")
+        expect(page.locator("#command-start-reason")).to_have_value("half a sen")
 
         others.begin(driving.drive, order, gateway=driving.outage()).result()
         expect(page.locator("#standing")).to_contain_text("Taking the payment of £20.00", timeout=10_000)
@@ -152,9 +152,11 @@ def test_pages_fit_a_phone_and_a_keyboard(live_server: LiveServer) -> None:
             assert width <= 390, f"{path} is {width} wide"
 
         page.goto(f"/orders/{placed.number}/")
-        page.get_by_placeholder("Reason").focus()
+        page.locator("#command-start-title").focus()
+        page.keyboard.press("Enter")
         page.keyboard.press("Tab")
-        button = page.get_by_role("button", name="Start processing")
+        page.keyboard.press("Tab")
+        button = page.get_by_role("button", name="Start processing: takes £20.00")
         expect(button).to_be_focused()
         assert re.match("[1-9]", button.evaluate("element => getComputedStyle(element).outlineWidth"))
         page.keyboard.press("Enter")

@@ -39,12 +39,12 @@ def test_an_order_goes_from_the_api_to_its_end_and_staff_sign_in_without_the_rig
     assert {name_of(role) for role in APPLICATION} <= accounts_in_use()
 
     browser = requests.Session()
-    page = browser.get(f"{web}/admin/login/", timeout=60)
-    form = {"username": "root", "csrfmiddlewaretoken": page.cookies["csrftoken"], "next": "/admin/"}
-    wrong = browser.post(f"{web}/admin/login/", data=form | {"password": "wrong"}, timeout=60)
+    page = browser.get(f"{web}/accounts/login/", timeout=60)
+    form = {"login": "root", "csrfmiddlewaretoken": page.cookies["csrftoken"], "next": "/admin/"}
+    wrong = browser.post(f"{web}/accounts/login/", data=form | {"password": "wrong"}, timeout=60)
     assert wrong.status_code == 200
     form["csrfmiddlewaretoken"] = browser.cookies["csrftoken"]
-    right = browser.post(f"{web}/admin/login/", data=form | {"password": "correct horse battery"}, timeout=60)
+    right = browser.post(f"{web}/accounts/login/", data=form | {"password": "correct horse battery"}, timeout=60)
     assert (right.status_code, right.url) == (200, f"{web}/admin/")
     # A product's versions are written by triggers, with the rights of whoever changes the product.
     product = Product.objects.get()

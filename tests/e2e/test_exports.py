@@ -60,7 +60,7 @@ def test_a_file_whose_worker_was_killed_is_finished_by_the_next_and_downloaded(
         assert answer.status_code == 200, answer.text
         assert one.commands.filter(kind=CommandKind.EXPORT_DOWNLOAD).count() == 1
         fetched[one.pk] = answer.content
-    rows = list(csv.reader(io.StringIO(fetched[export.pk].decode(), newline="")))
+    rows = list(csv.reader(io.StringIO(fetched[export.pk].decode("utf-8-sig"), newline="")))
     sheet = openpyxl.load_workbook(io.BytesIO(fetched[workbook.pk])).active
     assert [row[0] for row in rows[1:]] == numbers
     assert [row[0] for row in sheet.iter_rows(min_row=2, values_only=True)] == numbers

@@ -86,17 +86,14 @@ def test_a_playbook_is_made_published_and_run_from_the_admin_without_typing_json
         expect(page.get_by_role("cell", name="add_tag tag: dear")).to_be_visible()
         page.get_by_role("link", name="greet_dear_orders v1").click()
 
-        page.get_by_placeholder("Reason").fill("Tried it on an order")
-        page.get_by_role("button", name="Ask to publish").click()
+        browser.give(page, "publish", reason="Tried it on an order")
         expect(page.get_by_text("waits for a second person").first).to_be_visible()
 
     with browser.opened(live_server.url) as (page, others):
         browser.sign_in(page, "sam", PASSWORD)
-        page.get_by_role("link", name="Second person").first.click()
-        page.locator("tr", has_text="greet_dear_orders").get_by_text("more_horiz").click()
-        page.locator("nav a:visible", has_text="Approve").click()
-        page.locator("#modal-content").get_by_role("button", name="Approve").click()
-        expect(page.get_by_text("Done: Version 1 of the playbook greet_dear_orders")).to_be_visible()
+        page.get_by_role("link", name="Publish version 1 of the playbook greet_dear_orders").click()
+        page.get_by_role("button", name="Approve: publish version 1").click()
+        expect(page.get_by_text("Done: Publish version 1 of the playbook greet_dear_orders")).to_be_visible()
         complaints += others
 
     with browser.opened(live_server.url, phone=True) as (page, others):
@@ -109,7 +106,8 @@ def test_a_playbook_is_made_published_and_run_from_the_admin_without_typing_json
         page.get_by_role("button", name="Run it").click()
         expect(page.locator("#standing")).to_contain_text("Waits for an answer: Greet the customer?", timeout=60_000)
         fits(page)
-        page.get_by_role("button", name="Yes").click()
+        page.locator("summary", has_text="Yes…").click()
+        page.get_by_role("button", name="Answer: Yes").click()
         expect(page.locator("#standing")).to_contain_text("Completed", timeout=60_000)
         expect(page.locator(".bo-step-done")).to_have_count(4)
         page.get_by_role("link", name=order.number).first.click()

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from orders.models import Export
+from orders.services.exports import making
 from tests.e2e.engine import Engine, eventually
 from tests.factories import make_order
 from tests.orders.api_calls import make_token
@@ -29,11 +30,13 @@ def large_export() -> Export:
     export = make_written(make_order())
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
-        cursor.execute("UPDATE orders_exportpart SET content = convert_to(repeat('x', %s), 'UTF8')", [MEBIBYTE])
         cursor.execute(
-            "INSERT INTO orders_exportpart (export_id, position, order_ids, content) "
-            "SELECT export_id, number, order_ids, content FROM orders_exportpart, generate_series(2, 24) AS number"
+            "INSERT INTO orders_exportpart (export_id, position, order_ids) "
+            "SELECT export_id, number, order_ids FROM orders_exportpart, generate_series(2, 24) AS number"
         )
+        for part in export.parts.all():
+            part.content = making._sealed(export, part, b"x" * MEBIBYTE)
+            part.save(update_fields=["content"])
         cursor.execute("SET session_replication_role = DEFAULT")
     return export
 

@@ -13,6 +13,7 @@ import requests
 from django.db import connection
 
 from orders.models import ExportPart, Order, Step
+from orders.services.exports import making
 from orders.vocabulary import EventType, ExportFormat, OrderStatus, StepName
 from tests.e2e.engine import CHECKOUT, Engine, eventually
 from tests.e2e.test_exports import ask, is_completed
@@ -124,8 +125,10 @@ def test_a_web_process_with_a_slow_reader_and_a_request_that_hangs_stops_all_the
     make_order()
     export = ask(ExportFormat.CSV)
     eventually(lambda: is_completed(export), what="the file")
+    export.refresh_from_db()
+    part = ExportPart.objects.get(export=export)
     with pgtrigger.ignore("orders.ExportPart:written_once"):
-        ExportPart.objects.filter(export=export).update(content=b"x" * 50_000_000)
+        ExportPart.objects.filter(pk=part.pk).update(content=making._sealed(export, part, b"x" * 50_000_000))
     url = running_engine.start_web()
     assert running_engine.web is not None
     token = make_token(make_user("export_orders", "view_order", "view_export"), "full")

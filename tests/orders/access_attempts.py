@@ -16,6 +16,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -26,17 +28,18 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from orders.access import Role
 from orders.actor import person as acting
 from orders.models import ApiToken, Approval, Customer, Order, PartnerHealth, StaffTask
 from orders.models.customer import Personal
-from orders.services import catalogue, customers, holding, seals, stepping
-from orders.vocabulary import Channel, TaskLevel
+from orders.services import catalogue, customers, deciding, holding, seals, stepping
+from orders.vocabulary import ApprovalStatus, Channel, TaskLevel
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order, make_product
 from tests.orders import attempts_batches, attempts_exports, attempts_processes, attempts_returns, driving
 from tests.orders.api_calls import make_token, new_key, order_body, token_client
 from tests.orders.feed_files import csv_of, row
+from tests.orders.playbooks import chief
 
-PASSWORD = "correct-horse-battery-9"
 _numbers = itertools.count(1)
 
 
@@ -106,7 +109,22 @@ def _import_file(person: Person, path: Path, *options: str) -> None:
 
 
 def _account() -> User:
-    return User.objects.create_user(f"somebody-{next(_numbers)}")
+    name = f"somebody-{next(_numbers)}"
+    return User.objects.create_user(name, email=f"{name}@example.com")
+
+
+def _invitation() -> dict[str, str]:
+    name = f"u{next(_numbers)}"
+    return {"username": name, "email": f"{name}@example.com"}
+
+
+def _enrolled() -> User:
+    Authenticator.objects.create(user=(user := _account()), type=Authenticator.Type.TOTP, data={})
+    return user
+
+
+def _session() -> UserSession:
+    return UserSession.objects.create(user=_account(), ip="192.0.2.1", session_key=f"key-{next(_numbers)}")
 
 
 def _group() -> Group:
@@ -248,6 +266,12 @@ def _paused() -> Order:
     return order
 
 
+def _nothing_waits() -> None:
+    """What the one before asked for would stand in the way."""
+    for approval in Approval.objects.filter(status=ApprovalStatus.WAITING):
+        deciding.decline(approval.pk, actor=chief("decliner"), reason="No")
+
+
 def _order_command(name: str, door: str, prepare: Callable[[], Order], **body: Any) -> tuple[Attempt, Attempt]:
     """A command of the order page with the call of the same name."""
     path = name.replace("_", "/")
@@ -299,7 +323,6 @@ FRAUD_RULES = {
     "second_person_over_minor": 1,
     "reason": "Why",
 }
-TWO_PASSWORDS = {"password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
 
 ATTEMPTS: tuple[Attempt, ...] = (
     Attempt(
@@ -357,6 +380,7 @@ ATTEMPTS: tuple[Attempt, ...] = (
         command="add_fraud_rules",
         channel=ADMIN,
         door="FraudRulesAdmin.add",
+        prepare=_nothing_waits,
         do=lambda person, _: person.post("admin:orders_fraudrules_add", FRAUD_RULES),
     ),
     Attempt(
@@ -451,20 +475,16 @@ ATTEMPTS: tuple[Attempt, ...] = (
     Attempt(
         command="decide_approval",
         channel=ADMIN,
-        door="ApprovalAdmin.approve_one",
+        door="orders:approval-approve",
         prepare=_approval,
-        do=lambda person, approval: person.post(
-            "admin:orders_approval_approve_one", {"_form_submitted": "on"}, approval.pk
-        ),
+        do=lambda person, approval: person.post("orders:approval-approve", {}, approval.pk),
     ),
     Attempt(
         command="decide_approval",
         channel=ADMIN,
-        door="ApprovalAdmin.decline_one",
+        door="orders:approval-decline",
         prepare=_approval,
-        do=lambda person, approval: person.post(
-            "admin:orders_approval_decline_one", {"_form_submitted": "on", "reason": "No"}, approval.pk
-        ),
+        do=lambda person, approval: person.post("orders:approval-decline", {"reason": "No"}, approval.pk),
     ),
     Attempt(
         command="decide_approval",
@@ -484,15 +504,36 @@ ATTEMPTS: tuple[Attempt, ...] = (
         command="add_user",
         channel=ADMIN,
         door="UserAdmin.add",
-        do=lambda person, _: person.post("admin:auth_user_add", {"username": f"u{next(_numbers)}", **TWO_PASSWORDS}),
+        do=lambda person, _: person.post("admin:auth_user_add", _invitation()),
     ),
     Attempt(command="change_user", channel=ADMIN, door="UserAdmin.change", prepare=_account, do=_change_user),
     Attempt(
-        command="change_user",
+        command="send_password_link",
         channel=ADMIN,
-        door="admin:auth_user_password_change",
+        door="UserAdmin.send_link",
         prepare=_account,
-        do=lambda person, account: person.post("admin:auth_user_password_change", TWO_PASSWORDS, account.pk),
+        do=_tick("admin:auth_user_changelist", "send_link"),
+    ),
+    Attempt(
+        command="remove_factor",
+        channel=ADMIN,
+        door="UserAdmin.remove_factor",
+        prepare=_enrolled,
+        do=_tick("admin:auth_user_changelist", "remove_factor"),
+    ),
+    Attempt(
+        command="end_session",
+        channel=ADMIN,
+        door="UserSessionAdmin.end",
+        prepare=_session,
+        do=_tick("admin:usersessions_usersession_changelist", "end"),
+    ),
+    Attempt(
+        command="change_user",
+        channel=CLI,
+        door="give_role",
+        prepare=_account,
+        do=lambda person, account: person.run("give_role", account.username, Role.LEAD),
     ),
     Attempt(
         command="add_group",

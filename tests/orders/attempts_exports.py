@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import User
 
+from backoffice.database_roles import Role
 from orders.actor import person as acting
 from orders.models import Export, ExportPlan, Order
 from orders.services import exports
 from orders.vocabulary import Channel, ExportFormat
+from tests import rights
 from tests.factories import TEST_ACTOR, make_order
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ def make_export(*orders: Order, format: ExportFormat = ExportFormat.CSV) -> Expo
 def make_written(*orders: Order, format: ExportFormat = ExportFormat.CSV) -> Export:
     """An export whose file can be downloaded."""
     export = make_export(*orders, format=format)
-    exports.write(export.pk, beat=lambda _: None)
+    with rights.of(Role.WORKER):
+        exports.write(export.pk, beat=lambda _: None)
     export.refresh_from_db()
     return export
 

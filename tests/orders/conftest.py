@@ -5,16 +5,31 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.client import ClientHandler
 from pytest_django.fixtures import Settings
 
+from backoffice.database_roles import Role
 from orders import failpoints
 from orders.partners import payments as gateway
 from orders.vocabulary import StepName
+from tests import rights
 from tests.simulator.process import SimulatorProcess, start_simulator
 from tests.simulator.talk import Http
 
 #: step, point, what is done there; answers the attempts that were struck
 Strike = Callable[[StepName, str, Callable[[], None]], list[int]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def requests_have_the_rights_of_the_web() -> None:
+    """And not those of the owner, whom tests are."""
+    plain = ClientHandler.__call__
+
+    def with_rights(self: ClientHandler, environ: Any) -> Any:
+        with rights.of(Role.WEB):
+            return plain(self, environ)
+
+    ClientHandler.__call__ = with_rights  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="session")

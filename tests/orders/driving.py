@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
 
+from backoffice.database_roles import Role
 from orders.actor import Actor, system
 from orders.errors import CarrierRejected, DomainError, PartnerUnavailable
 from orders.models import Order
@@ -15,6 +16,7 @@ from orders.partners.fraud import Score
 from orders.partners.payments import Declined, GatewayRefund, Intent, RefundRefused
 from orders.services import fraud, payments, placing, process, refunding, repaying, reviewing, shipping, stock
 from orders.vocabulary import Channel, FailureType, OrderStatus
+from tests import rights
 from tests.factories import make_order, make_product, make_reserved_order
 
 RUN_ID = "0191f0a0-0000-7000-8000-{:012d}"
@@ -103,7 +105,7 @@ def adopt(order: Order) -> Order:
 def drive(order: Order, *, gateway: Exception | None = None, carrier: Exception | None = None) -> Order:
     """All steps; a partner error that is final is undone, one that is not leaves the order where it waits."""
     actor, order_id = engine(adopt(order)), str(order.pk)
-    with partners(gateway=gateway, carrier=carrier):
+    with partners(gateway=gateway, carrier=carrier), rights.of(Role.WORKER):
         try:
             process.validate(order_id, actor=actor)
             stock.reserve(order_id, actor=actor)
@@ -136,7 +138,7 @@ def make_order_in_review(unit_price: str = "6000.00") -> Order:
 def undo(order: Order, failure: FailureType, message: str, *, to_the_end: bool = True) -> Order:
     """Undo in reverse and close; with `to_the_end` off it stops after the undo has begun."""
     actor, order_id = engine(order), str(order.pk)
-    with partners():
+    with partners(), rights.of(Role.WORKER):
         process.begin_undo(order_id, failure_type=failure, message=message, actor=actor)
         if to_the_end:
             shipping.undo_ship(order_id, actor=actor)

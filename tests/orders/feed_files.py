@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from backoffice.database_roles import Role
 from orders.actor import Actor, system
 from orders.models import FeedImport
 from orders.services import feeds
 from orders.vocabulary import Channel
+from tests import rights
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 CLI: Actor = system("test", Channel.CLI)
@@ -40,10 +42,11 @@ def receive(content: bytes, **options: Any) -> FeedImport:
 
 
 def run(feed: FeedImport) -> FeedImport:
-    """What the workflow does, in this thread."""
-    feeds.validate(feed.id, beat=quiet)
-    feeds.transform(feed.id, beat=quiet)
-    feeds.store(feed.id, actor=IMPORTER, beat=quiet)
+    """What the workflow does, in this thread and with the rights of a worker."""
+    with rights.of(Role.WORKER):
+        feeds.validate(feed.id, beat=quiet)
+        feeds.transform(feed.id, beat=quiet)
+        feeds.store(feed.id, actor=IMPORTER, beat=quiet)
     feed.refresh_from_db()
     return feed
 

@@ -1,7 +1,7 @@
 """People who sign in, each with exactly the permissions a test gives them."""
 
 from django.contrib.auth.models import Permission, User
-from django.core.cache import cache
+from django.core.cache import caches
 from django.test import Client
 
 VIEW_ORDER, START_ORDER = "orders.view_order", "orders.start_order"
@@ -19,7 +19,7 @@ def make_user(*permissions: str, name: str = "olivia", staff: bool = True, passw
 def signed_in(*permissions: str, name: str = "olivia", staff: bool = True) -> Client:
     """A browser in which such a person has signed in."""
     # The sidebar's counter is kept for some seconds, longer than a test lasts.
-    cache.clear()
+    caches["process"].clear()
     client = Client()
     client.force_login(make_user(*permissions, name=name, staff=staff))
     return client

@@ -118,7 +118,7 @@ def test_an_action_that_one_may_not_do_is_not_offered_and_not_taken(browser: Cli
 @pytest.mark.parametrize("query", ["?ids=nonsense", "?filter=nonsense__x%3D1", "?filter=q%3Da%2500", ""])
 def test_an_address_that_was_tampered_with_freezes_nothing(browser: Client, query: str) -> None:
     answer = browser.get(f"{reverse('admin:orders_batch_new')}{query}")
-    assert answer.status_code in {200, 404}
+    assert answer.status_code in {400, 404}
     assert not Batch.objects.exists()
 
 
@@ -136,9 +136,9 @@ def test_the_page_shows_progress_groups_and_what_can_be_done(browser: Client) ->
     text = html.unescape(browser.get(reverse("admin:orders_batch_change", args=[batch.pk])).content.decode())
     for said in ("3 of 3 orders: 2 done, 1 failed", "1: the order is in another state by now", "On hold"):
         assert said in text
-    assert "Retry failed (1)" in text
+    assert "Retry failed: 1 order" in text
     assert "Undo" in text
-    assert ">Pause<" not in text
+    assert "command-pause" not in text
     series = json.loads(re.search(r'batch-chart-data" type="application/json">(.*?)</script>', text).group(1))  # type: ignore[union-attr]
     assert (sum(series["completed"]), sum(series["failed"])) == (2, 1)
 

@@ -50,7 +50,8 @@ def test_all_that_match_are_those_that_the_list_shows(chief: Client) -> None:
     chief.post(form["Location"], FORM)
     export = Export.objects.get()
     assert export.parts.get().order_ids == [wanted.pk]
-    assert export.selection == {"list": {"total_from": ["30"], "buyer": ["known"]}}
+    words = "Buyer: Known customers; Total: from 30.00"
+    assert export.selection == {"list": {"total_from": ["30"], "buyer": ["known"]}, "words": words}
     assert guest.pk not in export.parts.get().order_ids
 
 
@@ -61,17 +62,20 @@ def test_a_search_chooses_as_it_does_in_the_list(chief: Client) -> None:
     assert Export.objects.get().parts.get().order_ids == [wanted.pk]
 
 
-@pytest.mark.parametrize("query", ["ids=nonsense", "filter=nonsense%3D1", "filter=q%3Da%2500", "ids="])
-def test_a_selection_that_is_none_is_not_found(chief: Client, query: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("ids=nonsense", 404), ("ids=", 404), ("", 404), ("filter=nonsense%3D1", 400), ("filter=q%3Da%2500", 400)],
+)
+def test_a_selection_that_is_none_is_refused(chief: Client, query: str, status: int) -> None:
     chief.raise_request_exception = False
-    assert chief.get(f"{NEW}?{query}").status_code == 404
+    assert chief.get(f"{NEW}?{query}").status_code == status
 
 
 def test_the_form_names_what_is_wrong(chief: Client, settings: LazySettings) -> None:
     order = make_order()
     refused = chief.post(f"{NEW}?ids={order.pk}", {"format": "pdf", "reason": ""})
     assert refused.status_code == 400
-    assert "say what the file is for" in refused.content.decode()
+    assert "Nothing was done. The form below says why." in refused.content.decode()
     settings.EXPORT_MAX_ROWS = 1
     make_order()
     page = chief.get(f"{NEW}?filter=").content.decode()
@@ -96,7 +100,7 @@ def test_the_page_follows_an_export_until_its_file_is_there(chief: Client) -> No
     assert "Download" in chief.get(reverse("admin:orders_export_changelist")).content.decode()
     file = chief.get(reverse("admin:orders_export_download", args=[export.pk]))
     assert file["Content-Disposition"] == f'attachment; filename="{export.file_name}"'
-    assert b"".join(file.streaming_content).startswith(b"number,status,")
+    assert b"".join(file.streaming_content).startswith(b"\xef\xbb\xbfnumber,status,")
     assert "chief" in chief.get(live).content.decode()
     assert Command.objects.get(kind=CommandKind.EXPORT_DOWNLOAD).actor == "chief"
 

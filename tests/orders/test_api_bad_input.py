@@ -296,3 +296,14 @@ def test_orders_that_are_not_there_are_named_in_one_error() -> None:
     )
     document = assert_problem(answer, 400, "numbers", "There are no orders SO-1, SO-2.")
     assert len(document["errors"]) == 1
+
+
+def test_a_body_of_too_many_keys_is_refused_with_the_limit(client: Client) -> None:
+    limit = settings.API_MAX_JSON_KEYS
+    many = json.dumps({f"k{number}": 1 for number in range(limit + 1)}).encode()
+    assert_problem(post_order(client, many), 400, "body", f"more than {limit} keys")
+
+
+def test_colons_inside_text_are_no_keys(client: Client, product: Product) -> None:
+    limit = settings.API_MAX_JSON_KEYS
+    assert_problem(post_order(client, body_of({"reference": ":" * (limit + 1)})), 400, "reference")

@@ -143,7 +143,7 @@ def test_items_are_paged_and_downloaded_without_formulas(client: Client) -> None
     page = client.get(f"/api/batches/{batch.pk}/items/?page_size=2").json()
     assert [item["position"] for item in page["results"]] == [1, 2]
     assert [item["position"] for item in client.get(page["next"]).json()["results"]] == [3]
-    text = b"".join(client.get(f"/api/batches/{batch.pk}/items/download/")).decode()  # type: ignore[arg-type]
+    text = b"".join(client.get(f"/api/batches/{batch.pk}/items/download/")).decode("utf-8-sig")  # type: ignore[arg-type]
     rows = list(csv.DictReader(io.StringIO(text)))
     assert (rows[0]["order"], rows[0]["status"]) == ("'=1+1", "pending")
     assert len(rows) == 3

@@ -46,7 +46,7 @@ def test_orders_are_exported_by_a_filter_and_downloaded(client: Client) -> None:
     file = client.get(now["links"]["download"])
     assert (file.status_code, file["Content-Type"]) == (200, "text/csv; charset=utf-8")
     assert file["Content-Disposition"] == f'attachment; filename="{Export.objects.get().file_name}"'
-    assert b"".join(file.streaming_content).decode().splitlines()[1].startswith(f"{order.number},placed,")
+    assert b"".join(file.streaming_content).decode("utf-8-sig").splitlines()[1].startswith(f"{order.number},placed,")
     row = Command.objects.get(kind=CommandKind.EXPORT_DOWNLOAD)
     assert (row.channel, row.outcome) == ("api", "1 rows as csv")
 

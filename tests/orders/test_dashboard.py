@@ -1,11 +1,13 @@
 from datetime import timedelta
 
 import pytest
-from django.test import Client
+from django.contrib.auth.models import User
+from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from orders.admin import navigation
 from orders.models import CreditNote, FeedImport, Order, OutboxMessage, PartnerHealth, ServiceBeat
 from orders.selectors import dashboard as selectors
 from orders.services import health
@@ -171,8 +173,30 @@ def test_landing_page_needs_at_most_20_queries(django_assert_max_num_queries: Dj
 def test_live_part_is_for_staff() -> None:
     url = reverse("orders:dashboard-live")
 
-    assert Client().get(url)["HX-Redirect"] == "/admin/login/?next=/admin/"
+    assert Client().get(url)["HX-Redirect"] == "/accounts/login/?next=/admin/"
     assert signed_in(VIEW_ORDER, name="shopper", staff=False).get(url).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "entry"),
+    [
+        ("/orders/SO-1/", "All orders"),
+        ("/admin/orders/order/", "All orders"),
+        ("/orders/approvals/", "What I asked for"),
+        ("/orders/approvals/8f0c6d9e-5a53-4a6f-9d53-0f9a3c1b2d4e/", "Second person"),
+        ("/admin/orders/approval/", "Second person"),
+        ("/orders/playbooks/address_fix/", "Playbooks"),
+        ("/orders/playbook-new/", "Playbooks"),
+        ("/admin/orders/exportplan/", "Export plans"),
+    ],
+)
+def test_sidebar_marks_the_one_entry_that_a_page_belongs_to(rf: RequestFactory, path: str, entry: str) -> None:
+    request = rf.get(path)
+    request.user = User.objects.create_superuser("root")
+    marked = [
+        item["title"] for section in navigation.sections(request) for item in section["items"] if item.get("active")
+    ]
+    assert marked == [entry]
 
 
 def test_sidebar_shows_only_what_is_permitted_and_counts_what_needs_a_human() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import Model
@@ -16,6 +17,7 @@ from pytest_django.fixtures import Settings
 
 from backoffice import checks, database_roles
 from backoffice.database_roles import APPLICATION, Role
+from backoffice.table_rights import TABLES, frozen_columns, models_by_table
 from tests.accounts import account_url
 
 WRITERS = pytest.mark.parametrize("role", APPLICATION)
@@ -98,6 +100,9 @@ def test_no_way_around_leads_to_the_rights_of_the_owner(connect: Connect, role: 
         "CREATE TABLE mine ()",
         "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "UPDATE django_migrations SET name = name",
+        "CREATE OR REPLACE FUNCTION _pgtrigger_should_ignore(trigger_name name) RETURNS boolean"
+        " LANGUAGE sql AS 'SELECT true'",
+        "DROP FUNCTION _pgtrigger_should_ignore(name)",
         "INSERT INTO auth_permission (name, content_type_id, codename) VALUES ('x', 1, 'x')",
         "COPY orders_order TO PROGRAM 'true'",
     ]
@@ -107,17 +112,132 @@ def test_no_way_around_leads_to_the_rights_of_the_owner(connect: Connect, role: 
 @WRITERS
 def test_rights_suffice_for_what_the_product_writes(connect: Connect, role: Role) -> None:
     account = connect(role)
-    for table, granted in database_roles.privileges().items():
+    for table, granted in database_roles.privileges(role).items():
+        name = f"public.{table}"
         held = account.execute(
             "SELECT array_agg(word) FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS word"
             " WHERE has_table_privilege(%s, word)",
-            [table],
+            [name],
         ).fetchone()
         assert held is not None
-        assert set(held[0]) == granted, table
+        assert sorted(held[0] or []) == granted.spelled, table
+        changed = account.execute(
+            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
+            " AND has_column_privilege(attrelid, attnum, 'UPDATE') AND NOT has_table_privilege(attrelid, 'UPDATE')",
+            [name],
+        )
+        assert {column for (column,) in changed} == (set() if granted.is_whole else granted.columns), table
     assert account.execute("SELECT nextval('orders_order_number')").fetchone() is not None
     account.execute("LISTEN backoffice_outbox")
     account.execute("SELECT pg_notify('backoffice_outbox', '')")
+
+
+#: who did what; nothing of it is the account's to change
+EVIDENCE = {
+    "axes_accessfailurelog": set(),
+    "axes_accesslog": {"logout_time"},
+    "django_admin_log": set(),
+    "orders_accountchange": set(),
+    "orders_approval": {"status", "decided_by_id", "decided_at", "decision", "decided_digest"},
+    "orders_approvalmaker": set(),
+    "orders_automationchange": set(),
+    "orders_command": {"status", "outcome", "details", "finished_at", "reason"},
+    "orders_playbookversion": {"status", "published_by_id", "published_at", "keyed_digest"},
+    "orders_refusedaction": {"times", "last_at"},
+}
+
+
+@WRITERS
+@pytest.mark.parametrize("table", EVIDENCE)
+def test_what_shows_who_did_what_is_only_added_to(connect: Connect, role: Role, table: str) -> None:
+    account = connect(role)
+    columns = [
+        name
+        for (name,) in account.execute(
+            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+            [f"public.{table}"],
+        )
+    ]
+    changes = [f"UPDATE public.{table} SET {name} = {name}" for name in columns if name not in EVIDENCE[table]]
+    assert tried(account, [*changes, f"DELETE FROM public.{table}", f"TRUNCATE public.{table}"]) == {}
+
+
+def test_no_account_may_change_a_column_that_a_trigger_keeps(connect: Connect) -> None:
+    frozen = {table: frozen_columns(model) for table, model in models_by_table().items()}
+    assert frozen["orders_approval"] >= {"parameters", "requested_by_id"}
+    for role in APPLICATION:
+        changes = [
+            f'UPDATE public.{table} SET "{column}" = "{column}"'
+            for table, columns in frozen.items()
+            for column in columns
+        ]
+        assert tried(connect(role), changes) == {}
+
+
+@WRITERS
+def test_only_the_owner_puts_a_trigger_to_sleep(
+    connect: Connect, role: Role, django_db_blocker: DjangoDbBlocker
+) -> None:
+    asleep = "SELECT set_config('pgtrigger.ignore', '{some_trigger}', true), _pgtrigger_should_ignore('some_trigger')"
+    account = connect(role)
+    with account.transaction(force_rollback=True):
+        assert account.execute(asleep).fetchone() == ("{some_trigger}", False)
+        assert account.execute("SELECT _pgtrigger_should_ignore('some_trigger')").fetchone() == (False,)
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("SELECT _pgtrigger_should_ignore('some_trigger')")
+        assert cursor.fetchone() == (False,), "nobody has asked for it"
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT set_config('pgtrigger.ignore', '{some_trigger}', true)")
+        cursor.execute("SELECT _pgtrigger_should_ignore('some_trigger')")
+        assert cursor.fetchone() == (True,)
+        cursor.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize(
+    ("role", "table", "word"),
+    [
+        (Role.WEB, "orders_historyseal", "INSERT"),
+        (Role.WEB, "orders_sealedlog", "INSERT"),
+        (Role.WEB, "orders_dispute", "UPDATE"),
+        (Role.WEB, "orders_trackingevent", "INSERT"),
+        (Role.WEB, "orders_voucher", "INSERT"),
+        (Role.WEB, "orders_engineuse", "UPDATE"),
+        (Role.WORKER, "orders_sealedlog", "INSERT"),
+        (Role.WORKER, "orders_playbookversion", "UPDATE"),
+        (Role.WORKER, "orders_partnerendpoint", "UPDATE"),
+        (Role.WORKER, "orders_automationchange", "INSERT"),
+        (Role.WORKER, "orders_product", "UPDATE"),
+        (Role.WORKER, "orders_feedlayout", "INSERT"),
+        (Role.WORKER, "orders_customerkey", "DELETE"),
+    ],
+)
+def test_what_the_other_one_writes_is_out_of_reach(connect: Connect, role: Role, table: str, word: str) -> None:
+    # A right to single columns counts too; there is none to DELETE.
+    function = "has_table_privilege" if word == "DELETE" else "has_any_column_privilege"
+    assert connect(role).execute(f"SELECT {function}(%s, %s)", [f"public.{table}", word]).fetchone() == (False,)
+
+
+def test_the_worker_has_no_part_in_accounts(connect: Connect) -> None:
+    account = connect(Role.WORKER)
+    closed = [table for table, (_, worker) in TABLES.items() if worker == ""]
+    assert {"auth_user", "django_session", "orders_apitoken", "axes_accesslog", "django_admin_log"} <= set(closed)
+    assert tried(account, [f"SELECT 1 FROM public.{table}" for table in closed]) == {}
+    written = [f"DELETE FROM public.{table}" for table in TABLES if table.startswith(("auth_", "axes_", "django_"))]
+    assert tried(account, [*written, "UPDATE auth_user SET is_superuser = true"]) == {}
+
+
+def test_the_worker_sees_people_without_their_passwords(connect: Connect, django_db_blocker: DjangoDbBlocker) -> None:
+    account = connect(Role.WORKER)
+    with django_db_blocker.unblock():
+        # Without what signals keep about a new account, which would keep it too.
+        (person,) = User.objects.bulk_create([User(username="lead9", password="pbkdf2_sha256$...")])
+        try:
+            found = account.execute("SELECT username, password, is_active FROM auth_user WHERE id = %s", [person.pk])
+            assert found.fetchone() == ("lead9", "!", True)
+            assert connect(Role.WEB).execute("SELECT password FROM auth_user").fetchone() == (person.password,)
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("DELETE FROM auth_user WHERE id = %s", [person.pk])
 
 
 def test_reports_read_orders_and_neither_write_nor_see_accounts(connect: Connect) -> None:
@@ -137,7 +257,10 @@ def test_reports_read_orders_and_neither_write_nor_see_accounts(connect: Connect
 
 @pytest.mark.django_db
 def test_every_table_has_a_decision() -> None:
-    assert database_roles.undecided_tables() == [], "These tables belong to no model: decide in database_roles."
+    assert database_roles.undecided_tables() == [], "Nobody decided about these: give them a line in table_rights."
+    with connection.cursor() as cursor:
+        present = set(connection.introspection.table_names(cursor))
+    assert set(TABLES) - present == set(), "These lines of table_rights are of tables that there are not."
 
 
 @pytest.mark.parametrize("role", Role)

@@ -31,6 +31,7 @@ from orders.models import (
     GatewayEvent,
     IdempotencyRecord,
     LedgerTransfer,
+    MaskedLine,
     Notice,
     Order,
     OrderEvent,
@@ -51,6 +52,7 @@ from orders.models import (
     ReturnCase,
     ReviewCase,
     SealedHead,
+    SealedLog,
     ServiceBeat,
     Shipment,
     StaffTask,
@@ -61,7 +63,7 @@ from orders.models import (
 )
 from orders.services import seals
 from tests.factories import TEST_ACTOR, make_order, make_prepared_order
-from tests.orders import partner_rule_cases, restore_rule_cases
+from tests.orders import account_rule_cases, partner_rule_cases, restore_rule_cases
 from tests.orders import test_database_rules_exports as exports
 from tests.orders import test_database_rules_playbooks as playbooks
 from tests.orders import test_database_rules_returns as returns
@@ -128,10 +130,11 @@ def world() -> Order:
     FeedDocument.objects.create(feed=feed, reference="1", position=1, kind="order")
     FeedRow.objects.create(feed=feed, line=2, reference="1")
     seals.seal_history(actor=TEST_ACTOR)
+    MaskedLine.objects.create(log="sign_ins", row_key="1", before_hash="0", after_hash="1")
     make_token(user, "full")
     RefusedAction.objects.create(hour=NOW, actor="ada", channel="api", action="start", first_at=NOW, last_at=NOW)
     asking = get_user_model().objects.create_user("asking", pk=ASKING)
-    Approval.objects.create(
+    approval = Approval.objects.create(
         command="change_product", subject="A", parameters={}, channel="api", requested_by=asking, expires_at=NOW
     )
     Refund.objects.create(
@@ -143,6 +146,7 @@ def world() -> Order:
     make_process_run(order)
     partner_rule_cases.make_rows(order)
     restore_rule_cases.make_rows()
+    account_rule_cases.make_rows(approval)
     Finding.objects.create(kind="wedged", order=order, says="Fails", first_seen_at=NOW, last_seen_at=NOW)
     Recovery.objects.create(order=order, why="Terminated", asked_by="sweeper")
     SweepProgress.objects.create(part="books")
@@ -210,6 +214,7 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("feed_layout_has_author_and_reason", FeedLayout, {"made_by": ""}),
     ("feed_resumes_from_pause", FeedImport, {"status": "paused"}),
     ("feed_resumes_from_pause", FeedImport, {"resume_status": "storing"}),
+    ("feed_file_gone", FeedImport, {"file_gone_at": NOW, "content": b"x"}),
     ("fraud_default_is_a_verdict", FraudRules, {"default_verdict": "open"}),
     ("fraud_partner_score_within", FraudRules, {"partner_hit_from": 101}),
     ("fraud_hours_positive", FraudRules, {"review_hours": 0}),
@@ -316,6 +321,8 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("feed_document_position", FeedDocument, {"reference": "2"}),
     ("feed_row_line", FeedRow, {}),
     ("sealed_head_once", SealedHead, {}),
+    ("sealed_log_once", SealedLog, {}),
+    ("masked_line_once", MaskedLine, {}),
     ("refusal_once", RefusedAction, {}),
     ("task_one_open", StaffTask, {"id": "00000000-0000-4000-8000-000000000001"}),
     ("notice_once", Notice, {"id": "00000000-0000-4000-8000-000000000001"}),
@@ -323,6 +330,7 @@ CASES: list[tuple[str, type[models.Model], dict[str, Any]]] = [
     ("approval_one_waiting", Approval, {"id": "00000000-0000-4000-8000-000000000001"}),
     *partner_rule_cases.CASES,
     *restore_rule_cases.CASES,
+    *account_rule_cases.CASES,
     ("outbox_parked_says_why", OutboxMessage, {"parked_at": NOW}),
     ("outbox_parked_says_why", OutboxMessage, {"parked_at": NOW, "delivered_at": NOW, "last_error": "Refused"}),
     ("batch_names_its_playbook", Batch, {"action": "playbook"}),
@@ -482,6 +490,7 @@ def refused(sql: str) -> str:
         ("orders_historyseal", "hash = ''"),
         ("orders_trackingevent", "event_id = ''"),
         ("orders_sealedhead", "chain_head = ''"),
+        ("orders_sealedlog", "rows_hash = ''"),
     ],
 )
 def test_append_only_rows_can_neither_be_changed_nor_deleted(world: Order, table: str, change: str) -> None:
@@ -489,9 +498,13 @@ def test_append_only_rows_can_neither_be_changed_nor_deleted(world: Order, table
     assert "Cannot update or delete" in refused(f"DELETE FROM {table}")
 
 
-@pytest.mark.parametrize("table", ["orders_orderline", "orders_order"])
-def test_orders_and_their_lines_cannot_be_deleted(world: Order, table: str) -> None:
+@pytest.mark.parametrize("table", ["orders_orderline", "orders_order", "orders_maskedline"])
+def test_orders_their_lines_and_notes_of_erasures_cannot_be_deleted(world: Order, table: str) -> None:
     assert "Cannot delete" in refused(f"DELETE FROM {table}")
+
+
+def test_what_a_row_was_before_an_erasure_stands(world: Order) -> None:
+    assert "Cannot update" in refused("UPDATE orders_maskedline SET before_hash = 'x'")
 
 
 def test_versions_of_a_product_can_neither_be_changed_nor_deleted(world: Order) -> None:
@@ -506,6 +519,8 @@ def test_versions_of_a_product_can_neither_be_changed_nor_deleted(world: Order) 
         "orders_ledgertransfer",
         "orders_historyseal",
         "orders_sealedhead",
+        "orders_sealedlog",
+        "orders_maskedline",
         "orders_order",
         "orders_orderline",
     ],

@@ -15,7 +15,7 @@ from orders.models import (
     PlaybookVersion,
     Voucher,
 )
-from orders.services.playbooks import following, triggering
+from orders.services.playbooks import following, setting
 from orders.vocabulary import EventType
 from tests.factories import TEST_ACTOR, make_order
 from tests.orders.playbooks import chief, note, start
@@ -80,8 +80,8 @@ def run() -> PlaybookRun:
     order = make_order()
     begun = start(order, note("a"))
     following.execute(str(begun.pk), "steps.0", actor=TEST_ACTOR)
-    triggering.set_trigger("test", EventType.HELD, actor=chief())
-    triggering.set_schedule("test", every_hours=2, condition="true", actor=chief())
+    setting.set_trigger("test", EventType.HELD, actor=chief())
+    setting.set_schedule("test", every_hours=2, condition="true", actor=chief())
     OrderTag.objects.create(order=order, tag="vip", made_by="x")
     Voucher.objects.create(order=order, code="V-1", amount_minor=5, currency="GBP", key="k", reason="x", made_by="x")
     Notice.objects.create(order=order, kind="message", subject="s", text="t", key="k")

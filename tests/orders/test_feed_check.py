@@ -112,7 +112,7 @@ def test_the_api_checks_reports_and_commits() -> None:
     run(FeedImport.objects.get())
     report = client.get(sent["links"]["report"]).json()
     assert report["rows"][0]["column"] == "Quantity"
-    assert b"".join(client.get(sent["links"]["invoices"]).streaming_content).startswith(b"invoice,outcome")  # type: ignore[arg-type]
+    assert b"".join(client.get(sent["links"]["invoices"]).streaming_content).startswith(b"\xef\xbb\xbfinvoice,outcome")  # type: ignore[arg-type]
     address = f"/api/imports/{sent['id']}/commit/"
     answer = client.post(address, {"reason": "Looks right"}, content_type="application/json")
     assert (answer.status_code, answer.json()["status"]) == (202, "storing")

@@ -13,7 +13,6 @@ from openpyxl import Workbook
 from orders.errors import InvalidInput
 from orders.models import FeedImport, Order
 from orders.services import feeds
-from orders.services.feeds import converting
 from orders.vocabulary import FeedFormat
 from tests.orders.feed_files import HEADER, csv_of, receive, row, run
 
@@ -102,10 +101,11 @@ BOMB = with_part(workbook(VALUES), "bomb", b"0" * 210_000_000)
             with_part(workbook(VALUES), "bomb", b"0" * 210_000_000), "unpacks to .* limit is 200000000", id="bomb"
         ),
         pytest.param(with_part(b"", "day.csv", b"x"), "zip archive and no Excel workbook", id="zip"),
-        pytest.param(with_part(b"", "xl/workbook.xml", b"<x"), "cannot be read", id="broken"),
+        pytest.param(with_part(b"", "xl/workbook.xml", b"<x"), "xl/workbook.xml is not well-formed XML", id="broken"),
         pytest.param(b"\x1f\x8b\x08rest", "gzip", id="gzip"),
         pytest.param(b"\xd0\xcf\x11\xe0rest", "an old Excel workbook", id="xls"),
         pytest.param(b"[{}]", "JSON array", id="array"),
+        pytest.param(HEADER.encode() + b"\n\x81\xff\n", "neither UTF-8 nor Windows-1252", id="encoding"),
         pytest.param(json_lines(SOUND, "{"), "Line 2 is not JSON", id="half a line"),
         pytest.param(json_lines(SOUND, "[1]"), "Line 2 is not an object", id="no object"),
         pytest.param(json_lines(SOUND, SOUND | {"Note": 1}), "Line 2 has Note, which the first line lacks", id="more"),
@@ -114,6 +114,7 @@ BOMB = with_part(workbook(VALUES), "bomb", b"0" * 210_000_000)
         pytest.param(json_lines(SOUND | {"Country": "\0"}), "cannot be stored", id="NUL"),
         pytest.param(json_lines(SOUND | {"Country": "\ud800"}), "cannot be stored", id="surrogate"),
         pytest.param(json_lines('{"a":' + "[" * 100_000), "Line 1 is not JSON", id="deep"),
+        pytest.param(json_lines({str(n): 1 for n in range(51)}), "Line 1 has 51 columns; the limit is 50", id="wide"),
         pytest.param(json_lines({"a": "x" * 600_000}), "more than 500000 bytes", id="long line"),
     ],
 )
@@ -129,12 +130,6 @@ def test_too_many_rows_are_refused_with_the_limit(content: bytes) -> None:
     with pytest.raises(InvalidInput, match="more than 3 rows"):
         receive(content, max_rows=3)
     assert receive(content, max_rows=4).rows_expected == 4
-
-
-def test_more_texts_than_may_be_held_in_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(converting, "TEXTS_SHARE", 10_000_000)
-    with pytest.raises(InvalidInput, match="texts unpack to"):
-        receive(with_part(workbook(VALUES), converting.TEXTS, b"x" * 100))
 
 
 def test_rows_of_a_workbook_that_are_refused_are_mended_as_csv() -> None:

@@ -64,7 +64,6 @@ def test_a_character_is_not_torn_between_two_slices(monkeypatch: pytest.MonkeyPa
         (HEADER.replace("UnitPrice,", "").replace("Country", "Land").encode() + b"\n1\n", "lacks UnitPrice, Country"),
         (f"{HEADER},Quantity\n1\n".encode(), "column twice: Quantity"),
         (",".join(f"c{n}" for n in range(51)).encode() + b"\n1\n", "51 columns; the limit is 50"),
-        (HEADER.encode() + b"\n\x81\xff\n", "neither UTF-8 nor Windows-1252"),
     ],
 )
 def test_a_file_that_cannot_be_read_ends_as_failed_and_says_why(content: bytes, message: str) -> None:

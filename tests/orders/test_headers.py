@@ -11,7 +11,9 @@ pytestmark = pytest.mark.django_db
 STRICT, FRAMED = "script-src 'self';", "script-src 'self' 'unsafe-eval';"
 PAGES = [
     ("/admin/", FRAMED, 200),
-    ("/admin/login/", FRAMED, 302),
+    ("/accounts/login/", STRICT, 302),
+    ("/accounts/sessions/", STRICT, 200),
+    ("/accounts/2fa/", STRICT, 200),
     ("/admin/orders/order/", FRAMED, 200),
     ("/orders/{number}/", FRAMED, 200),
     ("/orders/{number}/live/", FRAMED, 200),
@@ -39,6 +41,8 @@ def test_answer_carries_the_rules_of_its_kind(client: Client, path: str, script_
 
     assert response.status_code == status
     assert_rules(response, script_source)
+    is_private = not path.startswith("/static/")
+    assert ("no-store" in response.headers.get("Cache-Control", "")) == is_private
     # A static file stays open until its answer is closed.
     response.close()
 
@@ -57,9 +61,9 @@ def test_production_speaks_https_only_and_so_do_its_cookies(client: Client, sett
     make_user(name="oscar", password="a-long-pass-phrase-1")
     browser = Client()
 
-    assert browser.get("/admin/login/")["Location"] == "https://testserver/admin/login/"
-    form = {"username": "oscar", "password": "a-long-pass-phrase-1"}
-    response = browser.post("/admin/login/", form, secure=True)
+    assert browser.get("/accounts/login/")["Location"] == "https://testserver/accounts/login/"
+    form = {"login": "oscar", "password": "a-long-pass-phrase-1"}
+    response = browser.post("/accounts/login/", form, secure=True)
 
     assert response.status_code == 302
     assert response["Strict-Transport-Security"].startswith("max-age=31536000")
@@ -68,11 +72,35 @@ def test_production_speaks_https_only_and_so_do_its_cookies(client: Client, sett
         assert (cookie["secure"], bool(cookie["httponly"]), cookie["samesite"]) == (True, is_hidden, "Lax")
 
 
+def test_program_that_calls_in_clear_text_is_refused_and_not_sent_on(client: Client, settings: Settings) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    response = Client().get("/api/orders/", headers={"Authorization": "Token abc"})
+
+    assert response.status_code == 403
+    assert "came in clear text" in response.json()["detail"]
+    assert_rules(response, STRICT)
+    assert Client().get("/api/orders/", secure=True).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_probe_is_answered_by_address_and_in_clear_text(path: str, settings: Settings) -> None:
+    settings.SECURE_SSL_REDIRECT, settings.ALLOWED_HOSTS = True, ["backoffice.example.com"]
+    probe = Client(raise_request_exception=False)
+
+    assert probe.get(path, headers={"Host": "10.1.2.3:8000"}).status_code == 200
+    assert probe.get("/admin/", headers={"Host": "10.1.2.3:8000"}, secure=True).status_code == 400
+
+
+def test_sign_out_clears_what_the_browser_kept(client: Client) -> None:
+    assert "Clear-Site-Data" not in client.get("/admin/")
+    assert client.post("/admin/logout/")["Clear-Site-Data"] == '"cache", "cookies", "storage"'
+
+
 def assert_rules(response: object, script_source: str) -> None:
     headers = response.headers  # type: ignore[attr-defined]
     policy = headers["Content-Security-Policy"] + ";"
     assert script_source in policy
-    for part in ("default-src 'self';", "object-src 'none';", "frame-ancestors 'none';", "base-uri 'self';"):
+    for part in ("default-src 'self';", "object-src 'none';", "frame-ancestors 'none';", "base-uri 'none';"):
         assert part in policy
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"

@@ -44,6 +44,7 @@ from orders.services import (
     catalogue,
     deciding,
     erasing,
+    fraud_rules,
     holding,
     placing,
     placing_many,
@@ -57,7 +58,7 @@ from orders.services import (
     tasks,
 )
 from orders.services.batches.working import Where
-from orders.services.playbooks import publishing, running
+from orders.services.playbooks import publishing, running, setting
 from orders.services.processes import releasing
 from orders.services.sweeping import deadlines, processes
 from orders.vocabulary import BatchAction, FailureType, ItemStatus, OrderStatus, RunState
@@ -215,6 +216,10 @@ SERVICES: dict[str, Callable[[World], object]] = {
     "approve a refund": lambda w: deciding.approve(w.refund.pk, actor=chief("second")),
     "decline a refund": lambda w: deciding.decline(w.refund.pk, actor=chief("second"), reason="No"),
     "publish a playbook": lambda w: publishing.publish("locks", 1, actor=chief("third"), reason="A test"),
+    "set a trigger": lambda w: setting.set_trigger("locks", "order.held", actor=chief("third")),
+    "change the fraud rules": lambda w: fraud_rules.change(
+        dict.fromkeys(fraud_rules.FIELDS, 1) | {"default_verdict": "rejected"}, actor=chief("third"), reason="x"
+    ),
     "approve a publication": lambda w: deciding.approve(w.publication.pk, actor=chief("second")),
     "freeze a batch": lambda w: frozen([*w.placed, w.reserved, w.failing], BatchAction.RECHECK),
     "a chunk of a batch": lambda w: batches.run_chunk(w.holds.pk, where=Where()),

@@ -216,7 +216,7 @@ class TestUnknown:
 
         assert undo(silent, payments.undo_charge, stock.release, process.close).status == OrderStatus.CANCELLED
         said = silent.events.get(type=EventType.SETTLED_BY_HAND)
-        assert (said.reason, said.data["reference"], said.data["refunded_minor"]) == ("Paid by bank", "B-1", TOTAL)
+        assert (said.reason, said.data["refunded_minor"]) == ("Paid by bank (reference B-1)", TOTAL)
         assert step_of(silent, StepName.REFUND).result == {"by_hand": "B-1"}
         partners.request("DELETE", "/faults")
         assert_sound(silent)

@@ -111,7 +111,7 @@ def test_the_page_shows_state_and_what_waits(paid: Order, lead: Actor) -> None:
 
     assert "Held" in page
     assert "1 order" in page
-    assert all(button in page for button in ("Hold", "Probe now", "Close"))
+    assert all(button in page for button in ("Hold calls", "Try one call", "Resume calls"))
 
 
 def test_the_api_lists_partners_and_drives_them(paid: Order) -> None:

@@ -10,7 +10,7 @@ from orders.actor import person
 from orders.errors import NotPermitted, WrongState
 from orders.models import Playbook, PlaybookRun, PlaybookSchedule, PlaybookTrigger, PlaybookVersion
 from orders.playbooks.examples import EXAMPLES
-from orders.services.playbooks import installing, publishing, running, triggering
+from orders.services.playbooks import installing, publishing, running, setting, triggering
 from orders.vocabulary import Channel, RunTrigger, VersionStatus
 from tests.factories import make_order
 from tests.orders import playbooks
@@ -54,8 +54,8 @@ def test_a_shipped_playbook_starts_by_itself_for_whoever_may_publish_it_and_firs
     with pytest.raises(WrongState, match="published by anybody"):
         triggering._start(vip.playbook, order, RunTrigger.EVENT, "cause", "why")
 
-    triggering.set_trigger("vip_fast_lane", "order.placed", actor=playbooks.chief())
-    triggering.set_schedule("vip_fast_lane", every_hours=1, condition="true", actor=playbooks.chief("second"))
+    setting.set_trigger("vip_fast_lane", "order.placed", actor=playbooks.chief())
+    setting.set_schedule("vip_fast_lane", every_hours=1, condition="true", actor=playbooks.chief("second"))
 
     vip.refresh_from_db()
     assert (str(vip.published_by), vip.status) == ("chief", VersionStatus.PUBLISHED)
@@ -73,9 +73,9 @@ def test_nobody_lets_a_shipped_playbook_start_that_could_not_publish_it(missing:
 
     def let() -> None:
         if door == "trigger":
-            triggering.set_trigger("vip_fast_lane", "order.placed", actor=actor)
+            setting.set_trigger("vip_fast_lane", "order.placed", actor=actor)
         else:
-            triggering.set_schedule("vip_fast_lane", every_hours=1, condition="true", actor=actor)
+            setting.set_schedule("vip_fast_lane", every_hours=1, condition="true", actor=actor)
 
     with pytest.raises(NotPermitted, match=missing):
         let()

@@ -135,6 +135,8 @@ def test_what_a_playbook_may_not_say_is_refused_with_its_path(
         ("1.5 > 1.0", "whole numbers"),
         ("(" * 200 + "true" + ")" * 200, "nest at most"),
         ("!" * 300 + "true", "nest at most"),
+        # A quote in a comment begins no text.
+        ('true // "\n && ' + "(" * 200 + "true" + ")" * 200, "nest at most"),
         ("true && " * 80 + "true", "characters"),
         (" && ".join(["true"] * 101), "characters"),
         ("+".join(["1"] * 120) + " > 0", "parts"),
@@ -149,6 +151,20 @@ def test_an_expression_that_is_not_of_our_small_language_is_refused(text: str, w
 
     with pytest.raises(expressions.BadExpression, match=words):
         expressions.check(text, scope((), {}, in_loop=False), "bool")
+
+
+def test_an_expression_that_breaks_when_it_is_evaluated_is_refused_when_it_is_saved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from orders.playbooks import expressions
+
+    def broken(text: str) -> None:
+        raise RecursionError
+
+    expressions.check("1 / 0 == 1", {}, "bool")
+    monkeypatch.setattr(expressions, "_program", broken)
+    with pytest.raises(expressions.BadExpression, match="cannot be evaluated"):
+        expressions.check("true", {}, "bool")
 
 
 def test_a_document_that_is_too_deep_too_large_or_cannot_be_stored_is_refused_before_it_is_read() -> None:

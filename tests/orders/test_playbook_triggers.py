@@ -11,7 +11,7 @@ from orders.actor import person
 from orders.errors import InvalidInput, NotPermitted
 from orders.models import OrderEvent, OutboxMessage, PlaybookRun, PlaybookSchedule, PlaybookTrigger
 from orders.services import holding
-from orders.services.playbooks import triggering
+from orders.services.playbooks import setting, triggering
 from orders.vocabulary import Channel, EventType, Topic
 from tests.factories import TEST_ACTOR, make_order
 from tests.orders.playbooks import chief, note, published
@@ -27,7 +27,7 @@ def messages() -> list[int]:
 
 def test_an_event_that_starts_a_playbook_publishes_a_message_and_others_do_not() -> None:
     published(note("a"))
-    triggering.set_trigger("test", EventType.HELD, actor=chief())
+    setting.set_trigger("test", EventType.HELD, actor=chief())
     order = make_order()
     assert messages() == []
     holding.hold(order.number, actor=TEST_ACTOR, reason="wait")
@@ -37,7 +37,7 @@ def test_an_event_that_starts_a_playbook_publishes_a_message_and_others_do_not()
 
 def test_an_event_starts_one_run_however_often_it_is_told_and_for_whoever_published() -> None:
     version = published(note("a"))
-    triggering.set_trigger("test", EventType.HELD, condition="order.total_minor > 1000", actor=chief())
+    setting.set_trigger("test", EventType.HELD, condition="order.total_minor > 1000", actor=chief())
     order = make_order()
     holding.hold(order.number, actor=TEST_ACTOR, reason="wait")
     event = OrderEvent.objects.get(order=order, type=EventType.HELD)
@@ -48,24 +48,24 @@ def test_an_event_starts_one_run_however_often_it_is_told_and_for_whoever_publis
 
 def test_an_order_that_does_not_meet_the_condition_starts_nothing() -> None:
     published(note("a"))
-    triggering.set_trigger("test", EventType.PLACED, condition="order.is_guest", actor=chief())
+    setting.set_trigger("test", EventType.PLACED, condition="order.is_guest", actor=chief())
     order = make_order()
     assert triggering.fire(order.events.get().pk) == 0
-    triggering.set_trigger("test", EventType.PLACED, enabled=False, actor=chief())
+    setting.set_trigger("test", EventType.PLACED, enabled=False, actor=chief())
     make_order(guest=True)
     assert len(messages()) == 1
 
 
 def test_a_playbook_that_cannot_start_says_why_and_fails_nothing() -> None:
     published(note("a"), inputs=[{"name": "needed"}])
-    triggering.set_trigger("test", EventType.PLACED, actor=chief())
+    setting.set_trigger("test", EventType.PLACED, actor=chief())
     assert triggering.fire(make_order().events.get().pk) == 0
     assert "It is needed" in PlaybookTrigger.objects.get().last_problem
 
 
 def test_events_start_no_more_than_so_many_runs_on_an_order_in_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     published(note("a"))
-    triggering.set_trigger("test", EventType.PLACED, actor=chief())
+    setting.set_trigger("test", EventType.PLACED, actor=chief())
     monkeypatch.setattr(triggering, "MOST_PER_ORDER", 0)
     assert triggering.fire(make_order().events.get().pk) == 0
     assert "no more are started" in PlaybookTrigger.objects.get().last_problem
@@ -83,17 +83,17 @@ def test_events_start_no_more_than_so_many_runs_on_an_order_in_a_day(monkeypatch
 def test_a_trigger_that_could_not_work_is_refused(event: str, condition: str, field: str) -> None:
     published(note("a"))
     with pytest.raises(InvalidInput) as caught:
-        triggering.set_trigger("test", event, condition=condition, actor=chief())
+        setting.set_trigger("test", event, condition=condition, actor=chief())
     assert caught.value.field == field
     with pytest.raises(NotPermitted):
-        triggering.set_trigger("test", EventType.PLACED, actor=person(make_user(name="nobody"), Channel.ADMIN))
+        setting.set_trigger("test", EventType.PLACED, actor=person(make_user(name="nobody"), Channel.ADMIN))
     assert not PlaybookTrigger.objects.exists()
 
 
 def test_a_schedule_starts_each_order_once_a_round_and_a_missed_round_once() -> None:
     published(note("a"))
     orders = [make_order(), make_order(guest=True)]
-    triggering.set_schedule("test", every_hours=2, condition="order.is_guest", actor=chief())
+    setting.set_schedule("test", every_hours=2, condition="order.is_guest", actor=chief())
     assert triggering.start_due() == 0
     PlaybookSchedule.objects.update(next_at=timezone.now() - timedelta(days=3, minutes=30))
     assert [triggering.start_due(), triggering.start_due()] == [1, 0]
@@ -104,7 +104,7 @@ def test_a_schedule_starts_each_order_once_a_round_and_a_missed_round_once() -> 
 
 def due_schedule() -> None:
     """The only schedule is due, for every order."""
-    triggering.set_schedule("test", every_hours=2, condition="true", actor=chief())
+    setting.set_schedule("test", every_hours=2, condition="true", actor=chief())
     PlaybookSchedule.objects.update(next_at=timezone.now() - timedelta(minutes=1))
 
 

@@ -104,7 +104,7 @@ def test_the_page_shows_the_strip_of_steps_and_the_buttons_that_fit() -> None:
 
     drive_address = reverse("admin:orders_processrun_drive", args=[run.pk])
     followed = browser.post(drive_address, {"do": "pause", "reason": "Wait"}, follow=True).content.decode()
-    assert "It is paused." in followed
+    assert "You paused it: no further step begins." in followed
     assert "Paused since" in followed
     assert 'value="resume"' in followed
     assert ProcessRun.objects.get().status == ProcessStatus.PAUSED

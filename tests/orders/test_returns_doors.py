@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -75,7 +75,7 @@ def test_a_return_goes_through_its_pages_and_a_double_click_is_told(order: Order
 
     assert "Refund £20.00" in text(browser.get(f"{base}refund/"))
     pay = {"return_id": case.pk, "amount_minor": "2000", "reason": "Came back"}
-    assert "is recorded" in text(browser.post(f"{base}refund/", pay, follow=True))
+    assert "goes to the gateway" in text(browser.post(f"{base}refund/", pay, follow=True))
     assert "asked for by anna at" in text(browser.post(f"{base}refund/", pay, follow=True))
     assert Refund.objects.get().return_case == case
     assert "1 piece in the stock again, 1 piece not to be sold" in text(browser.get(page))
@@ -172,7 +172,7 @@ def test_a_viewer_sees_the_return_and_no_button(client: Client) -> None:
 def test_an_order_with_many_returns_costs_no_more_queries_than_with_one(order: Order, browser: Client) -> None:
     def count() -> int:
         # The sidebar's counter is kept for some seconds: without this a slow machine asks for it anew now and then.
-        cache.clear()
+        caches["process"].clear()
         with CaptureQueriesContext(connection) as queries:
             browser.get(f"/orders/{order.number}/")
         return len(queries)

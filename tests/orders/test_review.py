@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
@@ -251,3 +251,31 @@ def test_nobody_touches_a_case_without_the_permission(kind: str) -> None:
         getattr(reviewing, kind)(order.number, actor=reviewer("eve", "orders.view_order"), **more)
     assert (Command.objects.count(), ReviewCase.objects.get().status) == (before, ReviewStatus.OPEN)
     assert FraudCheck.objects.count() == 1
+
+
+def test_a_first_approval_lapses_when_that_person_leaves() -> None:
+    order = suspicious("30000.00")
+    rita, ben = reviewer(), reviewer("ben")
+    reviewing.approve(order.number, actor=rita, reason="Known")
+    User.objects.filter(username="rita").update(is_active=False)
+
+    case = reviewing.approve(order.number, actor=ben, reason="Known to me too")
+    assert (case.status, case.first_by, case.decided_by) == (ReviewStatus.OPEN, ben.user, None)
+
+    case = reviewing.approve(order.number, actor=reviewer("carl"), reason="Known")
+    assert case.status == ReviewStatus.APPROVED
+
+
+def test_whoever_placed_an_order_does_not_approve_it_in_review() -> None:
+    order = suspicious()
+    placed = order.events.get(type=EventType.PLACED)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("UPDATE orders_orderevent SET actor_kind = 'person', actor = 'rita' WHERE id = %s", [placed.pk])
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+
+    rita = reviewer()
+    with pytest.raises(NotPermitted, match="You placed order"):
+        reviewing.approve(order.number, actor=rita, reason="Mine")
+    reviewing.reject(order.number, actor=rita, reason="A mistake of mine")
+    assert ReviewCase.objects.get(order=order).status == ReviewStatus.REJECTED

@@ -1,8 +1,11 @@
-"""Roles: exactly the permissions of the table, also after somebody clicked in the admin."""
+"""Roles: the permissions of the table, and what somebody changed in the admin stays until it is reset."""
+
+from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser, Group, Permission
+from django.core.management import call_command
 
 from orders.actor import person, system
 from orders.errors import NotPermitted
@@ -23,16 +26,40 @@ def test_each_role_holds_exactly_what_the_table_says() -> None:
     assert {role: held(role) for role in roles.ROLES} == {role: set(names) for role, names in roles.ROLES.items()}
 
 
-def test_running_again_repairs_what_was_given_and_taken_by_hand() -> None:
-    roles.ensure_roles()
+def test_running_again_leaves_what_was_given_and_taken_by_hand_and_says_so() -> None:
+    assert roles.ensure_roles() == []
     viewer = Group.objects.get(name="viewer")
     viewer.permissions.remove(Permission.objects.get(codename="view_order"))
     viewer.permissions.add(Permission.objects.get(codename="start_order"))
 
-    roles.ensure_roles()
+    (difference,) = roles.ensure_roles()
 
+    assert (difference.missing, difference.extra) == (("orders.view_order",), ("orders.start_order",))
+    assert held("viewer") == {*roles.ROLES["viewer"], "orders.start_order"} - {"orders.view_order"}
+
+    assert roles.ensure_roles(reset=True) == [difference]
     assert held("viewer") == set(roles.ROLES["viewer"])
+    assert roles.ensure_roles() == []
     assert Group.objects.count() == len(roles.ROLES)
+
+
+def test_a_permission_that_a_new_version_brings_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    roles.ensure_roles()
+    monkeypatch.setitem(roles.ROLES, "viewer", (*roles.ROLES["viewer"], "orders.view_approval"))
+    assert roles.ensure_roles() == []
+    assert "orders.view_approval" in held("viewer")
+
+
+@pytest.mark.parametrize(("options", "is_back"), [([], False), (["--reset-roles"], True)])
+def test_bootstrap_gives_nothing_back_that_was_taken_away_unless_told(
+    options: list[str], is_back: bool, capsys: pytest.CaptureFixture[str], settings: Any
+) -> None:
+    settings.DATABASE_OWNER_URL, settings.ENVIRONMENT = "", "test"
+    call_command("bootstrap")
+    Group.objects.get(name="agent").permissions.remove(Permission.objects.get(codename="refund_order"))
+    call_command("bootstrap", *options)
+    assert "The role agent lacks orders.refund_order." in capsys.readouterr().err
+    assert ("orders.refund_order" in held("agent")) is is_back
 
 
 def test_groups_of_other_names_are_left_alone() -> None:

@@ -1,7 +1,9 @@
 """What `./dev up` makes of an empty database: roles, a login, and orders of which some are meant to go wrong."""
 
 import json
+from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.contrib.auth import authenticate, get_user_model
@@ -9,13 +11,19 @@ from django.core.management import call_command
 from django.db import transaction
 from django.db.models import Sum
 from django.test import RequestFactory
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 from rest_framework.exceptions import AuthenticationFailed
 
+from backoffice import second_factor
+from backoffice.database_roles import Role
+from backoffice.devstack.environment import environment, wire
+from backoffice.devstack.paths import Home
 from orders.api.authentication import TokenAuthentication
 from orders.models import ApiToken, Order, OrderLine, OutboxMessage, Product, StockItem
 from orders.services import demo, invariants, placing
 from orders.vocabulary import OrderStatus
+from tests import rights
 from tests.factories import TEST_ACTOR, make_order
 
 pytestmark = pytest.mark.django_db
@@ -31,7 +39,9 @@ def run(command: str, *arguments: str) -> str:
 
 
 def test_empty_database_gets_forty_orders_of_which_the_last_four_wait() -> None:
-    assert run("seed_demo").startswith("Placed 40 demo orders")
+    demo.ensure_catalogue()
+    with rights.of(Role.WEB):  # as `./dev up` runs it, after `bootstrap`
+        assert run("seed_demo").startswith("Placed 40 demo orders")
 
     statuses = list(Order.objects.order_by("reference").values_list("status", flat=True))
     assert statuses == [OrderStatus.QUEUED] * 36 + [OrderStatus.PLACED] * 4
@@ -131,20 +141,55 @@ def user_of(token: str) -> str:
 def test_developer_gets_a_login_a_token_and_a_catalogue_told_as_json(dev: pytest.MonkeyPatch) -> None:
     told = json.loads(run("bootstrap", "--json"))
 
-    assert told["login"] == {"username": "admin", "password": PASSWORD, "api_token": TOKEN}
+    names = {"username": "admin", "second_username": "lead"}
+    assert told["login"] == names, "the output is a log, and holds no secret"
     assert told["sample_order"] == demo.sample_order()
-    assert authenticate(RequestFactory().post("/"), username="admin", password=PASSWORD) is not None
+    for name in names.values():
+        assert authenticate(RequestFactory().post("/"), username=name, password=PASSWORD) is not None
     assert user_of(TOKEN) == "admin"
     assert Product.objects.filter(sku="DEMO-MUG").exists()
 
 
-def test_bootstrap_runs_at_every_start_and_changes_nothing_more(dev: pytest.MonkeyPatch) -> None:
+def test_a_program_that_plays_two_people_gets_a_token_of_the_second(dev: pytest.MonkeyPatch) -> None:
+    second = "s" * 48
+    dev.setenv("BACKOFFICE_SECOND_API_TOKEN", second)
     run("bootstrap")
-    before = get_user_model().objects.get().password
+    run("bootstrap")
+    assert user_of(second) == "lead"
+
+
+def test_each_login_of_the_developer_signs_in_without_a_second_factor(
+    dev: pytest.MonkeyPatch, settings: Settings, tmp_path: Path
+) -> None:
+    home = Home(path=tmp_path)
+    settings.SECOND_FACTOR_ROLES = ["lead", "superuser"]
+    settings.SECOND_FACTOR_EXEMPT = environment(home, wire(home, {}), {})["SECOND_FACTOR_EXEMPT"].split(",")
     run("bootstrap")
 
-    assert get_user_model().objects.get().password == before
+    needing = [user.get_username() for user in get_user_model().objects.all() if second_factor.is_required(user)]
+    assert needing == [], "who follows the README as them would need an authenticator app"
+
+
+def test_bootstrap_runs_at_every_start_and_changes_nothing_more(dev: pytest.MonkeyPatch) -> None:
+    run("bootstrap")
+    before = get_user_model().objects.get(username="admin").password
+    run("bootstrap")
+
+    assert get_user_model().objects.get(username="admin").password == before
     assert ApiToken.objects.count() == 1
+
+
+def test_the_token_of_the_developer_ends_and_lives_on_with_the_next_start(dev: pytest.MonkeyPatch) -> None:
+    run("bootstrap")
+    token = ApiToken.objects.get()
+    assert timedelta(days=89) < token.expiry - timezone.now() <= timedelta(days=90)
+    ApiToken.objects.update(expiry=timezone.now() - timedelta(days=1))
+    with pytest.raises(AuthenticationFailed):
+        user_of(TOKEN)
+
+    run("bootstrap")
+
+    assert user_of(TOKEN) == "admin"
 
 
 def test_new_password_and_token_replace_the_old_ones(dev: pytest.MonkeyPatch) -> None:
@@ -154,7 +199,7 @@ def test_new_password_and_token_replace_the_old_ones(dev: pytest.MonkeyPatch) ->
 
     run("bootstrap")
 
-    assert get_user_model().objects.get().check_password("another-password")
+    assert get_user_model().objects.get(username="admin").check_password("another-password")
     assert user_of("f" * 64) == "admin"
     with pytest.raises(AuthenticationFailed):
         user_of(TOKEN)
@@ -172,7 +217,7 @@ def test_elsewhere_than_in_development_no_login_is_made(
 ) -> None:
     settings.ENVIRONMENT = environment
 
-    assert json.loads(run("bootstrap", "--json")) == {"roles": True}
+    assert json.loads(run("bootstrap", "--json")) == {"roles": True, "differences": []}
 
     assert not get_user_model().objects.exists()
     assert not Product.objects.exists()

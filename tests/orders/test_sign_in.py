@@ -16,7 +16,7 @@ from tests.orders.staff import VIEW_ORDER, make_user, signed_in
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "a-long-pass-phrase-1"
-LOGIN = "/admin/login/"
+LOGIN = "/accounts/login/"
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def quick_hashes(settings: Settings) -> None:
 
 
 def attempt(username: str = "olivia", password: str = "wrong", address: str = "192.0.2.1", **headers: str) -> Any:
-    form = {"username": username, "password": password}
+    form = {"login": username, "password": password}
     return Client().post(LOGIN, form, REMOTE_ADDR=address, headers=headers)
 
 

@@ -71,7 +71,9 @@ class Reader:
 
 
 def download(pieces: Any, who: int = 1, *, asgi: bool = True) -> Any:
-    return streaming.attachment(request_of(Reader(who), asgi=asgi), pieces, name="a.csv", content_type=streaming.CSV)
+    return streaming.attachment(
+        request_of(Reader(who), asgi=asgi), pieces, name="a.bin", content_type="application/octet-stream"
+    )
 
 
 async def read(response: Any) -> bytes:
@@ -88,6 +90,14 @@ async def test_lines_are_put_together_and_large_pieces_are_taken_apart() -> None
     assert await read(download(iter([b"x" * 1_000_000]))) == b"x" * 1_000_000
     assert await read(download(iter([]))) == b""
     assert b"".join(download(iter(["a", b"b"]), asgi=False)) == b"ab"
+
+
+@pytest.mark.parametrize("asgi", [True, False])
+async def test_csv_says_that_it_is_utf_8(asgi: bool) -> None:
+    request = request_of(Reader(1), asgi=asgi)
+    response = streaming.attachment(request, ["Größe\r\n"], name="a.csv", content_type=streaming.CSV)
+    content = await read(response) if asgi else b"".join(response)
+    assert content == b"\xef\xbb\xbfGr\xc3\xb6\xc3\x9fe\r\n"
 
 
 @pytest.mark.django_db

@@ -9,7 +9,7 @@ from django.utils import timezone
 from orders import history
 from orders.actor import system
 from orders.models import Finding, Order, OutboxMessage, PartnerHealth, StaffTask
-from orders.selectors import dashboard
+from orders.selectors import concerns
 from orders.services import holding, placing, stepping
 from orders.services.sweeping import deadlines
 from orders.vocabulary import FindingKind, TaskKind
@@ -89,7 +89,7 @@ def test_orders_that_wait_for_their_turn_are_not_overdue_and_not_in_the_queue_of
     start = OutboxMessage.objects.filter(aggregate=f"order:{begun.pk}")
     start.update(delivered_at=timezone.now())
     assert deadlines.sweep(actor=SWEEPER) == 0, "the time of the one that was begun starts now"
-    assert set(dashboard.not_moving(Order.objects.all())) == {begun}
+    assert set(concerns.not_moving(Order.objects.all())) == {begun}
     start.update(delivered_at=timezone.now() - timedelta(minutes=6))
     assert deadlines.sweep(actor=SWEEPER) == 1
     assert found() == {begun.number}

@@ -66,7 +66,7 @@ def test_a_task_is_done_with_a_note_and_only_once() -> None:
     told = list(task.order.events.order_by("sequence").values_list("type", "actor", "reason"))[-2:]
     assert told == [
         (EventType.REFUND_SETTLED, "anna", "Paid by bank"),
-        (EventType.TASK_DONE, "anna", "Paid by bank"),
+        (EventType.TASK_DONE, "anna", "Paid by bank (reference B-1)"),
     ]
 
 

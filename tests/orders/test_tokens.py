@@ -1,5 +1,6 @@
 """API tokens: they narrow what their user may do, they end, and nobody reads one twice."""
 
+import hashlib
 from datetime import timedelta
 
 import pytest
@@ -185,13 +186,13 @@ def test_database_refuses_a_scope_that_nobody_knows() -> None:
 
 def test_developers_token_survives_a_changed_password() -> None:
     user = make_user("view_order")
-    tokens.remember("s" * 48, user=user, name="./dev")
+    tokens.remember("s" * 48, user=user, name="./dev", days=90)
     tokens.revoke_all(user, "The password was changed.")
 
-    tokens.remember("s" * 48, user=user, name="./dev")
+    tokens.remember("s" * 48, user=user, name="./dev", days=90)
 
     row = ApiToken.objects.get()
-    assert (row.expiry, row.revoked_at, row.scopes) == (None, None, [Scope.FULL])
+    assert (row.revoked_at, row.scopes) == (None, [Scope.FULL])
     assert Client(headers={"Authorization": f"Token {'s' * 48}"}).get("/api/orders/").status_code == 200
 
 
@@ -229,3 +230,16 @@ def test_who_may_not_issue_or_revoke_does_not() -> None:
     forged = {"action": "revoke", "_selected_action": [ApiToken.objects.get().pk]}
     assert browser.post("/admin/orders/apitoken/", forged).status_code == 403
     assert ApiToken.objects.get().revoked_at is None
+
+
+def test_no_address_names_a_token_by_its_digest() -> None:
+    secret = make_token(make_user(), "full")
+    row = ApiToken.objects.get()
+    assert (row.digest, secret in row.digest) == (hashlib.sha512(secret.encode()).hexdigest(), False)
+    browser = signed_in("orders.view_apitoken")
+    page = browser.get("/admin/orders/apitoken/").content.decode()
+    address = f"/admin/orders/apitoken/{row.public_id}/change/"
+    assert address in page
+    assert f"{row.digest}/change/" not in page
+    assert browser.get(address).status_code == 200
+    assert browser.get(f"/admin/orders/apitoken/{row.digest}/change/").status_code == 302

@@ -24,6 +24,8 @@ from temporal_app.workflows.batch import BatchWorkflow
 
 CHUNK = 10
 WINDOW = 6
+#: seconds that a test waits for something to happen: against hanging, not against slowness
+PATIENCE = 120
 
 
 @workflow.defn(name="OrderWorkflow")
@@ -65,7 +67,7 @@ class BatchWorld:
         return Counter(self.items.values())
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(60), self._changed:
+        async with asyncio.timeout(PATIENCE), self._changed:
             await self._changed.wait_for(condition)
 
     async def tell(self) -> None:

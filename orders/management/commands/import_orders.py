@@ -18,7 +18,7 @@ from django.db import Error as DatabaseError
 
 from orders import clock
 from orders.database_errors import is_passing
-from orders.errors import InvalidInput
+from orders.errors import InvalidInput, WrongState
 from orders.management.acting import ActingCommand
 from orders.models import FeedImport
 from orders.services import feeds
@@ -101,6 +101,8 @@ class Command(ActingCommand):
         except InvalidInput as error:
             what = file if error.field == "file" else f"--{error.field.replace('_', '-')}"
             raise CommandError(f"{what}: {error}") from None
+        except WrongState as error:
+            raise CommandError(str(error)) from None
         except DatabaseError as error:
             if not is_passing(error):
                 raise
@@ -209,7 +211,7 @@ def report_as_text(feed: FeedImport, report: dict[str, Any]) -> str:
 
 
 def write_rejected(feed: FeedImport, path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
         file.writelines(feeds.bad_rows_csv(feed))
 
 

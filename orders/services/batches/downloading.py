@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from orders.models import Batch
 from orders.paging import pages
-from orders.services.feeds.rejects import csv_line
+from orders.services import csv_text
 from orders.vocabulary import ItemStatus
 
 HEADER = [
@@ -25,7 +25,7 @@ HEADER = [
 
 def items_csv(batch: Batch, *, status: ItemStatus | None = None) -> Iterator[str]:
     """All items, or those of one status. No cell is a formula."""
-    yield csv_line(HEADER)
+    yield csv_text.line(HEADER)
     items = batch.items.filter(status=status) if status else batch.items.all()
     rows = items.values_list(
         "position",
@@ -41,4 +41,4 @@ def items_csv(batch: Batch, *, status: ItemStatus | None = None) -> Iterator[str
     )
     for *cells, finished in pages(rows, 2_000, key="position"):
         texts = ("" if cell is None else str(cell) for cell in cells)
-        yield csv_line([*texts, finished.isoformat() if finished else ""])
+        yield csv_text.line([*texts, finished.isoformat() if finished else ""])

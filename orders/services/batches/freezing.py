@@ -5,6 +5,7 @@ Freezes wait for each other: of two that choose the same order one gets it and t
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count, Sum
 from django.db.models.functions import Coalesce
@@ -13,7 +14,7 @@ from orders import outbox
 from orders.actor import Actor
 from orders.errors import InvalidInput, WrongState
 from orders.models import Batch, BatchItem
-from orders.services import commands
+from orders.services import commands, open_work
 from orders.services.batches.actions import ACTIONS
 from orders.services.batches.playbooks import ChosenPlaybook, require_playbook
 from orders.services.batches.selecting import Seen, added_up, judged, require, too_many
@@ -21,6 +22,7 @@ from orders.services.selection import Selection
 from orders.vocabulary import (
     DEFAULT_AUTO_PAUSE_PERCENT,
     MAX_BATCH_ORDERS,
+    OPEN_BATCHES,
     BatchAction,
     CommandKind,
     Exclusion,
@@ -57,12 +59,15 @@ def create(
     """Freeze the selection and ask for its processing; answers at once.
 
     Raises `NotPermitted`, `InvalidInput` (nothing to do, too large), `InvalidPlaybook` naming an input of the playbook,
-    or `Drifted` when it is not what `seen` says.
+    `WrongState` for a person who has too many batches under way, or `Drifted` when it is not what `seen` says.
     """
     require(action, actor)
     version, inputs = require_playbook(action, playbook, actor)
     user = actor.user if actor.user is not None and actor.user.pk else None
     with transaction.atomic():
+        if undo_of is None:
+            under_way = Batch.objects.filter(status__in=OPEN_BATCHES)
+            open_work.require_place("batches", under_way, most=settings.BATCHES_OPEN_PER_PERSON, actor=actor)
         with connection.cursor() as cursor:
             cursor.execute(LOCK)
         batch = Batch.objects.create(

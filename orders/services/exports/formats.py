@@ -8,7 +8,6 @@ like a formula; text that does gets an apostrophe, numbers stay numbers.
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 import zipfile
@@ -17,8 +16,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from xml.sax.saxutils import escape
 
+from orders.services import csv_text
 from orders.services.exports.columns import HEADER, Cell
-from orders.services.feeds.rejects import harmless
 from orders.vocabulary import ExportFormat
 
 CONTENT_TYPES = {
@@ -66,9 +65,7 @@ def rows(format: ExportFormat, cells: Iterable[Sequence[Cell]]) -> bytes:
     """The piece of a file that these rows make up."""
     if format is ExportFormat.XLSX:
         return "".join(f"<row>{''.join(map(_xml, row))}</row>" for row in cells).encode()
-    text = io.StringIO()
-    csv.writer(text).writerows([[_text(cell) for cell in row] for row in cells])
-    return text.getvalue().encode()
+    return "".join(csv_text.line([_text(cell) for cell in row]) for row in cells).encode()
 
 
 def file(format: ExportFormat, parts: Iterable[bytes]) -> Iterator[bytes]:
@@ -83,7 +80,7 @@ def file(format: ExportFormat, parts: Iterable[bytes]) -> Iterator[bytes]:
 def _text(cell: Cell) -> str:
     if isinstance(cell, datetime):
         return cell.isoformat(timespec="seconds")
-    return harmless(cell) if isinstance(cell, str) else "" if cell is None else str(cell)
+    return "" if cell is None else str(cell)
 
 
 def _xml(cell: Cell) -> str:
@@ -94,7 +91,7 @@ def _xml(cell: Cell) -> str:
         return f'<c s="1"><v>{days:.10f}</v></c>'
     if isinstance(cell, str):
         # A parser would turn a bare carriage return into a line feed.
-        text = escape(NO_XML.sub("\ufffd", harmless(cell)), {"\r": "&#13;"})
+        text = escape(NO_XML.sub("\ufffd", csv_text.harmless(cell)), {"\r": "&#13;"})
         return f'<c t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
     return f"<c><v>{cell}</v></c>"
 

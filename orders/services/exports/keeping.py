@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
 
 from orders import clock
 from orders.actor import Actor
 from orders.amounts import counted, number
 from orders.errors import WrongState
-from orders.models import Command, Export, ExportPart, ExportPlan, Order
+from orders.models import Export, ExportPart, Order
 from orders.services import commands
 from orders.services.exports import formats
-from orders.services.exports.making import end, lock
-from orders.services.typed_words import clean_rows
+from orders.services.exports.making import content_of, end, lock
 from orders.vocabulary import OPEN_EXPORTS, CommandKind, ExportFormat, ExportStatus
 
 
@@ -67,19 +65,14 @@ def expire() -> int:
     return sum(_delete(pk, f"Deleted after {counted(settings.EXPORT_KEEP_DAYS, 'day')}.") for pk in ids)
 
 
-def forget(orders: list[Order], *, clean: Callable[[str], str]) -> None:
-    """Delete what was exported of these orders: their customer is being erased. In the transaction of the erasure.
-
-    `clean` takes what names the customer out of a text; filters and reasons may hold it.
-    """
+def forget(orders: list[Order]) -> int:
+    """Delete what was exported of these orders: their customer is being erased. In the transaction of the erasure."""
     holding = ExportPart.objects.filter(order_ids__overlap=[order.pk for order in orders]).values("export")
-    for export in Export.objects.select_for_update().filter(pk__in=holding):
+    found = list(Export.objects.select_for_update(of=("self",)).select_related("key").filter(pk__in=holding))
+    for export in found:
         status = ExportStatus.CANCELLED if export.status in OPEN_EXPORTS else ExportStatus.EXPIRED
         end(export, status, "Deleted because a customer in it was erased. Export it again.")
-    told = Command.objects.filter(Q(export__isnull=False) | Q(export_plan__isnull=False))
-    clean_rows(Export.objects.all(), ("reason", "note", "selection"), clean)
-    clean_rows(ExportPlan.objects.all(), ("filter",), clean)
-    clean_rows(told, ("reason",), clean)
+    return len(found)
 
 
 def _delete(export_id: UUID, note: str) -> bool:
@@ -95,5 +88,5 @@ def _parts(export: Export, positions: list[int]) -> Iterator[bytes]:
     """One question for each part, without a transaction that a slow client would keep open."""
     for position in positions:
         # A part that was deleted meanwhile breaks the download off; a shorter file would look like the whole.
-        part = ExportPart.objects.only("content").get(export=export, position=position)
-        yield bytes(part.content or b"")
+        part = ExportPart.objects.only("content", "position").get(export=export, position=position)
+        yield content_of(export, part)

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from orders import clock
+from orders import clock, keyring
 from orders.actor import Actor
 from orders.errors import WrongState
 from orders.models import Export, ExportPart
@@ -31,7 +31,7 @@ def write(export_id: UUID | str, *, beat: Beat) -> ExportStatus:
     Export.objects.filter(pk=export_id, status=ExportStatus.QUEUED).update(
         status=ExportStatus.RUNNING, started_at=clock.now()
     )
-    export = Export.objects.get(pk=export_id)
+    export = Export.objects.select_related("key").get(pk=export_id)
     missing = ExportPart.objects.filter(export=export, content=None).order_by("position")
     for position in list(missing.values_list("position", flat=True)):
         beat(position)
@@ -40,7 +40,7 @@ def write(export_id: UUID | str, *, beat: Beat) -> ExportStatus:
             break  # it was cancelled
         rows = columns.read(part.order_ids)
         content = formats.rows(ExportFormat(export.format), rows)
-        if not _store(part, content, len(rows)):
+        if not _store(part, _sealed(export, part, content), len(rows)):
             break
     return _complete(export_id)
 
@@ -74,18 +74,50 @@ def abandon(export_id: UUID | str, message: str) -> ExportStatus:
 
 
 def lock(export_id: UUID | str) -> Export:
-    return Export.objects.select_for_update().get(pk=export_id)
+    return Export.objects.select_for_update(of=("self",)).select_related("key").get(pk=export_id)
 
 
 def end(export: Export, status: ExportStatus, note: str = "") -> None:
     """End a locked export, or let a whole one expire; its parts are deleted unless it is completed now."""
     export.status, export.note = status, note[:500]
     export.finished_at = export.finished_at or clock.now()
+    key = export.key
     if status is ExportStatus.COMPLETED:
         export.expires_at = export.finished_at + timedelta(days=settings.EXPORT_KEEP_DAYS)
     else:
         ExportPart.objects.filter(export=export).delete()
-    export.save(update_fields=["status", "note", "finished_at", "expires_at"])
+        export.key = None
+    export.save(update_fields=["status", "note", "finished_at", "expires_at", "key"])
+    if key is not None and export.key is None:
+        key.delete()
+
+
+def content_of(export: Export, part: ExportPart) -> bytes:
+    """The piece of the file that a part holds. Raises `keyring.Unreadable`."""
+    stored = bytes(part.content or b"")
+    if export.key is None:  # begun by a version that did not encrypt
+        return stored
+    count, size = keyring.blocks_in(len(stored)), keyring.SEALED_BLOCK_BYTES
+    return b"".join(
+        keyring.decrypt_block(
+            export.key.secret,
+            stored[number * size : (number + 1) * size],
+            place=_place(export, part),
+            number=number,
+            count=count,
+        )
+        for number in range(count)
+    )
+
+
+def _sealed(export: Export, part: ExportPart, content: bytes) -> bytes:
+    if export.key is None:
+        return content
+    return keyring.encrypt_blocks(export.key.secret, content, place=_place(export, part))
+
+
+def _place(export: Export, part: ExportPart) -> str:
+    return f"orders_exportpart.content of {export.pk}, part {part.position}"
 
 
 def _store(part: ExportPart, content: bytes, rows: int) -> bool:

@@ -11,10 +11,10 @@ from orders import outbox
 from orders.actor import Actor
 from orders.amounts import number
 from orders.errors import InvalidInput
-from orders.models import Export, ExportPlan, Order
-from orders.services import commands
+from orders.models import Export, ExportPlan, FileKey, Order
+from orders.services import commands, open_work
 from orders.services.selection import Selection
-from orders.vocabulary import EXPORT_PART_ORDERS, CommandKind, ExportFormat, Topic
+from orders.vocabulary import EXPORT_PART_ORDERS, CommandKind, ExportFormat, ExportStatus, Topic
 
 FREEZE = """
     INSERT INTO orders_exportpart (export_id, position, order_ids)
@@ -30,7 +30,8 @@ def request(
 ) -> Export:
     """Freeze the selection and ask for its file; answers at once.
 
-    Raises `NotPermitted`, or `InvalidInput` that names the limit when too many orders match, or that none does.
+    Raises `NotPermitted`, `InvalidInput` that names the limit when too many orders match, or that none does, and
+    `WrongState` for a person who has too many exports under way; a plan's are bounded by its rhythm.
     """
     actor.require("orders.export_orders")
     actor.require("orders.view_order")
@@ -38,6 +39,9 @@ def request(
         raise InvalidInput("reason", "Say what the file is for: it is what an auditor reads.")
     user = actor.user if actor.user is not None and actor.user.pk else None
     with transaction.atomic():
+        if plan is None:
+            under_way = Export.objects.filter(plan=None, status__in=(ExportStatus.QUEUED, ExportStatus.RUNNING))
+            open_work.require_place("exports", under_way, most=settings.EXPORTS_OPEN_PER_PERSON, actor=actor)
         export = Export.objects.create(
             format=format,
             reason=reason[:500],
@@ -46,6 +50,7 @@ def request(
             channel=actor.channel,
             selection=dict(selection.asked),
             plan=plan,
+            key=FileKey.saved(),
         )
         export.row_count = _freeze(export, selection.orders)
         if export.row_count > settings.EXPORT_MAX_ROWS:

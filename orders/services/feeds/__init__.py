@@ -6,8 +6,9 @@ caller that they live, at every point where they may be stopped.
 """
 
 from orders.services.feeds.checking import invoices_csv, report
+from orders.services.feeds.keeping import expire, kept
 from orders.services.feeds.phases import abandon
-from orders.services.feeds.receiving import receive
+from orders.services.feeds.receiving import convert, receive
 from orders.services.feeds.rejects import bad_rows_csv
 from orders.services.feeds.reporting import Progress, figures, per_minute, progress, why_quiet
 from orders.services.feeds.staging import validate
@@ -21,9 +22,12 @@ __all__ = [
     "TimedOut",
     "abandon",
     "bad_rows_csv",
+    "convert",
+    "expire",
     "figures",
     "follow",
     "invoices_csv",
+    "kept",
     "patiently",
     "per_minute",
     "possible",

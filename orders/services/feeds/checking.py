@@ -10,8 +10,8 @@ from itertools import islice
 from typing import Any
 
 from orders.models import FeedDocument, FeedImport, Order
+from orders.services import csv_text
 from orders.services.feeds.layouts import layout_of
-from orders.services.feeds.rejects import csv_line
 from orders.services.feeds.reporting import figures
 from orders.vocabulary import DocumentKind
 
@@ -63,9 +63,9 @@ def outcomes(feed: FeedImport) -> Iterator[dict[str, Any]]:
 
 
 def invoices_csv(feed: FeedImport) -> Iterator[str]:
-    yield csv_line(INVOICE_COLUMNS)
+    yield csv_text.line(INVOICE_COLUMNS)
     for outcome in outcomes(feed):
-        yield csv_line([str(outcome[name]) for name in INVOICE_COLUMNS])
+        yield csv_text.line([str(outcome[name]) for name in INVOICE_COLUMNS])
 
 
 def _outcome(document: FeedDocument, *, is_known: bool) -> dict[str, Any]:

@@ -6,97 +6,109 @@ whoever sends it and everything behind the door reads, resumes, mends and erases
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-import zipfile
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, NoReturn
-from xml.etree.ElementTree import ParseError
 
-from openpyxl import load_workbook  # type: ignore[import-untyped]
-from openpyxl.utils.exceptions import InvalidFileException  # type: ignore[import-untyped]
-
-from orders.errors import InvalidInput
+from orders import keyring
+from orders.errors import InvalidInput, TooManyWorkbooks
 from orders.services.feeds.reading import MAX_CELL_BYTES, MAX_COLUMNS
+from orders.workbooks import converting
+from orders.workbooks.converting import Number, is_storable, text_of
+from orders.workbooks.limits import (
+    MEMORY_BYTES,
+    MOST_UNPACKED_BYTES,
+    REFUSED,
+    RESULT_FACTOR,
+    SECONDS,
+    UNPACKED_FACTOR,
+    Limits,
+    Refused,
+)
 
-#: of a workbook: unpacked size for each byte that may be sent, at most, and the share of texts kept in memory
-UNPACKED_FACTOR = 20
-MOST_UNPACKED_BYTES = 500 * 1024 * 1024
-TEXTS_SHARE = 4
-MAX_PARTS = 500
-#: above this a float no longer holds every whole number
-MAX_EXACT = 1e15
 MAX_JSON_LINE_BYTES = MAX_COLUMNS * MAX_CELL_BYTES
-WORKBOOK, TEXTS, MACROS = "xl/workbook.xml", "xl/sharedStrings.xml", "vbaProject.bin"
-BROKEN = (zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, EOFError, OSError, AttributeError)
+#: of this process; each may take `MEMORY_BYTES` and a processor
+WORKBOOKS_AT_ONCE = 2
+ROOT = Path(__file__).resolve().parents[3]
+#: of our environment, what the program may see: no key, no password
+PASSED_ON = ("PATH", "LANG", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE")
 
-
-def is_workbook(content: bytes) -> bool:
-    """Whether a zip archive is an Excel workbook; asked of its table of contents, not of its name."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return WORKBOOK in archive.namelist()
-    except zipfile.BadZipFile:
-        return False
+_places = threading.BoundedSemaphore(WORKBOOKS_AT_ONCE)
 
 
 def workbook_to_csv(content: bytes, *, max_bytes: int, max_rows: int, decimal_comma: bool) -> bytes:
-    """The only sheet of a workbook. Raises `InvalidInput` naming the limit; a formula counts as its stored result."""
-    _check_archive(content, max_bytes)
+    """The only sheet of a workbook, read by a process of its own (`orders.workbooks`).
+
+    Takes `SECONDS` at most, and as long again while others are read; raises `TooManyWorkbooks` after that, or
+    `InvalidInput` naming the part and the limit.
+    """
+    if not _places.acquire(timeout=SECONDS):
+        raise TooManyWorkbooks
     try:
-        book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
-        if len(book.sheetnames) != 1:
-            refuse(f"The workbook has {len(book.sheetnames)} sheets; exactly one is taken.")
-        sheet = book.worksheets[0]
-        # The size that a workbook says its sheet has is a claim of its sender.
-        sheet.reset_dimensions()
-        rows = sheet.iter_rows(values_only=True, max_col=MAX_COLUMNS + 1)
-        return _as_csv(_cells(rows, decimal_comma), max_rows)
-    except InvalidInput:
-        raise
-    except BROKEN as error:
-        raise InvalidInput("file", f"The workbook cannot be read: {str(error)[:200]}.") from error
+        return _converted(content, max_bytes=max_bytes, max_rows=max_rows, decimal_comma=decimal_comma)
+    finally:
+        _places.release()
+
+
+def _converted(content: bytes, *, max_bytes: int, max_rows: int, decimal_comma: bool) -> bytes:
+    unpacked = min(UNPACKED_FACTOR * max_bytes, MOST_UNPACKED_BYTES)
+    most = RESULT_FACTOR * len(content)
+    # In the database each block carries some bytes of its own.
+    numbers = (unpacked, max_rows, MAX_COLUMNS, 2 * most - keyring.sealed_size(most))
+    command = [sys.executable, "-P", "-W", "ignore", "-m", "orders.workbooks", *map(str, numbers)]
+    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as target:
+        source.write(content)
+        source.seek(0)
+        try:
+            done = subprocess.run(
+                command + ["comma"] * decimal_comma,
+                stdin=source,
+                stdout=target,
+                stderr=subprocess.DEVNULL,
+                env={"PYTHONPATH": str(ROOT)} | {name: os.environ[name] for name in PASSED_ON if name in os.environ},
+                timeout=SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            refuse(f"The workbook takes longer than {SECONDS} seconds to read; send it as CSV.")
+        target.seek(0)
+        result = target.read()
+    if done.returncode == REFUSED:
+        refuse(result.decode("utf-8", "replace"))
+    if done.returncode != 0:
+        refuse(
+            f"The workbook cannot be read within {SECONDS} seconds and {MEMORY_BYTES // 1024**2} MB of memory; "
+            "send it as CSV."
+        )
+    if not result.strip(b",\n"):
+        refuse("The workbook's sheet is empty.")
+    return result
 
 
 def json_lines_to_csv(content: bytes, *, max_rows: int, decimal_comma: bool) -> bytes:
     """One object a line, with the columns of the first. Raises `InvalidInput` naming the line and what is wrong."""
-    return _as_csv(_objects(content, decimal_comma), max_rows)
+    limits = Limits(unpacked_bytes=0, rows=max_rows, columns=MAX_COLUMNS, result_bytes=RESULT_FACTOR * len(content))
+    return _as_csv(_objects(content, decimal_comma), limits)
 
 
 def refuse(message: str) -> NoReturn:
     raise InvalidInput("file", message)
 
 
-def _check_archive(content: bytes, max_bytes: int) -> None:
-    limit = min(UNPACKED_FACTOR * max_bytes, MOST_UNPACKED_BYTES)
-    # What a part says of its size binds: the unpacker stops there.
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        parts = archive.infolist()
-    if len(parts) > MAX_PARTS:
-        refuse(f"The workbook has {len(parts)} parts; the limit is {MAX_PARTS}.")
-    if any(part.flag_bits & 1 for part in parts):
-        refuse("The workbook is protected by a password.")
-    if any(part.filename.endswith(MACROS) for part in parts):
-        refuse("The workbook has macros; save it without them.")
-    size = sum(part.file_size for part in parts)
-    if size > limit:
-        refuse(f"The workbook unpacks to {size} bytes; the limit is {limit} bytes.")
-    texts = sum(part.file_size for part in parts if part.filename == TEXTS)
-    if texts > limit // TEXTS_SHARE:
-        refuse(f"The workbook's texts unpack to {texts} bytes; the limit is {limit // TEXTS_SHARE} bytes.")
-
-
-def _cells(rows: Iterable[Sequence[Any]], decimal_comma: bool) -> Iterator[list[str]]:
-    """Rows as text, all as wide as the header unless something stands beyond it."""
-    width = 0
-    for row in rows:
-        cells = [_text(value, decimal_comma) for value in row]
-        while len(cells) > width and not cells[-1]:
-            cells.pop()
-        width = width or len(cells)
-        yield cells + [""] * (width - len(cells))
+def _as_csv(rows: Iterable[list[str]], limits: Limits) -> bytes:
+    target = io.BytesIO()
+    try:
+        converting.write_csv(rows, target, limits)
+    except Refused as refusal:
+        raise InvalidInput("file", str(refusal)) from refusal
+    return target.getvalue()
 
 
 def _objects(content: bytes, decimal_comma: bool) -> Iterator[list[str]]:
@@ -115,11 +127,13 @@ def _objects(content: bytes, decimal_comma: bool) -> Iterator[list[str]]:
         row = _object(number, line)
         if not header:
             header = list(row)
+            if len(header) > MAX_COLUMNS:
+                refuse(f"Line {number} has {len(header)} columns; the limit is {MAX_COLUMNS}.")
             yield header
             yield from [[]] * blank
         if more := row.keys() - set(header):
             refuse(f"Line {number} has {', '.join(sorted(more))[:200]}, which the first line lacks.")
-        yield [_text(row.get(name), decimal_comma) for name in header]
+        yield [text_of(row.get(name), decimal_comma) for name in header]
 
 
 def _object(number: int, line: bytes) -> dict[str, Any]:
@@ -130,7 +144,7 @@ def _object(number: int, line: bytes) -> dict[str, Any]:
 
     try:
         # Numbers stay as they are written: 0.1 must not become 0.1000000000000000055.
-        row = json.loads(line, object_pairs_hook=without_duplicates, parse_float=_Number, parse_int=_Number)
+        row = json.loads(line, object_pairs_hook=without_duplicates, parse_float=Number, parse_int=Number)
     except (ValueError, RecursionError) as error:
         raise InvalidInput("file", f"Line {number} is not JSON: {str(error)[:200]}.") from error
     if not isinstance(row, dict):
@@ -139,47 +153,6 @@ def _object(number: int, line: bytes) -> dict[str, Any]:
         if isinstance(value, dict | list):
             refuse(f"Line {number}: {name[:100]} is not a text, a number, or nothing.")
         for text in (name, value):
-            if isinstance(text, str) and not _storable(text):
+            if isinstance(text, str) and not is_storable(text):
                 refuse(f"Line {number}: {name[:100]!a} has a character that cannot be stored.")
     return row
-
-
-class _Number(str):
-    """A number as it was written."""
-
-
-def _text(value: Any, decimal_comma: bool) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        # Excel counts days in floats; what is a second off by a millionth was that second.
-        return value.isoformat(sep=" ", timespec="seconds")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, bool):
-        return str(value).upper()
-    if isinstance(value, float | _Number):
-        whole = isinstance(value, float) and value.is_integer() and abs(value) < MAX_EXACT
-        text = str(int(value)) if whole else str(value)
-        return text.replace(".", ",") if decimal_comma else text
-    text = str(value)
-    if not _storable(text):
-        refuse("The file has a character that cannot be stored (NUL or a lone surrogate).")
-    # A line break would move every line after it.
-    return text.replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
-
-
-def _storable(text: str) -> bool:
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _as_csv(rows: Iterable[list[str]], max_rows: int) -> bytes:
-    target = io.BytesIO()
-    text = io.TextIOWrapper(target, encoding="utf-8", newline="", write_through=True)
-    writer = csv.writer(text, lineterminator="\n")
-    for number, row in enumerate(rows):
-        if number > max_rows:
-            refuse(f"The file has more than {max_rows} rows; that is the limit.")
-        writer.writerow(row)
-    text.detach()
-    return target.getvalue()

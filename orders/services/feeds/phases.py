@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 
 from orders import clock
@@ -78,5 +80,6 @@ def close(feed: FeedImport, status: FeedStatus, *, outcome: str, message: str = 
     now = clock.now()
     feed.status, feed.resume_status = status, ""
     feed.failure_message, feed.finished_at = message, now
-    feed.save(update_fields=["status", "resume_status", "failure_message", "finished_at"])
+    feed.file_until = now + timedelta(days=settings.FEED_FILES_KEPT_DAYS)
+    feed.save(update_fields=["status", "resume_status", "failure_message", "finished_at", "file_until"])
     Command.objects.filter(pk=feed.pk).update(status=CommandStatus.DONE, outcome=outcome, finished_at=now)

@@ -10,16 +10,15 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from django.db.models import BinaryField
-from django.db.models.functions import Substr
-
 from orders.errors import InvalidFeed
-from orders.models import FeedImport
+from orders.services import csv_text
+from orders.services.feeds import keeping
 from orders.services.feeds.layouts import Layout
 
 MAX_COLUMNS = 50
@@ -28,10 +27,9 @@ MAX_CELL_BYTES = 10_000
 MAX_RECORD_LINES = 50
 SLICE_BYTES = 1 << 20
 SEPARATORS = (",", ";")
+LINE_BREAK = re.compile(r"\r\n|\r|\n")
 #: in front of the sender's own, in the download of bad rows
 ADDED_COLUMNS = ("line", "reason")
-#: a spreadsheet runs a cell that begins so
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,33 +53,71 @@ class Table:
 
 def open_table(feed_id: UUID | str, layout: Layout) -> Table:
     """The header and the records of a stored file. Raises `InvalidFeed` for a file that the layout cannot read."""
-    encoding = _encoding(feed_id)
-    text = io.TextIOWrapper(_open_bytes(feed_id), encoding=encoding, newline="")
-    first = text.readline()
-    separator = max(SEPARATORS, key=first.count)
-    header = [name.strip() for name in _split(first, separator)]
+    lines, separator, header = _begin(lambda: io.BufferedReader(_StoredBytes(feed_id)))
     places = _places(header, layout)
-    records = _records(text, separator, width=len(header))
+    records = _records(lines, separator, width=len(header))
     if tuple(header[: len(ADDED_COLUMNS)]) != ADDED_COLUMNS:
         return Table(header=header, places=places, records=records)
-    mended = (replace(record, cells=[_as_sent(cell) for cell in record.cells]) for record in records)
+    mended = (replace(record, cells=[csv_text.as_sent(cell) for cell in record.cells]) for record in records)
     return Table(header=header, places=places, records=mended, added=len(ADDED_COLUMNS))
 
 
-def _as_sent(cell: str) -> str:
-    """The cell without the apostrophe that made it harmless for a spreadsheet."""
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA_STARTS) else cell
+def mapped_only(content: bytes, layout: Layout) -> bytes:
+    """The file without the columns that the layout does not map; every row keeps its line.
+
+    Of a row whose cells cannot be told apart only the invoice number stays, without which its other rows would become
+    an order with lines missing. A header that cannot be read leaves no row. Raises `InvalidFeed` for no text of ours.
+    """
+    lines, separator, header = _begin(lambda: io.BufferedReader(io.BytesIO(content)))
+    known = {name.casefold() for name in layout.columns.values()}
+    added = len(ADDED_COLUMNS) if tuple(header[: len(ADDED_COLUMNS)]) == ADDED_COLUMNS else 0
+    kept = [place for place, name in enumerate(header) if place < added or name.casefold() in known]
+    if not any(header):
+        return b"\n"
+    if len(kept) == len(header):
+        return content
+    target = io.BytesIO()
+    text = io.TextIOWrapper(target, encoding="utf-8", newline="", write_through=True)
+    writer = csv.writer(text, delimiter=separator)
+    try:
+        places = _places(header, layout)
+    except InvalidFeed:
+        # As many columns as were sent, so that its import says the same.
+        writer.writerow([name if place in kept else f"column {place + 1}" for place, name in enumerate(header)])
+        return target.getvalue()
+    writer.writerow([header[place] for place in kept])
+    line = 2
+    for record in _records(lines, separator, width=len(header)):
+        text.write("\n" * (record.line - line))
+        if record.problem:
+            cells = [("".join(record.cells[places["reference"] :][:1]).strip()) or "?"]
+        else:
+            cells = [record.cells[place] for place in kept]
+        if any(cells):
+            writer.writerow(cells)
+            line = record.line + 1 + sum(_line_breaks(cell) for cell in cells)
+        else:
+            line = record.line
+    return target.getvalue()
+
+
+def _line_breaks(cell: str) -> int:
+    return len(LINE_BREAK.findall(cell))
+
+
+def _begin(open_bytes: Callable[[], io.BufferedReader]) -> tuple[io.TextIOWrapper, str, list[str]]:
+    """The lines behind the header, the separator, and the header."""
+    text = io.TextIOWrapper(open_bytes(), encoding=_encoding(open_bytes), newline="")
+    first = text.readline()
+    separator = max(SEPARATORS, key=first.count)
+    return text, separator, [name.strip() for name in _split(first, separator)]
 
 
 class _StoredBytes(io.RawIOBase):
-    """The file's bytes, fetched slice by slice: 200 MB in one value would be held three times over.
-
-    It keeps its slice, because the readers above ask for 8 kB at a time and each would be a query.
-    """
+    """The file's bytes, block by block; it keeps its block, because the readers above ask for 8 kB at a time."""
 
     def __init__(self, feed_id: UUID | str) -> None:
-        self.feed = FeedImport.objects.filter(pk=feed_id)
-        self.fetched = 0
+        self.pieces = keeping.pieces(feed_id)
         self.slice = memoryview(b"")
 
     def readable(self) -> bool:
@@ -89,24 +125,18 @@ class _StoredBytes(io.RawIOBase):
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         if not self.slice:
-            piece = Substr("content", self.fetched + 1, SLICE_BYTES, output_field=BinaryField())
-            self.slice = memoryview(self.feed.values_list(piece, flat=True).get())
-            self.fetched += len(self.slice)
+            self.slice = memoryview(next(self.pieces, b""))
         part = self.slice[: len(buffer)]
         buffer[: len(part)] = part
         self.slice = self.slice[len(part) :]
         return len(part)
 
 
-def _open_bytes(feed_id: UUID | str) -> io.BufferedReader:
-    return io.BufferedReader(_StoredBytes(feed_id))
-
-
-def _encoding(feed_id: UUID | str) -> str:
+def _encoding(open_bytes: Callable[[], io.BufferedReader]) -> str:
     """UTF-8, with or without BOM, when the whole file is; else Windows-1252, which Excel writes."""
     for encoding in ("utf-8-sig", "cp1252"):
         decoder = codecs.getincrementaldecoder(encoding)()
-        source = _open_bytes(feed_id)
+        source = open_bytes()
         try:
             while piece := source.read1(SLICE_BYTES):
                 decoder.decode(piece)

@@ -7,25 +7,29 @@ million rows must not become a process that fails minutes later. Workbooks and J
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from uuid import UUID
 
-import psycopg
+from django.conf import settings
 from django.db import connection, transaction
 
 from orders import outbox
 from orders.actor import Actor
-from orders.errors import InvalidInput
-from orders.models import Command, FeedImport
-from orders.services.feeds import layouts
-from orders.services.feeds.converting import is_workbook, json_lines_to_csv, refuse, workbook_to_csv
+from orders.errors import InvalidFeed, InvalidInput
+from orders.models import Command, FeedImport, FeedLayout
+from orders.services import open_work
+from orders.services.feeds import keeping, layouts
+from orders.services.feeds.converting import json_lines_to_csv, refuse, workbook_to_csv
 from orders.services.feeds.phases import ENDED
+from orders.services.feeds.reading import mapped_only
 from orders.vocabulary import CommandKind, FeedFormat, Topic
 
 MAX_INITIAL_STOCK = 1_000_000_000
 
+#: a workbook, or another archive, which the program that reads workbooks tells apart
+ZIP = b"PK\x03\x04"
 #: first bytes of what is not text, and what to call it
 BINARY_KINDS = {
-    b"PK\x03\x04": "a zip archive and no Excel workbook",
     b"PK\x05\x06": "an empty zip archive",
     b"\x1f\x8b": "a gzip archive",
     b"BZh": "a bzip2 archive",
@@ -37,6 +41,13 @@ BINARY_KINDS = {
 }
 UTF8_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converted:
+    #: of the file as it was sent
+    format: FeedFormat
+    csv: bytes
 
 
 def receive(
@@ -52,10 +63,15 @@ def receive(
     max_rows: int,
     dry_run: bool = False,
     follows: UUID | str | None = None,
+    converted: Converted | None = None,
 ) -> FeedImport:
-    """Store a file and ask for its import. Raises `NotPermitted`, or `InvalidInput` naming field and limit.
+    """Store a file and ask for its import.
 
-    `follows` is the import whose rejected rows the file mends.
+    Raises `NotPermitted`, `InvalidInput` naming field and limit, or `WrongState` for a person who has too many imports
+    under way.
+
+    `follows` is the import whose rejected rows the file mends. `converted` is what `convert` made of the file, for a
+    caller who works in a transaction, which must not stay open for as long as a workbook takes.
     """
     actor.require("orders.import_feed")
     if process:
@@ -66,21 +82,22 @@ def receive(
     if not 0 <= initial_stock <= MAX_INITIAL_STOCK:
         raise InvalidInput("initial_stock", f"{initial_stock} is not within 0 to {MAX_INITIAL_STOCK}.")
     followed = _followed(follows, layout)
-    sent = content
-    is_comma = version is not None and version.decimal_comma
-    kind, content = _as_csv(sent, max_bytes=max_bytes, max_rows=max_rows, decimal_comma=is_comma)
+    if converted is None:
+        converted = _convert(content, layout, version, max_bytes=max_bytes, max_rows=max_rows)
     name = "".join(character for character in name if character.isprintable())[:200] or "unnamed"
     user = actor.user if actor.user is not None and actor.user.pk else None
     with transaction.atomic():
+        under_way = FeedImport.objects.exclude(status__in=ENDED)
+        open_work.require_place("imports", under_way, most=settings.IMPORTS_OPEN_PER_PERSON, actor=actor)
         feed = FeedImport.objects.create(
             name=name,
             layout=layout,
             layout_version=version,
-            format=kind,
+            format=converted.format,
             content=b"",
-            sha256=hashlib.sha256(sent).hexdigest(),
-            size_bytes=len(sent),
-            rows_expected=_rows(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            size_bytes=len(content),
+            rows_expected=_rows(converted.csv),
             dry_run=dry_run,
             follows=followed,
             create_products=create_products,
@@ -89,7 +106,7 @@ def receive(
             requested_by=user,  # type: ignore[misc]
             actor=actor.name,
         )
-        write_content(feed, content)
+        keeping.write(feed, converted.csv)
         Command.objects.create(
             # One file, one command: the same id lets the end of the import find it.
             id=feed.id,
@@ -108,11 +125,23 @@ def receive(
     return feed
 
 
-def write_content(feed: FeedImport, content: bytes) -> None:
-    # Django writes parameters into the statement as text: 50 MB of file became 400 MB of memory (measured).
-    with psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute("UPDATE orders_feedimport SET content = %b WHERE id = %s", [content, feed.id])
-    feed.content = content
+def convert(content: bytes, *, layout: str, actor: Actor, max_bytes: int, max_rows: int) -> Converted:
+    """The file as CSV, if it is one that we take. Raises `NotPermitted`, `InvalidInput` or `TooManyWorkbooks`."""
+    actor.require("orders.import_feed")
+    return _convert(content, layout, layouts.newest(layout), max_bytes=max_bytes, max_rows=max_rows)
+
+
+def _convert(content: bytes, name: str, version: FeedLayout | None, *, max_bytes: int, max_rows: int) -> Converted:
+    is_comma = version is not None and version.decimal_comma
+    if not connection.in_atomic_block:
+        # Somebody else may need it while the file is read.
+        connection.close()
+    kind, text = _as_csv(content, max_bytes=max_bytes, max_rows=max_rows, decimal_comma=is_comma)
+    layout = layouts.BUILT_IN[name] if version is None else layouts.as_layout(version)
+    try:
+        return Converted(format=kind, csv=mapped_only(text, layout))
+    except InvalidFeed as refusal:
+        raise InvalidInput("file", str(refusal)) from refusal
 
 
 def _followed(follows: UUID | str | None, layout: str) -> FeedImport | None:
@@ -137,7 +166,7 @@ def _as_csv(content: bytes, *, max_bytes: int, max_rows: int, decimal_comma: boo
         refuse("The file is empty.")
     if len(content) > max_bytes:
         refuse(f"The file has {len(content)} bytes; the limit is {max_bytes} bytes.")
-    if content.startswith(b"PK\x03\x04") and is_workbook(content):
+    if content.startswith(ZIP):
         book = workbook_to_csv(content, max_bytes=max_bytes, max_rows=max_rows, decimal_comma=decimal_comma)
         return FeedFormat.XLSX, book
     for start, kind in BINARY_KINDS.items():

@@ -1,28 +1,32 @@
 """The rows that were not taken, as CSV for the spreadsheet of whoever must mend them.
 
-The cells are read from the stored file again, so they are the sender's own, not what we made of them. A spreadsheet
-runs a cell that begins like a formula; those get an apostrophe, unless they are plain numbers.
+The cells are read from the stored file again, so they are the sender's own, not what we made of them.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from orders.errors import InvalidFeed
 from orders.models import FeedImport
+from orders.services import csv_text
+from orders.services.feeds import keeping
 from orders.services.feeds.layouts import layout_of
 from orders.services.feeds.parsing import read_row
-from orders.services.feeds.reading import ADDED_COLUMNS, FORMULA_STARTS, open_table
+from orders.services.feeds.reading import ADDED_COLUMNS, open_table
 from orders.vocabulary import DocumentKind
-
-NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 def bad_rows_csv(feed: FeedImport) -> Iterator[str]:
-    """Pieces of a CSV text: line, reason and the original cells of every row of a rejected invoice."""
+    """Pieces of a CSV text: line, reason and the original cells of every row of a rejected invoice.
+
+    Raises `WrongState` when the file is deleted.
+    """
+    keeping.require_file(feed)
+    return _bad_rows(feed)
+
+
+def _bad_rows(feed: FeedImport) -> Iterator[str]:
     layout = layout_of(feed)
     rejected = {
         reference: f"{reason}: {detail}" if detail else reason
@@ -33,25 +37,11 @@ def bad_rows_csv(feed: FeedImport) -> Iterator[str]:
     try:
         table = open_table(feed.pk, layout)
     except InvalidFeed as error:
-        yield csv_line(ADDED_COLUMNS)
-        yield csv_line(["1", str(error)])
+        yield csv_text.line(ADDED_COLUMNS)
+        yield csv_text.line(["1", str(error)])
         return
-    yield csv_line([*ADDED_COLUMNS, *table.header[table.added :]])
+    yield csv_text.line([*ADDED_COLUMNS, *table.header[table.added :]])
     for record in table.records:
         row = read_row(record, table.places, layout)
         if row.reference in rejected:
-            yield csv_line([str(record.line), row.error or rejected[row.reference], *record.cells[table.added :]])
-
-
-def csv_line(cells: Sequence[str]) -> str:
-    """One line of a download, harmless for a spreadsheet."""
-    text = io.StringIO()
-    csv.writer(text).writerow([harmless(cell) for cell in cells])
-    return text.getvalue()
-
-
-def harmless(cell: str) -> str:
-    """The text, unless a spreadsheet would run it as a formula."""
-    if cell.startswith(FORMULA_STARTS) and not NUMBER.fullmatch(cell):
-        return f"'{cell}"
-    return cell
+            yield csv_text.line([str(record.line), row.error or rejected[row.reference], *record.cells[table.added :]])

@@ -20,8 +20,8 @@ from orders.partners import endpoints
 from orders.playbooks.catalogue import CATALOGUE
 from orders.playbooks.definition import ActivityCall, ValueType
 from orders.playbooks.validation import problem_of
-from orders.services import cancelling, holding, notices, placing, refunding, tasks
-from orders.services.playbooks import places
+from orders.services import alone, cancelling, holding, notices, placing, refunding, tasks
+from orders.services.playbooks import making, places
 from orders.vocabulary import Channel, EventType, NoticeStatus, OrderStatus, TaskKind, TaskLevel
 
 #: where a country may still be corrected
@@ -32,12 +32,16 @@ EMPTY: Mapping[ValueType, Any] = {ValueType.STRING: "", ValueType.INT: 0, ValueT
 Work = Callable[[Order, dict[str, Any], Any, str, Actor], dict[str, Any]]
 
 
-def acting_for(run: PlaybookRun, engine: Actor) -> Actor:
-    """The person a run acts for, with their permissions of now, at the place where the engine acts."""
+def acting_for(run: PlaybookRun, engine: Actor, name: str) -> Actor:
+    """The person a run acts for, with their permissions of now, at the place where the engine acts.
+
+    For the entry `name` of the catalogue: one that gives money knows everybody who made it happen.
+    """
     who = person(run.started_by, Channel.ENGINE)
     return replace(
         who,
         name=f"{who.name} by {run.version}"[:150],
+        makers=making.makers_of(run) if CATALOGUE[name].gives_money else (),
         workflow_id=engine.workflow_id,
         run_id=engine.run_id,
         attempt=engine.attempt,
@@ -116,18 +120,20 @@ def _refund(order: Order, given: dict[str, Any], _: Any, key: str, actor: Actor)
 
 
 def _issue_voucher(order: Order, given: dict[str, Any], _: Any, key: str, actor: Actor) -> dict[str, Any]:
-    voucher, new = Voucher.objects.get_or_create(
-        key=key,
-        defaults={
-            "code": f"V-{secrets.token_hex(6).upper()}",
-            "order": order,
-            "amount_minor": given["amount_minor"],
-            "currency": order.currency,
-            "reason": given["reason"],
-            "made_by": actor.name,
-        },
-    )
-    if new:
+    # The order's lock is held, so nobody else issues the same one between look and insert.
+    voucher = Voucher.objects.filter(key=key).first()
+    if voucher is None:
+        alone.require_voucher(order, given["amount_minor"], actor=actor)
+        voucher = Voucher.objects.create(
+            key=key,
+            code=f"V-{secrets.token_hex(6).upper()}",
+            order=order,
+            amount_minor=given["amount_minor"],
+            currency=order.currency,
+            reason=given["reason"],
+            made_by=actor.name,
+            issued_by_id=actor.user.pk if actor.user is not None else None,
+        )
         data = {"amount_minor": voucher.amount_minor}
         history.record(order, EventType.VOUCHER_ISSUED, actor=actor, reason=given["reason"], data=data)
     return {"code": voucher.code}

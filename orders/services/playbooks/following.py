@@ -107,7 +107,7 @@ def execute(run_id: str, path: str, *, actor: Actor) -> None:
     step = place.step
     if not isinstance(step, ActivityStep):
         raise InvalidInput("path", f"{path} is no activity.")
-    acting = actions.acting_for(run, actor)
+    acting = actions.acting_for(run, actor, step.activity)
     try:
         parameters = actions.parameters_of(step, place, run)
         prepared = actions.prepare(step.activity, run, parameters, key=f"{run_id}:{path}", actor=acting)

@@ -12,7 +12,8 @@ from orders import clock
 from orders.models import Playbook, PlaybookVersion
 from orders.playbooks import validation
 from orders.playbooks.examples import EXAMPLES
-from orders.services.playbooks.publishing import hash_of, known_to
+from orders.services.playbooks import genuine
+from orders.services.playbooks.publishing import known_to
 from orders.vocabulary import VersionStatus
 
 OURS = "backoffice"
@@ -28,14 +29,16 @@ def install_examples() -> list[str]:
             continue
         definition = validation.parse(document, known=known_to(document))
         stored = definition.model_dump(mode="json")
-        PlaybookVersion.objects.create(
+        version = PlaybookVersion(
             playbook=playbook,
             number=1,
             document=stored,
-            hash=hash_of(stored),
+            hash=genuine.hash_of(stored),
             title=definition.title,
             status=VersionStatus.PUBLISHED,
             published_at=clock.now(),
         )
+        version.keyed_digest = genuine.sign(version)
+        version.save(force_insert=True)
         made.append(slug)
     return made

@@ -5,7 +5,6 @@ A version is judged when it is saved, with every rule; what is published is ther
 
 from __future__ import annotations
 
-import hashlib
 import json
 from functools import lru_cache
 from typing import Any
@@ -21,6 +20,7 @@ from orders.playbooks import validation
 from orders.playbooks.catalogue import CATALOGUE, Entry
 from orders.playbooks.definition import ActivityStep, Definition, SubPlaybookStep, walk
 from orders.services import approvals
+from orders.services.playbooks import genuine
 from orders.vocabulary import VersionStatus
 
 COMMAND = "publish_playbook"
@@ -44,17 +44,20 @@ def save(slug: str, document: Any, *, actor: Actor) -> PlaybookVersion:
         Playbook.objects.get_or_create(slug=slug, defaults={"created_by": actor.name})
         playbook = Playbook.objects.select_for_update().get(slug=slug)
         newest = playbook.versions.first()
-        if newest is not None and newest.hash == hash_of(stored):
+        if newest is not None and newest.hash == genuine.hash_of(stored):
             return newest
         last = playbook.versions.aggregate(n=Max("number"))["n"] or 0
-        return PlaybookVersion.objects.create(
+        version = PlaybookVersion(
             playbook=playbook,
             number=last + 1,
             document=stored,
-            hash=hash_of(stored),
+            hash=genuine.hash_of(stored),
             title=definition.title,
             created_by=user,  # type: ignore[misc]
         )
+        version.keyed_digest = genuine.sign(version)
+        version.save(force_insert=True)
+        return version
 
 
 def publish(slug: str, number: int, *, actor: Actor, reason: str) -> Approval:
@@ -68,11 +71,12 @@ def publish(slug: str, number: int, *, actor: Actor, reason: str) -> Approval:
     _require_draft(version)
     for entry in entries_of(definition_of(version)):
         actor.require(entry.permission)
+    starts = starts_of(version.playbook)
     return approvals.ask(
         COMMAND,
         subject=f"{slug} v{number}",
-        says=f"Version {number} of the playbook {slug} ({version.title}) is published.",
-        parameters={"slug": slug, "number": number, "hash": version.hash},
+        says=f"Publish version {number} of the playbook {slug} ({version.title}).{_said(starts)}",
+        parameters={"slug": slug, "number": number, "hash": version.hash, "starts": starts},
         reason=reason,
         actor=actor,
     )
@@ -82,17 +86,30 @@ def carry_out(parameters: dict[str, Any], *, actor: Actor) -> None:
     """The work of an approved publication. Raises `WrongState` when it was published or retired meanwhile."""
     version = lock_version(parameters["slug"], parameters["number"])
     _require_draft(version)
+    # What starts it may have been set by one person, while no version gave money: the second must have seen it.
+    if "starts" in parameters and parameters["starts"] != starts_of(version.playbook):
+        raise WrongState(f"What starts {version.playbook.slug} was changed since; ask again.")
     for entry in entries_of(definition_of(version)):
         actor.require(entry.permission)
     version.status, version.published_at = VersionStatus.PUBLISHED, clock.now()
     version.published_by_id = actor.user.pk if actor.user is not None else None
-    version.save(update_fields=["status", "published_at", "published_by"])
+    version.keyed_digest = genuine.sign(version)
+    version.save(update_fields=["status", "published_at", "published_by", "keyed_digest"])
 
 
 def lock_version(slug: str, number: int) -> PlaybookVersion:
-    """The version's row, locked; runs of it may begin meanwhile. Raises `PlaybookVersion.DoesNotExist`."""
-    versions = PlaybookVersion.objects.select_for_update(of=("self",), no_key=True)
+    """The version's row, locked after its playbook's; runs of it may begin meanwhile.
+
+    Raises `PlaybookVersion.DoesNotExist`.
+    """
+    Playbook.objects.select_for_update(no_key=True).filter(slug=slug).first()
+    versions = PlaybookVersion.objects.select_related("playbook").select_for_update(of=("self",), no_key=True)
     return versions.get(playbook__slug=slug, number=number)
+
+
+def lock_playbook(slug: str) -> Playbook:
+    """The playbook's row, locked; versions of it may be written meanwhile. Raises `Playbook.DoesNotExist`."""
+    return Playbook.objects.select_for_update(no_key=True).get(slug=slug)
 
 
 def stand_for(version: PlaybookVersion, *, actor: Actor) -> None:
@@ -108,7 +125,21 @@ def stand_for(version: PlaybookVersion, *, actor: Actor) -> None:
         raise NotPermitted("A playbook acts for a person: sign in.", permission="orders.publish_playbook")
     for entry in entries_of(definition_of(version)):
         actor.require(entry.permission)
-    PlaybookVersion.objects.filter(pk=version.pk, published_by=None).update(published_by_id=actor.user.pk)
+    version.published_by_id = actor.user.pk
+    version.keyed_digest = genuine.sign(version)
+    PlaybookVersion.objects.filter(pk=version.pk, published_by=None, status=version.status).update(
+        published_by_id=actor.user.pk, keyed_digest=version.keyed_digest
+    )
+
+
+def starts_of(playbook: Playbook) -> list[str]:
+    """What starts its newest published version by itself, in words."""
+    triggers = playbook.event_triggers.filter(enabled=True).order_by("event")
+    schedules = playbook.schedules.filter(enabled=True)
+    return [
+        *(f"at {one.event} if {one.condition}" for one in triggers),
+        *(f"every {one.every_hours} h if {one.condition}" for one in schedules),
+    ]
 
 
 def retire(slug: str, number: int, *, actor: Actor, reason: str) -> PlaybookVersion:
@@ -121,12 +152,14 @@ def retire(slug: str, number: int, *, actor: Actor, reason: str) -> PlaybookVers
         if version.status != VersionStatus.PUBLISHED:
             raise WrongState(f"Version {number} of {slug} is {version.status}; only a published one is retired.")
         version.status = VersionStatus.RETIRED
-        version.save(update_fields=["status"])
+        version.keyed_digest = genuine.sign(version)
+        version.save(update_fields=["status", "keyed_digest"])
     return version
 
 
 def definition_of(version: PlaybookVersion) -> Definition:
-    """What a stored version says. It was judged when it was saved and cannot have changed."""
+    """What a stored version says. It was judged when it was saved; raises `WrongState` if it has changed since."""
+    genuine.require_genuine(version)
     return _definition(version.hash, json.dumps(version.document))
 
 
@@ -176,11 +209,6 @@ def entries_of(definition: Definition) -> list[Entry]:
     return [CATALOGUE[name] for name in dict.fromkeys(calls)]
 
 
-def hash_of(document: Any) -> str:
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
 def _named(document: Any) -> list[tuple[str, int]]:
     """(playbook, version) of everything in an unjudged document that looks like a sub-playbook step."""
     found = []
@@ -210,6 +238,10 @@ def _require_slug(slug: str) -> None:
     allowed = slug.replace("_", "").isascii() and slug.replace("_", "").isalnum() and slug[:1].isalpha()
     if not allowed or slug != slug.lower() or len(slug) > 40:
         raise InvalidInput("slug", "A name of at most 40 letters a-z, digits and _ is needed, a letter first.")
+
+
+def _said(starts: list[str]) -> str:
+    return f" It starts by itself {'; '.join(starts)}." if starts else ""
 
 
 def _require_draft(version: PlaybookVersion) -> None:

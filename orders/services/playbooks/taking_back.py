@@ -57,7 +57,7 @@ def undo(run_id: str, path: str, *, actor: Actor) -> None:
         row.status, row.token = PlaybookStepStatus.UNDOING, row.token + 1
         row.save(update_fields=["status", "token", "failures"])
         token = row.token
-    acting = actions.acting_for(run, actor)
+    acting = actions.acting_for(run, actor, step.undo.activity)
     key = f"{run_id}:{path}:undo"
     try:
         parameters = actions.parameters_of(step.undo, place, run)

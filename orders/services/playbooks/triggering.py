@@ -3,6 +3,7 @@
 A run acts for whoever had the version published, with their permissions of the moment; of a version that came with the
 product, for whoever first let it start by itself, who must be allowed to publish it (`publishing.stand_for`). One event
 starts a playbook on its order once, and one round of a schedule once on each order, however often this is tried again.
+What starts them is set by `orders.services.playbooks.setting`.
 """
 
 from __future__ import annotations
@@ -14,15 +15,14 @@ from django.db import transaction
 from django.db.models import Q
 
 from orders import clock
-from orders.actor import Actor, person
-from orders.errors import DomainError, InvalidInput, WrongState
+from orders.actor import person
+from orders.errors import DomainError, WrongState
 from orders.models import Order, OrderEvent, Playbook, PlaybookRun, PlaybookSchedule, PlaybookTrigger
 from orders.playbooks import expressions
-from orders.playbooks.expressions import BadExpression, EvaluationFailed
-from orders.playbooks.facts import ORDER_FACTS
+from orders.playbooks.expressions import EvaluationFailed
 from orders.playbooks.validation import InvalidPlaybook
 from orders.services.playbooks import facts, running
-from orders.services.playbooks.publishing import newest_published, stand_for
+from orders.services.playbooks.publishing import newest_published
 from orders.vocabulary import TERMINAL_STATUSES, Channel, EventType, RunTrigger
 from orders.wording import EVENT_TITLES
 
@@ -32,52 +32,6 @@ MOST_PER_ORDER = 20
 MOST_LOOKED_AT = 5_000
 #: runs that one round starts
 MOST_STARTED = 500
-SCOPE = {"order": ORDER_FACTS}
-
-
-def set_trigger(
-    slug: str, event: str, *, condition: str = "true", enabled: bool = True, actor: Actor
-) -> PlaybookTrigger:
-    """Let the event start the playbook, or not any more. Raises `NotPermitted` or `InvalidInput`."""
-    actor.require("orders.set_trigger")
-    if event not in set(EventType) or event.startswith("order.playbook_"):
-        raise InvalidInput("event", f"{event} is no event that can start a playbook.")
-    _check(condition)
-    playbook = _playbook(slug)
-    if enabled:
-        _stand_for(playbook, actor)
-    trigger, _ = PlaybookTrigger.objects.update_or_create(
-        playbook=playbook,
-        event=event,
-        defaults={"condition": condition, "enabled": enabled, "made_by": actor.name, "last_problem": ""},
-    )
-    return trigger
-
-
-def set_schedule(
-    slug: str, *, every_hours: int, condition: str, enabled: bool = True, actor: Actor
-) -> PlaybookSchedule:
-    """Start the playbook every so often on the open orders that meet the condition. Raises as `set_trigger` does."""
-    actor.require("orders.set_trigger")
-    if not 1 <= every_hours <= 24 * 30:
-        raise InvalidInput("every_hours", f"{every_hours} is not within 1 to {24 * 30}.")
-    _check(condition)
-    playbook = _playbook(slug)
-    if enabled:
-        _stand_for(playbook, actor)
-    schedule, _ = PlaybookSchedule.objects.update_or_create(
-        playbook=playbook,
-        defaults={
-            "every_hours": every_hours,
-            "condition": condition,
-            "enabled": enabled,
-            "made_by": actor.name,
-            "next_at": clock.now() + timedelta(hours=every_hours),
-            "last_problem": "",
-            "cursor": "",
-        },
-    )
-    return schedule
 
 
 def fire(event_id: int) -> int:
@@ -187,23 +141,3 @@ def _refuse_circle(order: Order) -> None:
     begun = PlaybookRun.objects.filter(order=order, trigger=RunTrigger.EVENT, created_at__gte=since).count()
     if begun >= MOST_PER_ORDER:
         raise WrongState(f"Events have started {begun} runs on it within a day; no more are started.")
-
-
-def _check(condition: str) -> None:
-    try:
-        expressions.check(condition, SCOPE, "bool")
-    except BadExpression as error:
-        raise InvalidInput("condition", str(error)) from error
-
-
-def _stand_for(playbook: Playbook, actor: Actor) -> None:
-    version = newest_published(playbook.slug)
-    if version is not None:
-        stand_for(version, actor=actor)
-
-
-def _playbook(slug: str) -> Playbook:
-    playbook = Playbook.objects.filter(slug=slug).first()
-    if playbook is None:
-        raise InvalidInput("playbook", f"There is no playbook {slug}.")
-    return playbook

@@ -1,4 +1,4 @@
-"""Seals as JSON lines: a line for the seal, then one for each head that belongs to it, a chunk at a time."""
+"""Seals as JSON lines: a line for the seal, then one for each head and log that belong to it, a chunk at a time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from datetime import date
 from typing import Any
 
 from orders.actor import Actor
-from orders.models import HistorySeal, SealedHead
+from orders.models import HistorySeal, SealedHead, SealedLog
 from orders.paging import pages
-from orders.services.seals.hashing import fields_of
+from orders.services.seals.hashing import exactly, fields_of
 
 CHUNK = 5_000
 
@@ -40,6 +40,18 @@ def _lines(seals: list[HistorySeal]) -> Iterator[str]:
                     "number": number,
                     "sequence": count,
                     "hash": head,
+                }
+            )
+        for log in SealedLog.objects.filter(seal=seal).order_by("log"):
+            yield _line(
+                {
+                    "kind": "log",
+                    "seal": seal.sequence,
+                    "log": log.log,
+                    "since": exactly(log.since),
+                    "until": exactly(log.until),
+                    "count": log.row_count,
+                    "hash": log.rows_hash,
                 }
             )
 

@@ -13,9 +13,9 @@ from django.db import IntegrityError, connection, transaction
 
 from orders import clock
 from orders.actor import Actor
-from orders.models import HistorySeal, SealedHead
+from orders.models import HistorySeal, SealedHead, SealedLog
 from orders.paging import pages
-from orders.services.seals.hashing import HeadsHash, fields_of, seal_hash
+from orders.services.seals.hashing import HeadsHash, fields_of, logs_hash, seal_hash
 
 CHUNK = 5_000
 #: only what moved: an order is sealed once or twice in its life, however old it grows
@@ -70,6 +70,8 @@ def _make(today: date, actor: Actor) -> HistorySeal:
         cursor.execute("SET LOCAL enable_nestloop = off")
         cursor.execute(SEAL_HEADS, [sequence])
         order_count, event_count, head_count = cursor.fetchone()
+        # A function of the owner: this account may not read what it seals there.
+        cursor.execute("SELECT orders_seal_logs(%s)", [sequence])
     heads = HeadsHash()
     rows = SealedHead.objects.filter(seal_id=sequence)
     told = rows.values_list("order_id", "order_number", "event_count", "chain_head")
@@ -82,6 +84,7 @@ def _make(today: date, actor: Actor) -> HistorySeal:
         event_count=int(event_count),
         head_count=head_count,
         heads_hash=heads.hexdigest(),
+        logs_hash=logs_hash(SealedLog.objects.filter(seal_id=sequence)),
         previous_hash=previous.hash if previous else "",
         actor=actor.name,
         created_at=clock.now(),

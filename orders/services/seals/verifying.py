@@ -7,9 +7,11 @@ a forger nothing to rewrite up to the sealed event.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby, islice
 from typing import Any
 from uuid import UUID
@@ -18,6 +20,7 @@ from django.db import connection
 
 from orders.errors import InvalidInput
 from orders.models import HistorySeal
+from orders.services.seals import masked_lines
 from orders.services.seals.hashing import HASHED_FIELDS, HeadsHash, seal_hash
 
 BATCH = 1_000
@@ -29,8 +32,12 @@ LAYOUT: dict[str, dict[str, type]] = {
         **dict.fromkeys(("sequence", "order_count", "event_count", "head_count"), int),
         "hash": str,
     },
+    "log": {"seal": int, "log": str, "since": str, "until": str, "count": int, "hash": str},
     "head": {"seal": int, "order": str, "number": str, "sequence": int, "hash": str},
 }
+#: fields that older exports do not have
+OPTIONAL = {"logs_hash": ""}
+LOG_NOW = "SELECT row_count, rows_hash FROM orders_log_digest(%s, %s::timestamptz, %s::timestamptz)"
 LOST_HEADS = """
     SELECT sealed.number, sealed.sequence, event.hash IS NULL
     FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::text[]) AS sealed (order_id, number, sequence, hash)
@@ -44,7 +51,7 @@ LOST_HEADS = """
 class SealBreak:
     """What no longer is as it was sealed."""
 
-    #: the order's number, or "seal 3" when it is the seal itself
+    #: the order's number, "seal 3" when it is the seal itself, or the name of a log
     subject: str
     problem: str
 
@@ -61,27 +68,41 @@ def compare(lines: Iterable[str], *, numbers: Collection[str] = ()) -> Iterator[
         if seal["kind"] != "seal":
             raise InvalidInput("seals", f"The heads of seal {sequence} come without the seal.")
         yield from _compare_seal(seal, previous)
-        heads = HeadsHash()
+        heads, logs = HeadsHash(), hashlib.sha256()
         while batch := list(islice(group, BATCH)):
             for head in batch:
-                if head["kind"] != "head":
+                if head["kind"] == "seal":
                     raise InvalidInput("seals", f"Seal {sequence} is there twice.")
+                if head["kind"] == "log":
+                    logs.update(
+                        f"{head['log']} {head['since']} {head['until']} {head['count']} {head['hash']}\n".encode()
+                    )
+                    continue
                 heads.add(head["order"], head["number"], head["sequence"], head["hash"])
-            yield from _compare_heads([head for head in batch if not numbers or head["number"] in numbers], seal)
+            told = [head for head in batch if head["kind"] == "head"]
+            yield from _compare_heads([head for head in told if not numbers or head["number"] in numbers], seal)
+            if not numbers:
+                yield from _compare_logs([log for log in batch if log["kind"] == "log"], seal)
+        if seal["logs_hash"] not in ("", logs.hexdigest()):
+            yield _broken(seal, "the logs that belong to it were altered or cut off")
         if heads.hexdigest() != seal["heads_hash"]:
             yield _broken(seal, "the heads that belong to it were altered or cut off")
         previous = seal
+    if not numbers:
+        yield from _compare_notes()
 
 
 def _parse(number: int, line: str) -> dict[str, Any]:
     try:
         found = json.loads(line)
         layout = LAYOUT[found["kind"]]
-        values = {name: found[name] for name in layout}
+        values = {name: {**OPTIONAL, **found}[name] for name in layout}
         if any(type(values[name]) is not kind for name, kind in layout.items()):
             raise TypeError
         if found["kind"] == "head":
             _require_storable(found)
+        if found["kind"] == "log":
+            datetime.fromisoformat(found["since"]), datetime.fromisoformat(found["until"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidInput("seals", f"Line {number} is not a line of an export of seals.") from error
     return {"kind": found["kind"], **values}
@@ -122,6 +143,26 @@ def _compare_heads(heads: list[dict[str, Any]], seal: dict[str, Any]) -> list[Se
         )
         for number, sequence, gone in found
     ]
+
+
+def _compare_logs(logs: list[dict[str, Any]], seal: dict[str, Any]) -> Iterator[SealBreak]:
+    with connection.cursor() as cursor:
+        for log in logs:
+            cursor.execute(LOG_NOW, [log["log"], log["since"], log["until"]])
+            count, now = cursor.fetchone()
+            if now == log["hash"]:
+                continue
+            span = f"rows of {log['log']} from {log['since']} to {log['until']}"
+            missing = log["count"] - count
+            what = f"{missing} {span} are missing" if missing > 0 else f"{span} were changed, or came in afterwards"
+            yield _broken(seal, what)
+
+
+def _compare_notes() -> Iterator[SealBreak]:
+    """Without this, whoever rewrites a row could say that an erasure did."""
+    for line in masked_lines.not_ours():
+        problem = f"row {line.row_key} was changed by what calls itself an erasure, and no process of ours signed it"
+        yield SealBreak(subject=line.log, problem=problem)
 
 
 def _broken(seal: dict[str, Any], problem: str) -> SealBreak:

@@ -16,7 +16,7 @@ from orders import clock, history, outbox
 from orders.actor import Actor
 from orders.amounts import duration
 from orders.models import Command, Finding, Order, PartnerHealth, StaffTask, Step, SystemEvent
-from orders.services import incidents
+from orders.services import deciding, incidents
 from orders.services.sweeping import findings, progress
 from orders.vocabulary import (
     STEPS_OF_PARTNER,
@@ -38,7 +38,10 @@ PAGE = 200
 
 
 def sweep(*, actor: Actor) -> int:
-    """Note what is overdue and resolve what is not any more; answers how many findings are new."""
+    """Note what is overdue, resolve what is not any more, close approvals out of their time.
+
+    Answers how many findings are new.
+    """
     findings.resolve_of_closed(actor=actor)
     incidents.settle_all()
     late = list(overdue().order_by("status_since").values_list("pk", flat=True)[:PAGE])
@@ -50,6 +53,7 @@ def sweep(*, actor: Actor) -> int:
             if not overdue().filter(pk=order_id).exists():
                 says = f"It is {status_word(order.status).lower()} now, and in time or excused."
                 findings.resolve(FindingKind.OVERDUE, order, resolution=says, actor=actor)
+    deciding.lapse(actor=actor)
     progress.ran(SweepPart.DEADLINES, looked_at=len(late))
     return new
 
