@@ -42,6 +42,11 @@ if minutes:
 """
 #: `manage.py run_worker`, with options
 RUN_WORKER = f"""{UNDER_A_CLOCK}
+import django
+django.setup()
+from orders.services.sweeping import restoring
+# The database is emptied after each test, also under the workers of other modules. Sweeps are remembered for them.
+restoring._stands = lambda event: True
 sys.argv = ["manage.py", "run_worker", *sys.argv[1:]]
 runpy.run_path("manage.py", run_name="__main__")
 """

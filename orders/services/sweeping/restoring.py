@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import cast
 from uuid import UUID
 
 from django.db import transaction
@@ -120,9 +121,10 @@ def recognise(unknown: Iterable[str], *, actor: Actor, run_id: str = "", seen: d
     with transaction.atomic():
         row = progress.locked(SweepPart.RUNS)
         known = list(row.places.get("sweeps", ()))
-        # One that has ended since the question stands here by now.
-        forgotten = [one for one in unknown if one not in known]
-        is_older = bool(forgotten) or (seen is not None and seen.isoformat() > row.places.get("recognised_at", ""))
+        # One that has ended since the question stands here by now. A database without anything is a new one.
+        forgotten = [one for one in unknown if one not in known] if known or Order.objects.exists() else []
+        is_gone = seen is not None and seen.isoformat() > row.places.get("recognised_at", "") and Order.objects.exists()
+        is_older = bool(forgotten) or is_gone
         row.places = {**row.places, "sweeps": [*known, *forgotten, *([run_id] if run_id else [])][-REMEMBERED:]}
         if is_older:
             row.places |= {"recognised_at": clock.now().astimezone(UTC).isoformat()}
@@ -137,9 +139,8 @@ def recognise(unknown: Iterable[str], *, actor: Actor, run_id: str = "", seen: d
 
 
 def _newest_order_at() -> datetime:
-    """Until when a database that remembers no sweep remembers orders; one without any has forgotten all of them."""
-    newest = Order.objects.aggregate(newest=Max("created_at"))["newest"]
-    return newest or datetime(1970, 1, 2, tzinfo=UTC)
+    """Until when a database that remembers no sweep remembers orders; it has some."""
+    return cast(datetime, Order.objects.aggregate(newest=Max("created_at"))["newest"])
 
 
 def compare(
