@@ -33,6 +33,8 @@ class Asked(Asker):
     disputed: int = 0
     no: set[str] = field(default_factory=set)
     posts: list[tuple[str, Any]] = field(default_factory=list)
+    #: that were sent instead of the usual one
+    tokens: list[str] = field(default_factory=list)
 
     def ask(self, method: str, url: str, **options: Any) -> Any:
         if url.endswith("/api/reviews/"):
@@ -41,6 +43,7 @@ class Asked(Asker):
             return Answer({"results": [{"number": number} for number in self.waiting]})
         if method == "GET":
             return Answer({"results": self.tasks} if url.endswith("tasks/") else {"data": self.disputes})
+        self.tokens += [given] if (given := options.get("headers", {}).get("Authorization")) else []
         path = url.removeprefix(DOORS.api).removeprefix(DOORS.simulator)
         self.posts.append((path, options.get("json", options.get("data"))))
         return Answer({}, status_code=409 if path in self.no else 200)
@@ -168,6 +171,7 @@ def test_a_restored_database_is_decided_about_before_its_task_is_resolved() -> N
     asked.posts.clear()
     desk._look_at_what_waits()
     assert [path for path, _ in asked.posts] == ["orders/SO-1/review/approve/", "orders/SO-1/release/"]
+    assert asked.tokens == ["Token u"] * 2, "whoever placed an order does not approve it"
     found.clear()
     Desk(asker=asked)._look_at_tasks()
     assert asked.posts[-1][0] == "tasks/12345678-0/resolve/"
